@@ -1,0 +1,141 @@
+"""Gives every span an answer in time: the model's vector, or a stand-in that says so.
+
+A stand-in is noise seeded by the trace id. It means nothing, and carries its
+own model name so that no search takes it for meaning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import structlog
+
+from otel_embedder.embedder import Embedding
+from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+    from collections.abc import Sequence
+
+    from otel_embedder.embedder import Embedder, Text
+
+OnFailure = Literal["fallback", "omit"]
+
+STAND_IN_MODEL = "fallback-sha256"
+EMBEDDING_FAILED = "embedding-generation-failed"
+EMBEDDING_RECOVERED = "embedding-generation-recovered"
+
+DIGEST_VALUES = hashlib.sha256().digest_size // 4
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+class FallbackMetrics(Protocol):
+    """What the fallback tells of its work."""
+
+    def fell_back(self, *, spans: int) -> None:
+        """Count the spans that went without the model's vector."""
+        ...
+
+
+def stand_in(trace_id: str, dimension: int) -> Embedding:
+    """Make the deterministic stand-in of a trace: shape (dimension,), mean 0, unit length.
+
+    SHA-256 of the trace id and a counter gives as many values as are wanted.
+    Stretching one digest instead repeats it, and makes any two stand-ins alike.
+    """
+    seed = trace_id.encode("utf-8", "replace")
+    blocks = range(-(-dimension // DIGEST_VALUES))
+    digests = b"".join(hashlib.sha256(seed + block.to_bytes(4)).digest() for block in blocks)
+    values = np.frombuffer(digests, dtype=">u4")[:dimension].astype(np.float64)
+    values -= values.mean()
+    vector = (values / np.linalg.norm(values)).astype(np.float32)
+    return Embedding(vector, STAND_IN_MODEL, "fallback")
+
+
+class FallbackEmbedder:
+    """Answers for every text within a time limit, whatever becomes of the model."""
+
+    def __init__(
+        self, next_: Embedder, *, dimension: int, on_failure: OnFailure, metrics: FallbackMetrics
+    ) -> None:
+        self._next = next_
+        self._dimension = dimension
+        self._on_failure = on_failure
+        self._metrics = metrics
+        self._failing = False
+
+    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - texts that miss it are wanted all the same
+        """Give one embedding a text, in order, after at most `timeout` seconds.
+
+        None stands for "no vector", where `on_failure` is "omit". A text that
+        misses its time is not given up: its vector will be in the cache.
+        """
+        distinct = {text.content: text for text in texts}
+        futures = dict(zip(distinct, self._next.embed([*distinct.values()]), strict=True))
+        asked_the_model = await _settle([*futures.values()], timeout)
+        errors = {
+            content: error for content, future in futures.items() if (error := _error(future))
+        }
+        self._note(texts, errors, asked_the_model=asked_the_model)
+        return [
+            self._stand_in(text) if text.content in errors else futures[text.content].result()
+            for text in texts
+        ]
+
+    def _stand_in(self, text: Text) -> Embedding | None:
+        if self._on_failure == "omit":
+            return None
+        return stand_in(text.trace_id, self._dimension)
+
+    def _note(
+        self, texts: Sequence[Text], errors: dict[str, EmbeddingError], *, asked_the_model: bool
+    ) -> None:
+        if errors:
+            failed = [text for text in texts if text.content in errors]
+            self._metrics.fell_back(spans=len(failed))
+            self._begin_failure(failed[0], errors[failed[0].content])
+        elif asked_the_model:
+            self._end_failure()
+
+    def _begin_failure(self, text: Text, error: EmbeddingError) -> None:
+        if not self._failing:
+            self._failing = True
+            log.warning(
+                EMBEDDING_FAILED,
+                error=str(error),
+                trace_id=text.trace_id,
+                fallback=self._on_failure == "fallback",
+            )
+
+    def _end_failure(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.info(EMBEDDING_RECOVERED)
+
+
+async def _settle(futures: list[asyncio.Future[Embedding]], timeout: float) -> bool:  # noqa: ASYNC109 - see embed
+    """Wait until the futures are done or the time is up; tell whether there was a need to."""
+    pending = [future for future in futures if not future.done()]
+    if not pending:
+        return False
+    try:
+        await asyncio.wait(pending, timeout=timeout)
+    except asyncio.CancelledError:
+        # The caller has left: what it waited for need not be computed.
+        for future in pending:
+            future.cancel()
+        raise
+    return True
+
+
+def _error(future: asyncio.Future[Embedding]) -> EmbeddingError | None:
+    if not future.done():
+        return EmbeddingTimeoutError("the vector was not ready in time")
+    error = future.exception()
+    if error is not None and not isinstance(error, EmbeddingError):
+        raise error
+    return error

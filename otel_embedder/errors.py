@@ -1,0 +1,100 @@
+"""The errors of this package, split by what the one who meets them can do.
+
+::
+
+    OtelEmbedderError
+    ├── SettingsError             mend the settings; the process ends with 2
+    ├── ListenError               free the address, or name another
+    ├── UnreadableFileError       name another file
+    ├── MalformedRequestError     not OTLP: never send it again
+    ├── EmbeddingError            the span gets a stand-in and goes on
+    │   ├── ModelUnavailableError     the model is missing, corrupt or refused
+    │   ├── EmbeddingFailedError      the model raised on these texts
+    │   ├── EmbeddingTimeoutError     not ready in the time there was
+    │   ├── QueueFullError            too many texts wait already
+    │   └── EmbedderClosedError       shutting down
+    └── ExportError               the next hop did not take the spans
+        ├── RetryableExportError      may be sent again: the Collector will
+        └── PermanentExportError      would be refused again
+
+For a receiver the one question is "may it be sent again?"; `status` turns the
+answer into a gRPC status.
+"""
+
+
+class OtelEmbedderError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class SettingsError(OtelEmbedderError):
+    """Raised when settings are wrong; carries every problem found, not only the first."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ListenError(OtelEmbedderError):
+    """Raised when the address to listen on can't be had."""
+
+
+class UnreadableFileError(OtelEmbedderError):
+    """Raised when a file is missing or holds no OTLP traces."""
+
+
+class MalformedRequestError(OtelEmbedderError):
+    """Raised when bytes are not a valid ExportTraceServiceRequest."""
+
+
+class EmbeddingError(OtelEmbedderError):
+    """Raised when a text could not be given its vector."""
+
+
+class ModelUnavailableError(EmbeddingError):
+    """Raised when no model could be loaded."""
+
+
+class EmbeddingFailedError(EmbeddingError):
+    """Raised when the model failed on the batch that a text was in."""
+
+
+class EmbeddingTimeoutError(EmbeddingError):
+    """Raised when a vector was not ready in the time that its span could wait."""
+
+
+class QueueFullError(EmbeddingError):
+    """Raised when so many texts wait that one more would only wait in vain."""
+
+
+class EmbedderClosedError(EmbeddingError):
+    """Raised when the embedder closed before a text had its turn."""
+
+
+class ExportError(OtelEmbedderError):
+    """Raised when the next hop did not take the spans."""
+
+
+class RetryableExportError(ExportError):
+    """Raised when the same spans may be sent again.
+
+    Attributes:
+        retry_after: seconds the next hop asked to wait, or None if it did not ask.
+
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentExportError(ExportError):
+    """Raised when the next hop would refuse the same spans again.
+
+    Attributes:
+        code: the next hop's gRPC status code, as its number.
+
+    """
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,105 @@
+"""Reads traces from files: OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter writes.
+
+Protobuf comes as one request, or as many, each behind its length in four bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from otel_embedder.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GZIP_MAGIC = b"\x1f\x8b"
+LENGTH_BYTES = 4
+# OTLP/JSON writes these in hex, unlike every other bytes field.
+# Source: the OTLP specification, "JSON Protobuf Encoding".
+HEX_FIELDS = ("traceId", "spanId", "parentSpanId")
+
+
+def read_requests(file: BinaryIO) -> Iterator[bytes]:
+    """Give the encoded ExportTraceServiceRequests of a file.
+
+    Raises:
+        UnreadableFileError: it holds something else.
+
+    """
+    try:
+        yield from _read(_unpacked(file))
+    except (EOFError, OSError, zlib.error, DecodeError) as error:
+        raise UnreadableFileError(f"not a file of OTLP traces: {error}") from error
+
+
+def _unpacked(file: BinaryIO) -> io.BufferedReader:
+    buffered = io.BufferedReader(file)  # type: ignore[arg-type]  # typeshed wants a RawIOBase
+    if buffered.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+        return io.BufferedReader(gzip.GzipFile(fileobj=buffered))
+    return buffered
+
+
+def _read(file: io.BufferedReader) -> Iterator[bytes]:
+    # No protobuf message begins with a zero byte, and no length of under 16 MiB
+    # with anything else; JSON begins with a brace.
+    first = file.peek(1)[:1]
+    if first in {b"{", b"\n", b" "}:
+        yield from _read_json(file)
+    elif first == b"\0":
+        yield from _read_lengths(file)
+    else:
+        yield _checked(file.read())
+
+
+def _read_json(file: io.BufferedReader) -> Iterator[bytes]:
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            try:
+                yield encode_json(json.loads(line))
+            except (ValueError, ParseError, AttributeError, TypeError) as error:
+                raise UnreadableFileError(f"line {number} is not OTLP/JSON: {error}") from error
+
+
+def _read_lengths(file: io.BufferedReader) -> Iterator[bytes]:
+    while head := file.read(LENGTH_BYTES):
+        length = int.from_bytes(head)
+        encoded = file.read(length)
+        if len(encoded) != length:
+            raise EOFError("the last request is cut off")
+        yield _checked(encoded)
+
+
+def _checked(encoded: bytes) -> bytes:
+    ExportTraceServiceRequest.FromString(encoded)
+    return encoded
+
+
+def encode_json(request: dict[str, Any]) -> bytes:
+    """Give an OTLP/JSON request as protobuf.
+
+    Raises:
+        google.protobuf.json_format.ParseError, ValueError: it is not OTLP/JSON.
+
+    """
+    for resource in request.get("resourceSpans", ()):
+        for scope in resource.get("scopeSpans", ()):
+            for span in scope.get("spans", ()):
+                for message in (span, *span.get("links", ())):
+                    _hex_to_base64(message)
+    parsed = ParseDict(request, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    return parsed.SerializeToString()
+
+
+def _hex_to_base64(message: dict[str, Any]) -> None:
+    for field in HEX_FIELDS:
+        if field in message:
+            message[field] = base64.b64encode(bytes.fromhex(message[field])).decode()

@@ -1,0 +1,223 @@
+"""A span as a short text. Pure: the same span has the same text, today and tomorrow.
+
+An attribute is looked up by its encoded bytes. Most key-value pairs come again
+and again, so only a pair never seen before is parsed, masked and filtered; the
+text of a span is then a sort and a join of fragments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from fnmatch import translate
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from otel_embedder.any_value import decode, read_key_value, render_value
+from otel_embedder.durations import exact_milliseconds, rounded_milliseconds
+from otel_embedder.embedder import UNKNOWN_TRACE_ID, Text
+from otel_embedder.masks import mask
+from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+
+# Raise it when the same span with the same options would get another text.
+RENDERER_VERSION = 1
+
+DEFAULT_VOLATILE_KEYS = (
+    *("thread.*", "process.pid", "process.parent_pid", "*.port"),
+    *("*.id", "*_id", "*.ids", "*.uuid", "*.guid"),
+)
+
+UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
+UNKNOWN_OPERATION = "unknown_operation"
+UNKNOWN_DURATION = "?"
+
+# The model reads 256 word pieces, some 1,000 characters. A long value must not
+# take the place of the others; what lies beyond the text's end is never read.
+MAX_VALUE_CHARACTERS = 256
+MAX_TEXT_CHARACTERS = 2_048
+
+MAX_REMEMBERED = 50_000
+MAX_REMEMBERED_BYTES = 4_096
+
+# NUL sorts below every other character, so fragments sort by their keys.
+KEY_END = "\0"
+
+# semconv/exceptions: an event of this name, with these attributes.
+EXCEPTION = b"exception"
+EXCEPTION_KEYS = ("exception.type", "exception.message")
+
+NEVER = r"(?!)"  # a pattern that matches nothing
+
+STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """What a user may choose about the text; every choice is part of the text's version.
+
+    Attributes:
+        template: see `template`.
+        exact_durations: give durations to the nanosecond instead of rounded to R5.
+        mask_values: put words for ids, addresses and times; see `masks`.
+        volatile_keys: patterns (`fnmatch`) of attribute keys that are left out.
+
+    """
+
+    template: str = DEFAULT_TEMPLATE
+    exact_durations: bool = False
+    mask_values: bool = True
+    volatile_keys: tuple[str, ...] = DEFAULT_VOLATILE_KEYS
+
+    def version(self) -> str:
+        """Name the text that these options make: vectors compare only within one version."""
+        if self == RenderOptions():
+            return str(RENDERER_VERSION)
+        chosen = json.dumps(asdict(self), sort_keys=True).encode()
+        return f"{RENDERER_VERSION}.{hashlib.sha256(chosen).hexdigest()[:8]}"
+
+
+class Status(NamedTuple):
+    """A span's status in words.
+
+    Attributes:
+        words: UNSET, OK or ERROR, and straight behind it what the program said, masked.
+        is_error: whether it is ERROR.
+
+    """
+
+    words: str
+    is_error: bool
+
+
+class Remembered(dict[bytes, Value], Generic[Value]):
+    """Looks encoded bytes up, and reads those that it has not seen.
+
+    A dict with `__missing__`, because a hit then runs in C. When it is full it
+    starts again: what recurs is soon back.
+    """
+
+    def __init__(self, read: Callable[[bytes], Value]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, encoded: bytes) -> Value:
+        value = self._read(encoded)
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        if len(encoded) <= MAX_REMEMBERED_BYTES:
+            self[encoded] = value
+        return value
+
+
+class Renderer:
+    """Renders spans as texts, remembering the parts that recur."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        """Prepare to render.
+
+        Raises:
+            ValueError: the template is wrong.
+
+        """
+        template = parse_template(options.template)
+        self.text_version = options.version()
+        self._format = template.text.format
+        self._between = template.between
+        self._separator = template.separator
+        self._milliseconds = exact_milliseconds if options.exact_durations else rounded_milliseconds
+        self._mask = mask if options.mask_values else str
+        self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
+        self._fragments = Remembered(self._read_fragment)
+        self._operations = Remembered(self._read_operation)
+        self._services = Remembered(_read_service)
+        self._statuses = Remembered(self._read_status)
+
+    def service(self, resource: bytes) -> str:
+        """Give the `service.name` of an encoded Resource.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Resource.
+
+        """
+        return self._services[resource]
+
+    def render(self, encoded: bytes, service: str) -> Text:
+        """Give the text of an encoded Span of a service.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        span = pb.Span.FromString(encoded)
+        status = self._statuses[span.status]
+        fragments = sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))
+        content = self._format(
+            service,
+            self._operations[span.name],
+            # To look for a word in the bytes is cheaper than to ask for the events.
+            self._error_words(status, span) if EXCEPTION in encoded else status.words,
+            self._duration(span),
+            self._separator.join(fragments).replace(KEY_END, self._between),
+        )
+        trace_id = span.trace_id.hex() or UNKNOWN_TRACE_ID
+        return Text(content[:MAX_TEXT_CHARACTERS].rstrip(), trace_id, status.is_error)
+
+    def _duration(self, span: pb.Span) -> str:
+        started, ended = span.start_time_unix_nano, span.end_time_unix_nano
+        if not started or ended < started:
+            return UNKNOWN_DURATION
+        return self._milliseconds(ended - started)
+
+    def _error_words(self, status: Status, span: pb.Span) -> str:
+        """Give the status with the exception's own words behind it, each only once."""
+        words = status.words
+        for part in map(self._words, _exception(span)):
+            if part not in words:
+                words += f" {part}"
+        return words
+
+    def _words(self, value: str) -> str:
+        return self._mask(value)[:MAX_VALUE_CHARACTERS]
+
+    def _read_fragment(self, encoded: bytes) -> str:
+        key, value = read_key_value(encoded)
+        if self._volatile.match(key):
+            return ""
+        return f"{key}{KEY_END}{self._words(render_value(value))}"
+
+    def _read_operation(self, name: bytes) -> str:
+        return self._words(decode(name)) or UNKNOWN_OPERATION
+
+    def _read_status(self, encoded: bytes) -> Status:
+        status = pb.Status.FromString(encoded)
+        name = STATUS_NAMES.get(status.code, "UNSET")
+        words = f"{name} {self._words(decode(status.message))}".rstrip()
+        return Status(words, is_error=name == "ERROR")
+
+
+def _read_service(resource: bytes) -> str:
+    for encoded in pb.Resource.FromString(resource).attributes:
+        key, value = read_key_value(encoded)
+        if key == "service.name":
+            return render_value(value) or UNKNOWN_SERVICE
+    return UNKNOWN_SERVICE
+
+
+def _exception(span: pb.Span) -> tuple[str, ...]:
+    """Give type and message of the last exception that the span recorded, if it did."""
+    for encoded in reversed(span.events):
+        if EXCEPTION in encoded:
+            event = pb.Event.FromString(encoded)
+            if event.name == EXCEPTION:
+                attributes = dict(map(read_key_value, event.attributes))
+                return tuple(
+                    render_value(attributes[key]) for key in EXCEPTION_KEYS if key in attributes
+                )
+    return ()

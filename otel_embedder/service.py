@@ -1,0 +1,237 @@
+"""Builds the parts, joins them, and takes them down in the reverse order.
+
+The parts are entered from the next hop back to the door. Leaving them then
+gives the right order for free: health says NOT_SERVING, the server takes
+nothing new and finishes what is in flight, then batcher, model and channel go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import OVERALL_HEALTH, SERVICE_NAME as HEALTH_SERVICE
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+from loky import cpu_count
+
+from otel_embedder.annotate import Annotator, Origin
+from otel_embedder.embedder.batcher import BatchingEmbedder
+from otel_embedder.embedder.cache import CachingEmbedder
+from otel_embedder.embedder.conversion import converted_model
+from otel_embedder.embedder.fallback import FallbackEmbedder
+from otel_embedder.embedder.model import CTranslate2Model, LazyModel
+from otel_embedder.embedder.weights import DEFAULT_DIMENSION, model_name
+from otel_embedder.errors import ListenError
+from otel_embedder.exporter import NextHop, OtlpExporter
+from otel_embedder.processor import Processor
+from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
+from otel_embedder.render import Renderer, RenderOptions
+from otel_embedder.telemetry import Metrics, serving_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from structlog.typing import FilteringBoundLogger
+
+    from otel_embedder.settings import Settings
+
+SERVICE_STARTED = "service.started"
+SERVICE_STOPPING = "service.stopping"
+SERVICE_STOPPED = "service.stopped"
+
+# A text takes some milliseconds, so a batch a tenth of a second: long enough to
+# keep the cost of handing it over small, short enough for ERROR spans to pass.
+MAX_BATCH_SIZE = 32
+MODEL_RETRY_SECONDS = 30.0
+
+SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
+
+# The Collector pings every 10 s if told so; grpcio's default takes a ping more
+# often than every five minutes for abuse and hangs up.
+SERVER_OPTIONS = (
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A second sidecar on the same port should fail, not share it in silence.
+    ("grpc.so_reuseport", 0),
+)
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Raises:
+        ListenError: an address can't be had.
+
+    """
+    stop = stop_on_signals()
+    async with running(settings) as port:
+        log.info(SERVICE_STARTED, listen=settings.listen, port=port, next_hop=settings.next_hop)
+        await stop.wait()
+        log.info(SERVICE_STOPPING)
+    log.info(SERVICE_STOPPED)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Give an event that the first SIGTERM or SIGINT sets."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def ask() -> None:
+        stop.set()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signal_number)
+            # Whoever asks twice does not want to wait.
+            signal.signal(signal_number, signal.SIG_DFL)
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, ask)
+    return stop
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[int]:
+    """Run a sidecar; give the port that it listens on.
+
+    Raises:
+        ListenError: an address can't be had.
+
+    """
+    metrics = Metrics()
+    renderer = Renderer(render_options(settings))
+    model = LazyModel(partial(load_model, settings), retry_after=MODEL_RETRY_SECONDS)
+    async with AsyncExitStack() as parts:
+        parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
+        exporter = await parts.enter_async_context(
+            OtlpExporter(
+                next_hop(settings),
+                timeout=settings.next_hop_timeout,
+                max_send_bytes=settings.max_send_bytes,
+                metrics=metrics,
+            )
+        )
+        batcher = await parts.enter_async_context(
+            BatchingEmbedder(
+                model,
+                workers=settings.model_threads or cpu_count(),
+                max_batch_size=MAX_BATCH_SIZE,
+                max_queue_size=settings.max_queue_size,
+                metrics=metrics,
+            )
+        )
+        metrics.watch_queue(batcher.queue_size)
+        embedder = FallbackEmbedder(
+            CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
+            dimension=DEFAULT_DIMENSION,
+            on_failure=settings.on_failure,
+            metrics=metrics,
+        )
+        processor = Processor(
+            renderer,
+            embedder,
+            annotator(settings, renderer.text_version),
+            exporter,
+            embed_timeout=settings.embed_timeout,
+            metrics=metrics,
+        )
+        if settings.preload:
+            await parts.enter_async_context(preloading(model))
+        receiver = TraceReceiver(processor, metrics=metrics)
+        yield await parts.enter_async_context(listening(receiver, settings))
+
+
+def render_options(settings: Settings) -> RenderOptions:
+    """Give what the settings say of the text."""
+    return RenderOptions(
+        template=settings.template,
+        exact_durations=settings.exact_durations,
+        mask_values=settings.mask_values,
+        volatile_keys=settings.volatile_keys,
+    )
+
+
+def annotator(settings: Settings, text_version: str) -> Annotator:
+    """Give what the settings say of the attributes."""
+    return Annotator(
+        Origin(model_name(settings.model), text_version),
+        encoding=settings.encoding,
+        prefix=settings.attribute_prefix,
+        attach_text=settings.attach_text,
+    )
+
+
+def next_hop(settings: Settings) -> NextHop:
+    """Give what the settings say of the next hop."""
+    return NextHop(
+        settings.next_hop,
+        headers=settings.next_hop_headers,
+        compression=settings.next_hop_compression,
+        certificate=settings.next_hop_certificate,
+    )
+
+
+def load_model(settings: Settings) -> CTranslate2Model:
+    """Find, convert if need be, and load the model.
+
+    Raises:
+        ModelUnavailableError: that is not possible.
+
+    """
+    directory = converted_model(settings.model, settings.model_cache)
+    threads = settings.model_threads or cpu_count()
+    return CTranslate2Model(directory, name=model_name(settings.model), threads=threads)
+
+
+@asynccontextmanager
+async def preloading(model: LazyModel) -> AsyncIterator[None]:
+    """Load the model in a thread; spans flow meanwhile."""
+    loading = asyncio.create_task(asyncio.to_thread(model.loaded))
+    try:
+        yield
+    finally:
+        # The model has said in the log why it is not there, if it is not.
+        await asyncio.gather(loading, return_exceptions=True)
+
+
+@asynccontextmanager
+async def listening(receiver: TraceReceiver, settings: Settings) -> AsyncIterator[int]:
+    """Listen, with health and reflection; give the port.
+
+    Raises:
+        ListenError: the address can't be had.
+
+    """
+    limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
+    server = grpc.aio.server(options=(*SERVER_OPTIONS, limit))
+    server.add_generic_rpc_handlers((receiver.rpc_handler(),))
+    health_servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        (TRACE_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server
+    )
+    port = _bind(server, settings.listen)
+    await server.start()
+    for service in SERVICES:
+        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(settings.shutdown_timeout)
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ListenError(
+            f"listen: cannot listen on {address}; is another process there already?"
+        ) from error

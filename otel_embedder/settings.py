@@ -1,0 +1,283 @@
+"""Everything that a user may choose, from one of five places.
+
+A flag goes before an environment variable, that before a key of the YAML file,
+that before OpenTelemetry's own variables, those before the default. Flag,
+variable and key are one word: --next-hop, OTEL_EMBEDDER_NEXT_HOP, next_hop.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from platformdirs import user_cache_path
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    FilePath,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from otel_embedder.annotate import Encoding
+from otel_embedder.embedder.fallback import OnFailure
+from otel_embedder.embedder.weights import DEFAULT_MODEL
+from otel_embedder.errors import SettingsError
+from otel_embedder.exporter import Compression
+from otel_embedder.render import DEFAULT_VOLATILE_KEYS
+from otel_embedder.telemetry import LogFormat, LogLevel
+from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
+MAX_PORT = 65_535
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (host and colon and port.isdigit() and int(port) <= MAX_PORT):
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:4327")
+    return value
+
+
+def _address_or_nothing(value: str) -> str:
+    return _address(value) if value else value
+
+
+def _url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path not in {"", "/"}:
+        raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for TLS")
+    _address(url.netloc)
+    return value
+
+
+def _template(value: str) -> str:
+    parse_template(value)
+    return value
+
+
+def _model(value: str) -> str:
+    if value != DEFAULT_MODEL and not Path(value).is_dir():
+        raise ValueError(f"must be {DEFAULT_MODEL} or an existing directory")
+    return value
+
+
+def _headers(value: object) -> object:
+    """Read `key=value,key2=value2` with values URL-encoded, as OTEL_EXPORTER_OTLP_HEADERS."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("must be KEY=VALUE,KEY=VALUE")
+    return {key.strip().lower(): unquote(text.strip()) for key, _, text in pairs}
+
+
+def _words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+class Settings(BaseSettings):
+    """What a user may choose; each field says its unit and its effect."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid", validate_default=True
+    )
+
+    config: FilePath | None = Field(None, description="YAML file with any of these settings.")
+
+    listen: Annotated[str, AfterValidator(_address)] = Field(
+        "127.0.0.1:4327", description="HOST:PORT to receive OTLP/gRPC on."
+    )
+    max_receive_bytes: ByteSize = Field(
+        ByteSize(64 * 1024 * 1024),
+        ge=1024,
+        description="Largest request taken in, in bytes after decompression (units such as 64MiB work).",
+    )
+    next_hop: Annotated[str, AfterValidator(_url)] = Field(
+        "http://127.0.0.1:4337",
+        description="http:// or https:// HOST:PORT to send the spans on to.",
+    )
+    next_hop_headers: Annotated[dict[str, str], NoDecode, BeforeValidator(_headers)] = Field(
+        {}, description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded."
+    )
+    next_hop_compression: Compression = Field("none", description="none or gzip.")
+    next_hop_certificate: FilePath | None = Field(
+        None, description="PEM file of the authorities to trust for https://, else the system's."
+    )
+    next_hop_timeout: PositiveFloat = Field(
+        10.0, description="Seconds that one request to the next hop may take."
+    )
+    max_send_bytes: ByteSize = Field(
+        ByteSize(4 * 1024 * 1024 - 4096),
+        ge=1024,
+        description="Largest request sent on, in bytes; larger ones are split between spans.",
+    )
+
+    engine: Literal["ctranslate2"] = Field("ctranslate2", description="What runs the model.")
+    model: Annotated[str, AfterValidator(_model)] = Field(
+        DEFAULT_MODEL, description="The default model, or a directory with a model's files."
+    )
+    model_cache: Path = Field(
+        user_cache_path("otel-embedder"), description="Directory of converted models."
+    )
+    model_threads: PositiveInt | None = Field(
+        None, description="Texts computed at the same time; as many as there are CPUs, if not set."
+    )
+    preload: bool = Field(True, description="Load the model at start, else with the first text.")
+    cache_size: int = Field(
+        1000, ge=100, le=1_000_000, description="Texts whose vectors are remembered, 6 KB each."
+    )
+    max_queue_size: PositiveInt = Field(
+        10_000, description="Texts that may wait for the model; others get no vector."
+    )
+    embed_timeout: PositiveFloat = Field(
+        3.0, description="Seconds that a request may wait for vectors."
+    )
+    on_failure: OnFailure = Field(
+        "fallback",
+        description="Without a vector in time: attach a stand-in (fallback), or nothing (omit).",
+    )
+
+    encoding: Encoding = Field(
+        "array", description="The vector as array of doubles, or float32 as bytes or base64."
+    )
+    attribute_prefix: str = Field(
+        "embedding.", min_length=1, description="What the names of our attributes begin with."
+    )
+    attach_text: bool = Field(False, description="Attach the text as well.")
+
+    template: Annotated[str, AfterValidator(_template)] = Field(
+        DEFAULT_TEMPLATE, description="How a span reads."
+    )
+    exact_durations: bool = Field(False, description="Give durations exactly, not rounded to R5.")
+    mask_values: bool = Field(True, description="Put words for ids, addresses and times.")
+    volatile_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        DEFAULT_VOLATILE_KEYS, description="Patterns of attribute keys to leave out, with commas."
+    )
+
+    metrics_listen: Annotated[str, AfterValidator(_address_or_nothing)] = Field(
+        "127.0.0.1:9464", description="HOST:PORT for Prometheus to scrape; empty for none."
+    )
+    shutdown_timeout: PositiveFloat = Field(
+        20.0, description="Seconds that requests in flight have to finish after SIGTERM."
+    )
+    log_format: LogFormat = Field("console", description="console or json.")
+    log_level: LogLevel = Field("info", description="debug, info, warning or error.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources, the strongest first."""
+        file = {**env_settings(), **init_settings()}.get("config")
+        return (
+            init_settings,
+            env_settings,
+            YamlConfigSettingsSource(settings_cls, yaml_file=file),
+            InitSettingsSource(settings_cls, otlp_environment(os.environ)),
+        )
+
+
+# What of OpenTelemetry's exporter variables applies here, the signal's own first.
+# Source: the OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
+OTLP_VARIABLES = {
+    "next_hop": "ENDPOINT",
+    "next_hop_headers": "HEADERS",
+    "next_hop_compression": "COMPRESSION",
+    "next_hop_certificate": "CERTIFICATE",
+    "next_hop_timeout": "TIMEOUT",
+}
+MILLISECONDS_PER_SECOND = 1_000
+
+
+def otlp_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Give the settings that OTEL_EXPORTER_OTLP_[TRACES_]* variables stand for."""
+    values: dict[str, Any] = {}
+    for field, variable in OTLP_VARIABLES.items():
+        for name in (f"OTEL_EXPORTER_OTLP_TRACES_{variable}", f"OTEL_EXPORTER_OTLP_{variable}"):
+            if environment.get(name):
+                values.setdefault(field, environment[name])
+    if str(values.get("next_hop_timeout", "")).isdigit():
+        values["next_hop_timeout"] = int(values["next_hop_timeout"]) / MILLISECONDS_PER_SECOND
+    return values
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Collect the settings from everywhere.
+
+    Args:
+        flags: those given on the command line, by the fields' names.
+
+    Raises:
+        SettingsError: some are wrong; it lists them all.
+
+    """
+    problems = _unknown_variables(os.environ)
+    try:
+        settings = Settings(**flags)  # type: ignore[arg-type]  # flags are text until validated
+    except ValidationError as error:
+        problems += [_problem(detail) for detail in error.errors()]
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        problems.append(f"config: not a YAML file of settings: {error}")
+    else:
+        if not problems:
+            return settings
+    raise SettingsError(problems)
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """Name the field in all its spellings, and what is wrong with it."""
+    field = str(detail["loc"][0])
+    message = detail["msg"].removeprefix("Value error, ")
+    if field not in Settings.model_fields:
+        return f"{field}: there is no such setting{_suggestion(field)}"
+    spellings = f"{field} (--{field.replace('_', '-')}, {ENVIRONMENT_PREFIX}{field.upper()})"
+    if field == "next_hop_headers":  # they may hold a secret
+        return f"{spellings}: {message}"
+    return f"{spellings}: {message}; it is {detail['input']!r}"
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Find variables that look like ours and are not: a misspelt one would do nothing."""
+    fields = {
+        name: name.removeprefix(ENVIRONMENT_PREFIX).lower()
+        for name in environment
+        if name.startswith(ENVIRONMENT_PREFIX)
+    }
+    return [
+        f"{name}: there is no such setting{_suggestion(field)}"
+        for name, field in fields.items()
+        if field not in Settings.model_fields
+    ]
+
+
+def _suggestion(field: str) -> str:
+    near = difflib.get_close_matches(field, Settings.model_fields, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

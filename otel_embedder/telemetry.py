@@ -1,0 +1,154 @@
+"""What this process tells of itself: logs by structlog, metrics for Prometheus.
+
+A log line is a change of state, never a span. Each fact is counted in exactly
+one place, by the stage that knows it; `Metrics` is the recorder all stages get.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
+
+from otel_embedder.errors import ListenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_embedder.annotate import Standing
+
+LogFormat = Literal["console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+NAMESPACE = "otel_embedder"
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+
+
+def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
+    """Send log lines to stderr: readable ones, or a JSON object each."""
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderers = {
+        "console": [console],
+        "json": [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()],
+    }
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderers[log_format],
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+class Metrics:
+    """Records what the stages tell, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._accepted = self._counter("receiver_accepted_spans", "Spans taken in and passed on.")
+        self._refused = self._counter("receiver_refused_spans", "Spans answered with an error.")
+        self._sent = self._counter("exporter_sent_spans", "Spans that the next hop took.")
+        self._send_failed = self._counter(
+            "exporter_send_failed_spans", "Spans that the next hop did not take."
+        )
+        self._passed = self._counter(
+            "passed_spans", "Spans left alone, for they had a vector.", ("standing",)
+        )
+        self._fallback = self._counter(
+            "fallback_spans", "Spans that got a stand-in, or nothing, for lack of a vector."
+        )
+        self._texts = self._counter(
+            "embedded_texts", "Distinct texts of requests, by where the answer was.", ("source",)
+        )
+        self._batch_size = Histogram(
+            "batch_size",
+            "Texts that the model was given at once.",
+            namespace=NAMESPACE,
+            registry=self.registry,
+            buckets=BATCH_SIZES,
+        )
+        self._inference = Histogram(
+            "inference_duration_seconds",
+            "Time that the model took for a batch.",
+            namespace=NAMESPACE,
+            registry=self.registry,
+        )
+
+    def _counter(self, name: str, description: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(name, description, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def accepted(self, *, spans: int) -> None:
+        """Count spans that were passed on."""
+        self._accepted.inc(spans)
+
+    def refused(self, *, spans: int) -> None:
+        """Count spans that were answered with an error."""
+        self._refused.inc(spans)
+
+    def sent(self, *, spans: int) -> None:
+        """Count spans that the next hop took."""
+        self._sent.inc(spans)
+
+    def send_failed(self, *, spans: int) -> None:
+        """Count spans that the next hop did not take."""
+        self._send_failed.inc(spans)
+
+    def passed_as_is(self, standing: Standing) -> None:
+        """Count a span that had an embedding and was left alone."""
+        self._passed.labels(standing.value).inc()
+
+    def fell_back(self, *, spans: int) -> None:
+        """Count the spans that went without the model's vector."""
+        self._fallback.inc(spans)
+
+    def looked_up(self, *, hits: int, misses: int) -> None:
+        """Count the texts that were known and those that were not."""
+        self._texts.labels("cache").inc(hits)
+        self._texts.labels("model").inc(misses)
+
+    def batch_embedded(self, *, texts: int, seconds: float) -> None:
+        """Record one batch that the model has finished."""
+        self._batch_size.observe(texts)
+        self._inference.observe(seconds)
+
+    def watch_queue(self, size: Callable[[], int]) -> None:
+        """Report a queue's size whenever it is asked for."""
+        gauge = Gauge("queue_size", "Texts that wait.", namespace=NAMESPACE, registry=self.registry)
+        gauge.set_function(size)
+
+
+@contextmanager
+def serving_metrics(listen: str, metrics: Metrics) -> Iterator[None]:
+    """Serve the metrics over HTTP on HOST:PORT, or not at all if that is empty.
+
+    Raises:
+        ListenError: the address can't be had.
+
+    """
+    if not listen:
+        yield
+        return
+    host, _, port = listen.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host, metrics.registry)
+    except OSError as error:
+        raise ListenError(f"metrics_listen: cannot listen on {listen}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

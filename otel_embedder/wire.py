@@ -1,0 +1,206 @@
+"""A trace request as bytes: taken apart no further than needed, put together by joining.
+
+A span stays the bytes that it came in. To annotate it is to append encoded
+attributes to those bytes, and to encode the request is one `join`: no span is
+ever built from objects, so none can change, and 384 doubles cost a copy. That
+also makes an encoded size a sum of lengths, which is what splitting needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from otel_embedder.errors import MalformedRequestError
+from otel_embedder.proto import otlp_wire_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
+SCOPE_SPANS_TAG = b"\x12"  # ResourceSpans.scope_spans = 2
+SPANS_TAG = b"\x12"  # ScopeSpans.spans = 2
+# A tag of one byte and a length of five: protobuf's limit for a message is 2 GiB.
+MAX_PREFIX_BYTES = 6
+
+
+@lru_cache(maxsize=16_384)
+def length_prefix(tag: bytes, length: int) -> bytes:
+    """Give the bytes in front of a length-delimited field: its tag, its length as a varint."""
+    digits = bytearray(tag)
+    while length > 0x7F:
+        digits.append(length & 0x7F | 0x80)
+        length >>= 7
+    digits.append(length)
+    return bytes(digits)
+
+
+def message(tag: bytes, parts: list[bytes]) -> list[bytes]:
+    """Give the parts of an embedded message with the field's prefix in front."""
+    return [length_prefix(tag, sum(map(len, parts))), *parts]
+
+
+@dataclass(slots=True)
+class ScopeSpans:
+    """The spans of one instrumentation scope, each as its encoded bytes.
+
+    Attributes:
+        header: the encoded ScopeSpans without its spans: scope, schema URL, unknown fields.
+        spans: encoded Span messages, in the order that they came.
+
+    """
+
+    header: bytes
+    spans: list[bytes] = field(default_factory=list)
+
+    def parts(self) -> list[bytes]:
+        """Give the encoded ScopeSpans in pieces."""
+        parts = [self.header]
+        for span in self.spans:
+            parts += (length_prefix(SPANS_TAG, len(span)), span)
+        return parts
+
+
+@dataclass(slots=True)
+class ResourceSpans:
+    """The spans of one resource.
+
+    Attributes:
+        header: the encoded ResourceSpans without its scope_spans: resource, schema URL, unknown
+            fields.
+        resource: the encoded Resource, for whoever wants to read it.
+        scopes: one for each ScopeSpans, in the order that they came.
+
+    """
+
+    header: bytes
+    resource: bytes
+    scopes: list[ScopeSpans] = field(default_factory=list)
+
+    def parts(self) -> list[bytes]:
+        """Give the encoded ResourceSpans in pieces."""
+        parts = [self.header]
+        for scope in self.scopes:
+            parts += message(SCOPE_SPANS_TAG, scope.parts())
+        return parts
+
+
+@dataclass(slots=True)
+class TraceRequest:
+    """One ExportTraceServiceRequest.
+
+    Attributes:
+        header: the request's own unknown fields, encoded.
+        resources: one for each ResourceSpans, in the order that they came.
+
+    """
+
+    header: bytes = b""
+    resources: list[ResourceSpans] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        """Give the request as protobuf."""
+        parts = [self.header]
+        for resource in self.resources:
+            parts += message(RESOURCE_SPANS_TAG, resource.parts())
+        return b"".join(parts)
+
+    def scopes(self) -> Iterator[tuple[ResourceSpans, ScopeSpans]]:
+        """Give every scope with its resource."""
+        for resource in self.resources:
+            for scope in resource.scopes:
+                yield resource, scope
+
+    def span_count(self) -> int:
+        """Count the spans."""
+        return sum(len(scope.spans) for _, scope in self.scopes())
+
+
+def parse_request(encoded: bytes) -> TraceRequest:
+    """Read an ExportTraceServiceRequest down to its spans, which stay bytes.
+
+    Raises:
+        MalformedRequestError: these bytes are not such a message.
+
+    """
+    try:
+        request = pb.TraceRequest.FromString(encoded)
+    except DecodeError as error:
+        raise MalformedRequestError("the request is not a valid protobuf message") from error
+    resources = [_resource_spans(resource) for resource in request.resource_spans]
+    request.ClearField("resource_spans")
+    return TraceRequest(request.SerializeToString(), resources)
+
+
+def _resource_spans(parsed: pb.ResourceSpans) -> ResourceSpans:
+    scopes = [_scope_spans(scope) for scope in parsed.scope_spans]
+    parsed.ClearField("scope_spans")
+    return ResourceSpans(parsed.SerializeToString(), b"".join(parsed.resource), scopes)
+
+
+def _scope_spans(parsed: pb.ScopeSpans) -> ScopeSpans:
+    spans = list(parsed.spans)
+    parsed.ClearField("spans")
+    return ScopeSpans(parsed.SerializeToString(), spans)
+
+
+def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
+    """Cut a request on span boundaries into requests of at most `max_bytes` encoded bytes.
+
+    Resource and scope are repeated in each. A span that is too large by itself
+    goes alone: whoever set the limit may still take it, and to drop it is not
+    for us.
+    """
+    chunks = _Chunks(request.header, max_bytes)
+    for resource, scope in request.scopes():
+        for span in scope.spans:
+            chunks.add(resource, scope, span)
+    return chunks.requests
+
+
+class _Chunks:
+    """Collects spans into requests, starting a new one when the next span would not fit.
+
+    Sizes are counted with prefixes at their longest, so a request is never
+    larger than counted.
+    """
+
+    def __init__(self, header: bytes, max_bytes: int) -> None:
+        self.requests: list[TraceRequest] = []
+        self._header = header
+        self._max_bytes = max_bytes
+        self._open_request()
+
+    def _open_request(self) -> None:
+        self.requests.append(TraceRequest(self._header))
+        self._bytes = len(self._header)
+        self._resource: ResourceSpans | None = None
+        self._scope: ScopeSpans | None = None
+
+    def add(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes) -> None:
+        """Put a span into the open request, or into a new one where it does not fit."""
+        if self._scope and self._bytes + self._cost(resource, scope, span) > self._max_bytes:
+            self._open_request()
+        self._bytes += self._cost(resource, scope, span)
+        self._open(resource, scope).spans.append(span)
+
+    def _cost(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes) -> int:
+        size = MAX_PREFIX_BYTES + len(span)
+        if scope is not self._scope:
+            size += MAX_PREFIX_BYTES + len(scope.header)
+        if resource is not self._resource:
+            size += MAX_PREFIX_BYTES + len(resource.header)
+        return size
+
+    def _open(self, resource: ResourceSpans, scope: ScopeSpans) -> ScopeSpans:
+        resources = self.requests[-1].resources
+        if resource is not self._resource:
+            self._resource = resource
+            resources.append(ResourceSpans(resource.header, resource.resource))
+        if scope is not self._scope:
+            self._scope = scope
+            resources[-1].scopes.append(ScopeSpans(scope.header))
+        return resources[-1].scopes[-1]
