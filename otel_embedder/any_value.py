@@ -21,7 +21,7 @@ def decode(encoded: bytes) -> str:
     return " ".join(encoded[: 4 * MAX_CHARACTERS].decode(errors="replace").split())
 
 
-def render_value(encoded: bytes, depth: int = 0) -> str:
+def render_value(encoded: bytes, depth: int = 0) -> str:  # noqa: PLR0911 - one for each kind
     """Give an encoded AnyValue as words, of whatever kind it is.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from pydantic import ByteSize
@@ -23,6 +23,7 @@ from otel_embedder.wire import parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from io import BufferedReader
 
     from pydantic.fields import FieldInfo
 
@@ -112,7 +113,6 @@ def main() -> None:
 def serve_command(**flags: object) -> None:
     """Receive spans over OTLP/gRPC, attach vectors, send them on.
 
-    \b
     Example: otel-embedder serve --next-hop http://127.0.0.1:4337
     """
     settings = _settings(flags)
@@ -123,20 +123,19 @@ def serve_command(**flags: object) -> None:
 @main.command("render")
 @click.argument("file", type=click.File("rb"))
 @settings_options(*TEXT_SETTINGS)
-def render_command(file: BinaryIO, **flags: object) -> None:
+def render_command(file: BufferedReader, **flags: object) -> None:
     """Print the text of each span in FILE, a line each; - is stdin.
 
     FILE holds OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter
     writes them, or gzip of either.
 
-    \b
     Example: otel-embedder render traces.jsonl.gz
     """
     for text in rendered(file, _settings(flags)):
         click.echo(text)
 
 
-def rendered(file: BinaryIO, settings: Settings) -> Iterator[str]:
+def rendered(file: BufferedReader, settings: Settings) -> Iterator[str]:
     """Give the text of each span in a file, whether it carries a vector or not."""
     renderer = Renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
@@ -157,7 +156,6 @@ def model_group() -> None:
 def path_command(**flags: object) -> None:
     """Print where the official files of the model are.
 
-    \b
     Example: otel-embedder model path
     """
     click.echo(find_weights(_settings(flags).model).directory)
@@ -170,7 +168,6 @@ def convert_command(**flags: object) -> None:
 
     Done when an image is built, it saves each start the second that it takes.
 
-    \b
     Example: otel-embedder model convert --model-cache /models
     """
     settings = _settings(flags)

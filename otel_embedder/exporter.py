@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -21,7 +20,10 @@ from otel_embedder.wire import TraceRequest, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
+
+Export = grpc.aio.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse]
 
 EXPORT_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -84,7 +86,7 @@ class OtlpExporter:
     async def __aenter__(self) -> Self:
         self._channel = _channel(self._next_hop)
         # Requests are bytes already, so there is nothing to serialise.
-        self._export = self._channel.unary_unary(
+        self._export: Export = self._channel.unary_unary(
             EXPORT_METHOD, response_deserializer=ExportTraceServiceResponse.FromString
         )
         return self

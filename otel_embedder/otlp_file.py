@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError
@@ -28,7 +28,7 @@ LENGTH_BYTES = 4
 HEX_FIELDS = ("traceId", "spanId", "parentSpanId")
 
 
-def read_requests(file: BinaryIO) -> Iterator[bytes]:
+def read_requests(file: io.BufferedReader) -> Iterator[bytes]:
     """Give the encoded ExportTraceServiceRequests of a file.
 
     Raises:
@@ -41,11 +41,10 @@ def read_requests(file: BinaryIO) -> Iterator[bytes]:
         raise UnreadableFileError(f"not a file of OTLP traces: {error}") from error
 
 
-def _unpacked(file: BinaryIO) -> io.BufferedReader:
-    buffered = io.BufferedReader(file)  # type: ignore[arg-type]  # typeshed wants a RawIOBase
-    if buffered.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-        return io.BufferedReader(gzip.GzipFile(fileobj=buffered))
-    return buffered
+def _unpacked(file: io.BufferedReader) -> io.BufferedReader:
+    if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+        return io.BufferedReader(gzip.GzipFile(fileobj=file))
+    return file
 
 
 def _read(file: io.BufferedReader) -> Iterator[bytes]:

@@ -60,13 +60,13 @@ class Target(NamedTuple):
 
     Attributes:
         spans: the list of its scope's spans.
-        index: its place there.
+        place: its index there.
         span: its bytes, without attributes of ours that are outdated.
 
     """
 
     spans: list[bytes]
-    index: int
+    place: int
     span: bytes
 
 
@@ -87,7 +87,7 @@ class Call:
 class Processor:
     """Annotates the spans of a request, then hands it to the exporter."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each stage that it joins
         self,
         renderer: Renderer,
         embedder: SpanEmbedder,
@@ -117,7 +117,7 @@ class Processor:
         for target, text, embedding in zip(targets, texts, embeddings, strict=True):
             if embedding is not None:
                 attributes = self._annotator.attributes(embedding, text.content)
-                target.spans[target.index] = target.span + attributes
+                target.spans[target.place] = target.span + attributes
         return await self._exporter.export(request, deadline=call.deadline, metadata=call.metadata)
 
     def _budget(self, deadline: float) -> float:

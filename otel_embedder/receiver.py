@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
+import grpc.aio
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -20,14 +21,16 @@ from otel_embedder.status import refusal
 from otel_embedder.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
-    import grpc.aio
     from structlog.typing import FilteringBoundLogger
 
     from otel_embedder.status import Metadata
 
+    Handler = grpc.RpcMethodHandler[bytes, bytes]
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
 TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
+
+EMPTY = ExportTraceServiceResponse()
 
 REQUEST_FAILED = "request.failed"
 
@@ -66,7 +69,7 @@ class TraceReceiver:
 
     def rpc_handler(self) -> grpc.GenericRpcHandler:
         """Give the handler to add to a server. It reads the bytes itself, to choose the status."""
-        export = grpc.unary_unary_rpc_method_handler(self.export)
+        export: Handler = grpc.unary_unary_rpc_method_handler(self.export)
         return grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": export})
 
     async def export(self, encoded: bytes, context: Context) -> bytes:
@@ -78,7 +81,8 @@ class TraceReceiver:
             response = await self._consume(request, context) if spans else EMPTY
         except OtelEmbedderError as error:
             await self._refuse(error, spans, context)
-        except Exception as error:  # noqa: BLE001 - it would become UNKNOWN: the spans would be lost
+        except Exception as error:
+            # It would become UNKNOWN, and the Collector would drop the spans.
             log.exception(REQUEST_FAILED, spans=spans)
             await self._refuse(error, spans, context)
         self._metrics.accepted(spans=spans)
@@ -87,7 +91,8 @@ class TraceReceiver:
     async def _consume(self, request: TraceRequest, context: Context) -> ExportTraceServiceResponse:
         remaining = context.time_remaining()
         now = asyncio.get_running_loop().time()
-        deadline = math.inf if remaining is None else now + remaining
+        # The stubs forget that there may be no deadline.
+        deadline = math.inf if remaining is None else now + remaining  # type: ignore[redundant-expr]
         return await self._next.consume(request, Call(deadline, passed_on(context)))
 
     async def _refuse(self, error: Exception, spans: int, context: Context) -> NoReturn:
@@ -96,13 +101,7 @@ class TraceReceiver:
         await context.abort(answer.code, answer.details, answer.trailing_metadata)
 
 
-EMPTY = ExportTraceServiceResponse()
-
-
 def passed_on(context: Context) -> Metadata:
     """Give the caller's own headers, such as a tenant's name."""
-    return tuple(
-        (key, value)
-        for key, value in context.invocation_metadata() or ()
-        if not key.startswith(HOP_BY_HOP)
-    )
+    metadata = context.invocation_metadata() or ()
+    return tuple((key, value) for key, value in metadata if not key.startswith(HOP_BY_HOP))

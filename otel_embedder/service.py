@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import OVERALL_HEALTH, SERVICE_NAME as HEALTH_SERVICE
+from grpc_health.v1.health import OVERALL_HEALTH
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 from loky import cpu_count
@@ -73,7 +74,7 @@ async def serve(settings: Settings) -> None:
 
     """
     stop = stop_on_signals()
-    async with running(settings) as port:
+    async with running(settings, Metrics()) as port:
         log.info(SERVICE_STARTED, listen=settings.listen, port=port, next_hop=settings.next_hop)
         await stop.wait()
         log.info(SERVICE_STOPPING)
@@ -98,14 +99,13 @@ def stop_on_signals() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[int]:
+async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     """Run a sidecar; give the port that it listens on.
 
     Raises:
         ListenError: an address can't be had.
 
     """
-    metrics = Metrics()
     renderer = Renderer(render_options(settings))
     model = LazyModel(partial(load_model, settings), retry_after=MODEL_RETRY_SECONDS)
     async with AsyncExitStack() as parts:

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     max_receive_bytes: ByteSize = Field(
         ByteSize(64 * 1024 * 1024),
         ge=1024,
-        description="Largest request taken in, in bytes after decompression (units such as 64MiB work).",
+        description="Largest request taken in, decompressed; in bytes, or with a unit (64MiB).",
     )
     next_hop: Annotated[str, AfterValidator(_url)] = Field(
         "http://127.0.0.1:4337",
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     max_send_bytes: ByteSize = Field(
         ByteSize(4 * 1024 * 1024 - 4096),
         ge=1024,
-        description="Largest request sent on, in bytes; larger ones are split between spans.",
+        description="Largest request sent on, in bytes; a larger one is split between spans.",
     )
 
     engine: Literal["ctranslate2"] = Field("ctranslate2", description="What runs the model.")
@@ -192,8 +192,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources, the strongest first."""
         file = {**env_settings(), **init_settings()}.get("config")

@@ -10,13 +10,12 @@ exporter/otlpexporter/otlp.go, shouldRetry.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from otel_embedder.errors import (
     ExportError,
@@ -25,10 +24,10 @@ from otel_embedder.errors import (
     RetryableExportError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Metadata = tuple[tuple[str, str | bytes], ...]
+
+# Where gRPC puts a google.rpc.Status that says more than code and message.
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
 
 RETRYABLE_CODES = {
     grpc.StatusCode.CANCELLED,
@@ -80,26 +79,36 @@ def _throttle(details: str, seconds: float) -> Refusal:
     delay = Duration()
     delay.FromNanoseconds(round(seconds * 1e9))
     status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    wire = rpc_status.to_status(status)
-    return Refusal(wire.code, wire.details, tuple(wire.trailing_metadata))
+    metadata = ((STATUS_DETAILS_KEY, status.SerializeToString()),)
+    return Refusal(grpc.StatusCode.UNAVAILABLE, details, metadata)
 
 
 def export_error(error: grpc.aio.AioRpcError) -> ExportError:
     """Tell from the next hop's status whether the same spans may be sent again."""
     message = f"the next hop answered {error.code().name}: {error.details()}"
-    retry_after = _retry_after(error.trailing_metadata() or ())
+    retry_after = _retry_after(error)
     throttled = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
     if throttled or error.code() in RETRYABLE_CODES:
         return RetryableExportError(message, retry_after=retry_after)
     return PermanentExportError(message, code=error.code().value[0])
 
 
-def _retry_after(trailing_metadata: Sequence[tuple[str, str | bytes]]) -> float | None:
+def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
     """Give the seconds of the RetryInfo in a status's details, if there is one."""
-    for key, value in trailing_metadata:
-        if key == rpc_status.GRPC_DETAILS_METADATA_KEY and isinstance(value, bytes):
-            for detail in status_pb2.Status.FromString(value).details:
-                retry_info = error_details_pb2.RetryInfo()
-                if detail.Unpack(retry_info):
-                    return retry_info.retry_delay.ToNanoseconds() / 1e9
+    details = dict(error.trailing_metadata() or ()).get(STATUS_DETAILS_KEY)
+    if not isinstance(details, bytes):
+        return None
+    try:
+        status = status_pb2.Status.FromString(details)
+    except DecodeError:
+        # Its code counts, even if its details are broken.
+        return None
+    return _delay(status)
+
+
+def _delay(status: status_pb2.Status) -> float | None:
+    retry_info = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        if detail.Unpack(retry_info):
+            return float(retry_info.retry_delay.ToNanoseconds() / 1e9)
     return None

@@ -25,6 +25,8 @@ from otel_embedder.errors import ListenError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from structlog.typing import Processor
+
     from otel_embedder.annotate import Standing
 
 LogFormat = Literal["console", "json"]
@@ -36,17 +38,16 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
     """Send log lines to stderr: readable ones, or a JSON object each."""
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    renderers = {
-        "console": [console],
-        "json": [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()],
-    }
+    processors: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if log_format == "json":
+        processors += (structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer())
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *renderers[log_format],
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -123,6 +124,10 @@ class Metrics:
         """Record one batch that the model has finished."""
         self._batch_size.observe(texts)
         self._inference.observe(seconds)
+
+    def value(self, name: str, **labels: str) -> float:
+        """Give what a metric stands at, 0 if nothing was recorded."""
+        return self.registry.get_sample_value(f"{NAMESPACE}_{name}", labels) or 0.0
 
     def watch_queue(self, size: Callable[[], int]) -> None:
         """Report a queue's size whenever it is asked for."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
 SCOPE_SPANS_TAG = b"\x12"  # ResourceSpans.scope_spans = 2
 SPANS_TAG = b"\x12"  # ScopeSpans.spans = 2
+VARINT_MORE = 128  # a varint's digits have base 128; this bit says that another follows
 # A tag of one byte and a length of five: protobuf's limit for a message is 2 GiB.
 MAX_PREFIX_BYTES = 6
 
@@ -31,9 +32,9 @@ MAX_PREFIX_BYTES = 6
 def length_prefix(tag: bytes, length: int) -> bytes:
     """Give the bytes in front of a length-delimited field: its tag, its length as a varint."""
     digits = bytearray(tag)
-    while length > 0x7F:
-        digits.append(length & 0x7F | 0x80)
-        length >>= 7
+    while length >= VARINT_MORE:
+        digits.append(length % VARINT_MORE + VARINT_MORE)
+        length //= VARINT_MORE
     digits.append(length)
     return bytes(digits)
 

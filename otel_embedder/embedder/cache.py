@@ -7,12 +7,13 @@ whoever wanted it has gone on with a stand-in, is remembered all the same.
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from cachetools import LRUCache
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
     from otel_embedder.embedder import Embedder, Embedding, Text
@@ -45,7 +46,7 @@ class CachingEmbedder:
     def _ask(self, missing: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
         futures = self._next.embed(missing) if missing else []
         for text, future in zip(missing, futures, strict=True):
-            future.add_done_callback(lambda done, text=text: self._remember(text.content, done))
+            future.add_done_callback(partial(self._remember, text.content))
         return futures
 
     def _remember(self, content: str, done: asyncio.Future[Embedding]) -> None:

@@ -28,9 +28,9 @@ from otel_embedder.embedder.weights import (
 from otel_embedder.errors import ModelUnavailableError
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
     import numpy.typing as npt
     from ctranslate2.specs import common_spec, transformer_spec
+    from structlog.typing import FilteringBoundLogger
 
     Tensors = dict[str, npt.NDArray[np.float32]]
 

@@ -17,8 +17,9 @@ from otel_embedder.embedder import Embedding
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
     from collections.abc import Sequence
+
+    from structlog.typing import FilteringBoundLogger
 
     from otel_embedder.embedder import Embedder, Text
 

@@ -22,8 +22,9 @@ from otel_embedder.embedder import Embedding
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
     from collections.abc import Callable, Sequence
+
+    from structlog.typing import FilteringBoundLogger
 
     from otel_embedder.embedder import Model, Vector
 
@@ -85,12 +86,15 @@ class CTranslate2Model:
         return [Embedding(vectors[index], self._name, "model") for index in range(len(tokens))]
 
     def _forward(self, tokens: list[list[int]]) -> Vector:
+        """Embed texts of one length: shape (texts, dimension)."""
         try:
-            hidden = np.asarray(self._encoder.forward_batch(tokens).last_hidden_state)
+            output = self._encoder.forward_batch(tokens).last_hidden_state
+            hidden: Vector = np.asarray(output, np.float32)
         except (RuntimeError, MemoryError) as error:
             raise EmbeddingFailedError(f"the model failed: {error}") from error
-        means = hidden.mean(axis=1)
-        return means / np.linalg.norm(means, axis=1, keepdims=True)
+        means: Vector = hidden.mean(axis=1)
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        return means
 
 
 class LazyModel:
@@ -142,5 +146,5 @@ class LazyModel:
 def _prefer_avx512() -> None:
     """Let CTranslate2 use AVX-512 on AMD too, where it picks AVX2 by itself: 16 % slower."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and AVX512_FLAGS <= set(cpuinfo.read_text(encoding="utf-8").split()):
+    if cpuinfo.exists() and set(cpuinfo.read_text(encoding="utf-8").split()) >= AVX512_FLAGS:
         os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
