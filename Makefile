@@ -1,0 +1,121 @@
+# Every target brings up what it needs, once: `make demo` or `make test` may be the first command
+# on a machine that has Python >= 3.11, make, and a way to its package registries.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run demo test test-unit check format docs proto bench golden otelcol wheel lock \
+    upgrade clean
+
+# The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
+# commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
+FITS := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
+PYTHON = $(or $(firstword $(foreach python,python3.13 python3.12 python3.11 python3,$(shell \
+    $(python) -c '$(FITS)' 2>/dev/null && echo $(python)))),$(error No Python >= 3.11 here))
+
+# Everything is installed from pins with hashes, by a uv of our own, into environments of our own.
+UV := build/uv/bin/uv
+BIN := .venv/bin
+INSTALLED := .venv/installed
+export UV_PYTHON_DOWNLOADS := never
+
+# $(call environment,DIRECTORY,REQUIREMENTS): a new environment with just these packages, compiled,
+# as pip does: otherwise the first start takes two seconds longer, or every start where Python may
+# not write.
+environment = $(UV) venv --quiet --clear --python $(PYTHON) $(1) \
+    && $(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(1) $(2)
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## Make the environment .venv for development
+
+run: $(INSTALLED)  ## Run the sidecar
+	$(BIN)/otel-embedder serve
+
+demo: $(INSTALLED)  ## Embed a small shop's spans and ask for them in plain words
+	$(BIN)/otel-embedder demo
+
+test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a real Collector
+	$(BIN)/pytest --cov
+
+test-unit: $(INSTALLED)  ## Run the tests that need neither, in seconds
+	$(BIN)/pytest -m 'not integration and not collector'
+
+check: $(INSTALLED) build/proto  ## Check style, types, spelling and that generated code is current
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/cog --check -I . README.md
+	$(BIN)/validate-pyproject pyproject.toml
+	diff -r -x __init__.py -x __pycache__ build/proto/otel_embedder/proto otel_embedder/proto
+
+format: $(INSTALLED)  ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+docs: $(INSTALLED)  ## Put the tables of settings and metrics into the README
+	$(BIN)/cog -r -I . README.md
+
+proto: build/proto  ## Generate otel_embedder/proto from proto
+	cp build/proto/otel_embedder/proto/* otel_embedder/proto/
+
+bench: $(INSTALLED) build/otelcol  ## Measure the sidecar beside a Collector that only passes on
+	$(BIN)/python -m tests.bench
+
+golden: build/golden/installed  ## Make the golden vectors anew (installs 5 GB of torch)
+	build/golden/bin/python -m tests.golden.make
+
+otelcol: build/otelcol  ## Build the Collector that the tests run
+
+wheel: $(INSTALLED)  ## Build the wheel into dist
+	$(UV) build --quiet --wheel --no-build-isolation --python .venv
+
+lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --group golden -o requirements/golden.txt
+	$(LOCK) --group go -o requirements/go.txt
+	$(LOCK) --group uv -o requirements/uv.txt
+
+# For every system and every Python we support; without this machine's paths and indexes.
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --custom-compile-command 'make lock'
+
+upgrade: LOCK += --upgrade
+upgrade: lock  ## Pin the newest versions instead
+
+clean:  ## Remove all that make has made
+	rm -rf .venv build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find otel_embedder tests -name __pycache__ -exec rm -rf {} +
+
+$(UV): requirements/uv.txt
+	@echo '==> uv: installing it into build/uv'
+	$(PYTHON) -m venv --clear build/uv
+	build/uv/bin/pip install --quiet --require-hashes -r $<
+	touch $@
+
+$(INSTALLED): requirements/dev.txt pyproject.toml $(UV)
+	@echo '==> .venv: installing what development needs'
+	$(call environment,.venv,$<)
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
+	touch $@
+
+build/golden/installed: requirements/golden.txt $(UV)
+	@echo '==> build/golden: installing sentence-transformers and torch, 5 GB'
+	$(call environment,build/golden,$<)
+	touch $@
+
+# `-I otel_embedder/proto=proto`: the code is to live there, and imports what it needs from there.
+build/proto: proto/*.proto $(INSTALLED)
+	rm -rf $@ && mkdir -p $@
+	$(BIN)/python -m grpc_tools.protoc -I otel_embedder/proto=proto \
+	    --python_out=$@ --pyi_out=$@ $(patsubst %,otel_embedder/%,$(filter %.proto,$^))
+
+# The builder must be of the release that it builds (`version` in its file), and Go new enough for it.
+build/otelcol: collector-config/builder.yaml | $(UV)
+	@echo '==> build/otelcol: building a Collector, two minutes, once'
+	printf '%s\n' go1.26 "$$(go env GOVERSION 2>/dev/null)" | sort -VC \
+	    || { $(call environment,build/go,requirements/go.txt); }
+	PATH="$(CURDIR)/build/go/bin:$$PATH" CGO_ENABLED=0 GOFLAGS=-buildvcs=false go run \
+	    go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' $<) --config $<
+	mv build/collector/otelcol $@
