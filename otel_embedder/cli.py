@@ -106,6 +106,7 @@ def _settings(flags: dict[str, object]) -> Settings:
 @click.version_option(__version__)
 def main() -> None:
     """Put vectors on OpenTelemetry spans, beside the Collector."""
+    configure_logs("console", "info")
 
 
 @main.command("serve")

@@ -41,7 +41,10 @@ UNKNOWN_DURATION = "?"
 # The model reads 256 word pieces, some 1,000 characters. A long value must not
 # take the place of the others; what lies beyond the text's end is never read.
 MAX_VALUE_CHARACTERS = 256
+MAX_ERROR_CHARACTERS = 512
 MAX_TEXT_CHARACTERS = 2_048
+# A status message often is the exception's, with a word before it and both cut off.
+RECOGNISED_CHARACTERS = 64
 
 MAX_REMEMBERED = 50_000
 MAX_REMEMBERED_BYTES = 4_096
@@ -178,13 +181,17 @@ class Renderer:
     def _error_words(self, status: Status, span: pb.Span) -> str:
         """Give the status with the exception's own words behind it, each only once."""
         words = status.words
-        for part in map(self._words, _exception(span)):
-            if part not in words:
+        for value in _exception(span):
+            part = self._error_text(value)
+            if part[:RECOGNISED_CHARACTERS] not in words:
                 words += f" {part}"
         return words
 
     def _words(self, value: str) -> str:
         return self._mask(value)[:MAX_VALUE_CHARACTERS]
+
+    def _error_text(self, value: str) -> str:
+        return self._mask(value)[:MAX_ERROR_CHARACTERS]
 
     def _read_fragment(self, encoded: bytes) -> str:
         key, value = read_key_value(encoded)
@@ -198,7 +205,7 @@ class Renderer:
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
         name = STATUS_NAMES.get(status.code, "UNSET")
-        words = f"{name} {self._words(decode(status.message))}".rstrip()
+        words = f"{name} {self._error_text(decode(status.message))}".rstrip()
         return Status(words, is_error=name == "ERROR")
 
 

@@ -28,7 +28,7 @@ from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.embedder.model import CTranslate2Model, LazyModel
-from otel_embedder.embedder.weights import DEFAULT_DIMENSION, model_name
+from otel_embedder.embedder.weights import model_dimension, model_name
 from otel_embedder.errors import ListenError
 from otel_embedder.exporter import NextHop, OtlpExporter
 from otel_embedder.processor import Processor
@@ -130,7 +130,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         metrics.watch_queue(batcher.queue_size)
         embedder = FallbackEmbedder(
             CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
-            dimension=DEFAULT_DIMENSION,
+            dimension=model_dimension(settings.model),
             on_failure=settings.on_failure,
             metrics=metrics,
         )

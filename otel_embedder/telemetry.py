@@ -66,13 +66,13 @@ class Metrics:
             "exporter_send_failed_spans", "Spans that the next hop did not take."
         )
         self._passed = self._counter(
-            "passed_spans", "Spans left alone, for they had a vector.", ("standing",)
+            "passed_spans", "Spans left alone, by standing: current or foreign vector.", ("standing",)
         )
         self._fallback = self._counter(
             "fallback_spans", "Spans that got a stand-in, or nothing, for lack of a vector."
         )
         self._texts = self._counter(
-            "embedded_texts", "Distinct texts of requests, by where the answer was.", ("source",)
+            "embedded_texts", "Distinct texts of requests, by source: cache or model.", ("source",)
         )
         self._batch_size = Histogram(
             "batch_size",

@@ -38,6 +38,13 @@ MODEL_CONVERTED = "model.converted"
 # Raise it when this module would write something else from the same weights.
 CONVERTER_VERSION = 1
 
+# What a BERT encoder's configuration says, or leaves out.
+SUPPORTED = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+}
+
 log: FilteringBoundLogger = structlog.get_logger()
 
 
@@ -108,11 +115,12 @@ def convert(weights: Weights, directory: Path) -> None:
     from safetensors.numpy import load_file  # noqa: PLC0415
 
     try:
-        config = json.loads((weights.directory / "config.json").read_text(encoding="utf-8"))
+        config = _supported(_read_json(weights.directory / "config.json"))
+        _check_pooling(weights.directory / "1_Pooling" / "config.json")
         spec = _specification(config, load_file(weights.directory / WEIGHTS_FILE))
-    except (KeyError, ValueError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelUnavailableError(
-            f"the model in {weights.directory} is not a BERT encoder: {error!r}"
+            f"the model in {weights.directory} can't be converted: {error}"
         ) from error
     spec.register_vocabulary(_vocabulary(weights.directory / "tokenizer.json"))
     spec.config.unk_token = "[UNK]"  # noqa: S105 - a word piece
@@ -122,6 +130,24 @@ def convert(weights: Weights, directory: Path) -> None:
     directory.mkdir()
     spec.save(str(directory))
     shutil.copyfile(weights.directory / "tokenizer.json", directory / "tokenizer.json")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _supported(config: dict[str, Any]) -> dict[str, Any]:
+    for key, value in SUPPORTED.items():
+        if config.get(key, value) != value:
+            raise ValueError(f"its {key} is {config[key]!r}, not {value!r}")
+    return config
+
+
+def _check_pooling(file: Path) -> None:
+    """Refuse what is pooled otherwise: its vectors would not be that model's."""
+    if file.exists() and not _read_json(file).get("pooling_mode_mean_tokens", False):
+        raise ValueError("it does not take the mean of its tokens")
 
 
 def _vocabulary(tokenizer: Path) -> list[str]:

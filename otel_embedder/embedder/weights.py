@@ -7,6 +7,7 @@ came, since every vector claims to be theirs.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +44,18 @@ class Weights:
 def model_name(model: str) -> str:
     """Give the name that embeddings of `model`, a name or a directory, carry."""
     return model if model == DEFAULT_MODEL else Path(model).resolve().name
+
+
+def model_dimension(model: str) -> int:
+    """Give the dimension of a model's vectors, without loading it.
+
+    A directory that can't tell has no model that loads; its stand-ins are the default's size.
+    """
+    try:
+        config = json.loads(Path(model, "config.json").read_text(encoding="utf-8"))
+        return int(config["hidden_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_DIMENSION
 
 
 def find_weights(model: str, *, hub: str | None = None) -> Weights:
