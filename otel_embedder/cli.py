@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from pydantic import ByteSize
 
 from otel_embedder import __version__
 from otel_embedder.embedder.conversion import converted_model
@@ -17,7 +16,7 @@ from otel_embedder.errors import OtelEmbedderError, SettingsError
 from otel_embedder.otlp_file import read_requests
 from otel_embedder.render import Renderer
 from otel_embedder.service import annotator, render_options, serve
-from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, default_text, load_settings
 from otel_embedder.telemetry import configure_logs
 from otel_embedder.wire import parse_request
 
@@ -77,25 +76,9 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     flag = "--" + name.replace("_", "-")
     declaration = f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
-    notes = f"[env: {ENVIRONMENT_PREFIX}{name.upper()}; default: {_default(field)}]"
+    notes = f"[env: {ENVIRONMENT_PREFIX}{name.upper()}; default: {default_text(field)}]"
     # No value is given by default, so that variable, file and default can speak.
     return click.option(declaration, name, default=None, help=f"{field.description} {notes}")
-
-
-def _default(field: FieldInfo) -> str:
-    match field.default:
-        case None | "":
-            return "none"
-        case bool() as value:
-            return str(value).lower()
-        case ByteSize() as value:
-            return f"{value} bytes"
-        case tuple() as values:
-            return ",".join(values)
-        case dict():
-            return "none"
-        case value:
-            return str(value)
 
 
 def _settings(flags: dict[str, object]) -> Settings:
@@ -177,7 +160,10 @@ def convert_command(**flags: object) -> None:
 
 @main.command("demo")
 def demo_command() -> None:
-    """Search a small shop's traces by meaning: sidecar, sink and shop in one go."""
+    """Search a small shop's traces by meaning: sidecar, sink and shop in one go.
+
+    Example: otel-embedder demo
+    """
     try:
         # Needs the OpenTelemetry SDK, which nothing else here does.
         from otel_embedder.demo import demonstrate  # noqa: PLC0415

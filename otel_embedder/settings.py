@@ -46,6 +46,7 @@ from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
@@ -203,6 +204,16 @@ class Settings(BaseSettings):
             YamlConfigSettingsSource(settings_cls, yaml_file=file),
             InitSettingsSource(settings_cls, otlp_environment(os.environ)),
         )
+
+
+def default_text(field: FieldInfo) -> str:
+    """Give a field's default as a user would write it; `none` where there is none."""
+    default = field.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return str(default or "none")
 
 
 # What of OpenTelemetry's exporter variables applies here, the signal's own first.

@@ -66,7 +66,9 @@ class Metrics:
             "exporter_send_failed_spans", "Spans that the next hop did not take."
         )
         self._passed = self._counter(
-            "passed_spans", "Spans left alone, by standing: current or foreign vector.", ("standing",)
+            "passed_spans",
+            "Spans left alone, by standing: current or foreign vector.",
+            ("standing",),
         )
         self._fallback = self._counter(
             "fallback_spans", "Spans that got a stand-in, or nothing, for lack of a vector."

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import ByteSize
-
-from otel_embedder.settings import Settings
+from otel_embedder.settings import Settings, default_text
 from otel_embedder.telemetry import NAMESPACE, Metrics
 
 if TYPE_CHECKING:
@@ -25,21 +23,8 @@ def settings_table() -> str:
 
 
 def _default(name: str, field: FieldInfo) -> str:
-    if name == "model_cache":
-        return "the user's cache directory"
-    match field.default:
-        case None | "":
-            return ""
-        case bool() as value:
-            return f"`{str(value).lower()}`"
-        case ByteSize() as value:
-            return f"`{int(value)}`"
-        case tuple() as words:
-            return f"`{','.join(words)}`"
-        case dict():
-            return ""
-        case value:
-            return f"`{value}`"
+    # It is another one on each machine.
+    return "the user's cache directory" if name == "model_cache" else f"`{default_text(field)}`"
 
 
 def metrics_table() -> str:

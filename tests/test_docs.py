@@ -31,7 +31,7 @@ def test_each_command_is_in_the_readme_and_has_help_with_an_example(name: str) -
 
     assert f"otel-embedder {name}" in README
     assert command.help
-    for leaf in getattr(command, "commands", {name: command}).values() -> None:
+    for leaf in getattr(command, "commands", {name: command}).values():
         assert isinstance(leaf, click.Command)
         assert "Example: otel-embedder" in (leaf.help or "")
 
