@@ -11,13 +11,12 @@ import base64
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from otel_embedder.any_value import read_key_value
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.wire import length_prefix, message
+from otel_embedder.wire import message
 
 if TYPE_CHECKING:
     from otel_embedder.embedder import Embedding, Vector
@@ -49,6 +48,16 @@ class Standing(Enum):
     FOREIGN = "foreign"  # somebody else's: never touch it
 
 
+class Names(NamedTuple):
+    """The names of our attributes, encoded, with their prefix."""
+
+    vector: bytes
+    model_name: bytes
+    source: bytes
+    text_version: bytes
+    text: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What a vector must say of itself to be the one that we would make.
@@ -73,15 +82,7 @@ class Annotator:
         self._encode_vector = VECTOR_ENCODINGS[encoding]
         self._attach_text = attach_text
         self._mark = prefix.encode()
-        self._vector_key = f"{prefix}vector"
-        self._model_key = f"{prefix}model_name"
-        self._source_key = f"{prefix}source"
-        self._version_key = f"{prefix}text_version"
-        self._text_key = f"{prefix}text"
-        self._keys = {
-            *(self._vector_key, self._model_key, self._source_key),
-            *(self._version_key, self._text_key),
-        }
+        self._names = Names(*(f"{prefix}{name}".encode() for name in Names._fields))
         self._remembered = lru_cache(MAX_ENCODED)(self._encode)
 
     def attributes(self, embedding: Embedding, text: str) -> bytes:
@@ -95,13 +96,13 @@ class Annotator:
 
     def _encode(self, embedding: Embedding, text: str) -> bytes:
         fields = [
-            _attribute(self._vector_key, self._encode_vector(embedding.vector)),
-            _attribute(self._model_key, _string(embedding.model)),
-            _attribute(self._source_key, _string(embedding.source)),
-            _attribute(self._version_key, _string(self._origin.text_version)),
+            _attribute(self._names.vector, self._encode_vector(embedding.vector)),
+            _attribute(self._names.model_name, _string(embedding.model)),
+            _attribute(self._names.source, _string(embedding.source)),
+            _attribute(self._names.text_version, _string(self._origin.text_version)),
         ]
         if self._attach_text:
-            fields.append(_attribute(self._text_key, _string(text)))
+            fields.append(_attribute(self._names.text, _string(text)))
         return b"".join(fields)
 
     def standing(self, span: bytes) -> Standing:
@@ -114,23 +115,24 @@ class Annotator:
         # Nearly no span has our attributes, and then no look at them is needed.
         if self._mark not in span:
             return Standing.NONE
+        pairs = map(pb.KeyValue.FromString, pb.SpanAttributes.FromString(span).attributes)
         found = {
-            key: pb.AnyValue.FromString(value).string_value.decode(errors="replace")
-            for key, value in map(read_key_value, pb.SpanAttributes.FromString(span).attributes)
-            if key in self._keys
+            pair.key: pb.AnyValue.FromString(pair.value).string_value
+            for pair in pairs
+            if pair.key in self._names
         }
         return self._judge(found)
 
-    def _judge(self, found: dict[str, str]) -> Standing:
+    def _judge(self, found: dict[bytes, bytes]) -> Standing:
         if not found:
             return Standing.NONE
-        if self._version_key not in found:
+        if self._names.text_version not in found:
             return Standing.FOREIGN
         current = (
-            self._vector_key in found
-            and found.get(self._source_key) == "model"
-            and found.get(self._model_key) == self._origin.model
-            and found[self._version_key] == self._origin.text_version
+            self._names.vector in found
+            and found.get(self._names.source) == b"model"
+            and found.get(self._names.model_name) == self._origin.model.encode()
+            and found[self._names.text_version] == self._origin.text_version.encode()
         )
         return Standing.CURRENT if current else Standing.OUTDATED
 
@@ -143,17 +145,18 @@ class Annotator:
         """
         parsed = pb.SpanAttributes.FromString(span)
         kept = [
-            encoded for encoded in parsed.attributes if read_key_value(encoded)[0] not in self._keys
+            encoded
+            for encoded in parsed.attributes
+            if pb.KeyValue.FromString(encoded).key not in self._names
         ]
         parsed.ClearField("attributes")
         parsed.attributes.extend(kept)
         return parsed.SerializeToString()
 
 
-def _attribute(key: str, value: list[bytes]) -> bytes:
+def _attribute(key: bytes, value: list[bytes]) -> bytes:
     """Give a Span.attributes field: a KeyValue of a key and the parts of an AnyValue."""
-    encoded_key = key.encode()
-    parts = [length_prefix(KEY_TAG, len(encoded_key)), encoded_key, *message(VALUE_TAG, value)]
+    parts = [*message(KEY_TAG, [key]), *message(VALUE_TAG, value)]
     return b"".join(message(ATTRIBUTES_TAG, parts))
 
 

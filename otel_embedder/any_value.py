@@ -18,7 +18,8 @@ ELLIPSIS = "..."
 
 def decode(encoded: bytes) -> str:
     """Give a string's characters on one line; what is not UTF-8 becomes a question mark."""
-    return " ".join(encoded[: 4 * MAX_CHARACTERS].decode(errors="replace").split())
+    characters = encoded[: 4 * MAX_CHARACTERS].decode(errors="replace")
+    return " ".join(characters.replace("\0", " ").split())
 
 
 def render_value(encoded: bytes, depth: int = 0) -> str:  # noqa: PLR0911 - one for each kind

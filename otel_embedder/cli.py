@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -52,9 +50,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OtelEmbedderError as error:
         _complain([str(error)])
         return EXIT_FAILED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; so has the flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
 
 

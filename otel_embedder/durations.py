@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import sqrt
 
 R5 = ("1", "1.6", "2.5", "4", "6.3")
-# From a microsecond to eleven days; what is shorter or longer is said to be that.
+# From a microsecond to a week; what is shorter or longer is said to be that.
 DECADES = range(-3, 9)
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000

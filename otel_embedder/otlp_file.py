@@ -48,10 +48,10 @@ def _unpacked(file: io.BufferedReader) -> io.BufferedReader:
 
 
 def _read(file: io.BufferedReader) -> Iterator[bytes]:
-    # No protobuf message begins with a zero byte, and no length of under 16 MiB
-    # with anything else; JSON begins with a brace.
+    # JSON begins with a brace. No protobuf message begins with a zero byte, and
+    # no length of under 16 MiB with anything else.
     first = file.peek(1)[:1]
-    if first in {b"{", b"\n", b" "}:
+    if first == b"{":
         yield from _read_json(file)
     elif first == b"\0":
         yield from _read_lengths(file)
@@ -64,7 +64,7 @@ def _read_json(file: io.BufferedReader) -> Iterator[bytes]:
         if line.strip():
             try:
                 yield encode_json(json.loads(line))
-            except (ValueError, ParseError, AttributeError, TypeError) as error:
+            except (ValueError, ParseError, AttributeError, TypeError, RecursionError) as error:
                 raise UnreadableFileError(f"line {number} is not OTLP/JSON: {error}") from error
 
 
@@ -72,7 +72,7 @@ def _read_lengths(file: io.BufferedReader) -> Iterator[bytes]:
     while head := file.read(LENGTH_BYTES):
         length = int.from_bytes(head)
         encoded = file.read(length)
-        if len(encoded) != length:
+        if len(head) != LENGTH_BYTES or len(encoded) != length:
             raise EOFError("the last request is cut off")
         yield _checked(encoded)
 
@@ -89,10 +89,10 @@ def encode_json(request: dict[str, Any]) -> bytes:
         google.protobuf.json_format.ParseError, ValueError: it is not OTLP/JSON.
 
     """
-    for resource in request.get("resourceSpans", ()):
-        for scope in resource.get("scopeSpans", ()):
-            for span in scope.get("spans", ()):
-                for message in (span, *span.get("links", ())):
+    for resource in request.get("resourceSpans") or ():
+        for scope in resource.get("scopeSpans") or ():
+            for span in scope.get("spans") or ():
+                for message in (span, *(span.get("links") or ())):
                     _hex_to_base64(message)
     parsed = ParseDict(request, ExportTraceServiceRequest(), ignore_unknown_fields=True)
     return parsed.SerializeToString()
@@ -100,5 +100,5 @@ def encode_json(request: dict[str, Any]) -> bytes:
 
 def _hex_to_base64(message: dict[str, Any]) -> None:
     for field in HEX_FIELDS:
-        if field in message:
+        if message.get(field) is not None:
             message[field] = base64.b64encode(bytes.fromhex(message[field])).decode()

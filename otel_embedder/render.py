@@ -46,8 +46,13 @@ MAX_TEXT_CHARACTERS = 2_048
 # A status message often is the exception's, with a word before it and both cut off.
 RECOGNISED_CHARACTERS = 64
 
-MAX_REMEMBERED = 50_000
-MAX_REMEMBERED_BYTES = 4_096
+# An SDK allows 128 attributes a span, unless told otherwise. To look at more
+# would hold up everybody else, and the text has no room for them.
+MAX_ATTRIBUTES = 1_024
+
+# What one kind of fragment may take in memory: some 10,000 of usual length.
+MAX_REMEMBERED_BYTES = 8 * 1024 * 1024
+ENTRY_BYTES = 512  # an entry's value, and Python's own share
 
 # NUL sorts below every other character, so fragments sort by their keys.
 KEY_END = "\0"
@@ -109,12 +114,16 @@ class Remembered(dict[bytes, Value], Generic[Value]):
     def __init__(self, read: Callable[[bytes], Value]) -> None:
         super().__init__()
         self._read = read
+        self._room = MAX_REMEMBERED_BYTES
 
     def __missing__(self, encoded: bytes) -> Value:
         value = self._read(encoded)
-        if len(self) >= MAX_REMEMBERED:
+        size = ENTRY_BYTES + len(encoded)
+        if size > self._room:
             self.clear()
-        if len(encoded) <= MAX_REMEMBERED_BYTES:
+            self._room = MAX_REMEMBERED_BYTES
+        if size <= self._room:
+            self._room -= size
             self[encoded] = value
         return value
 
@@ -160,7 +169,9 @@ class Renderer:
         """
         span = pb.Span.FromString(encoded)
         status = self._statuses[span.status]
-        fragments = sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))
+        fragments = sorted(
+            filter(None, map(self._fragments.__getitem__, span.attributes[:MAX_ATTRIBUTES]))
+        )
         content = self._format(
             service,
             self._operations[span.name],
@@ -212,8 +223,8 @@ class Renderer:
 def _read_service(resource: bytes) -> str:
     for encoded in pb.Resource.FromString(resource).attributes:
         key, value = read_key_value(encoded)
-        if key == "service.name":
-            return render_value(value) or UNKNOWN_SERVICE
+        if key == "service.name" and value:
+            return render_value(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
     return UNKNOWN_SERVICE
 
 

@@ -52,6 +52,8 @@ SERVICE_STOPPED = "service.stopped"
 MAX_BATCH_SIZE = 32
 MODEL_RETRY_SECONDS = 30.0
 
+ENGINES = {"ctranslate2": CTranslate2Model}
+
 SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
 
 # The Collector pings every 10 s if told so; grpcio's default takes a ping more
@@ -187,7 +189,8 @@ def load_model(settings: Settings) -> CTranslate2Model:
     """
     directory = converted_model(settings.model, settings.model_cache)
     threads = settings.model_threads or cpu_count()
-    return CTranslate2Model(directory, name=model_name(settings.model), threads=threads)
+    engine = ENGINES[settings.engine]
+    return engine(directory, name=model_name(settings.model), threads=threads)
 
 
 @asynccontextmanager

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -31,7 +33,6 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from otel_embedder.annotate import Encoding
@@ -51,11 +52,15 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
 MAX_PORT = 65_535
+MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own
+# Longer than anybody waits; gRPC takes infinity for the past.
+MAX_SECONDS = 3_600.0
 
 
 def _address(value: str) -> str:
     host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdigit() and int(port) <= MAX_PORT):
+    is_port = port.isascii() and port.isdigit() and int(port) <= MAX_PORT
+    if not (host and colon and is_port):
         raise ValueError("must be HOST:PORT, such as 127.0.0.1:4327")
     return value
 
@@ -66,7 +71,8 @@ def _address_or_nothing(value: str) -> str:
 
 def _url(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.path not in {"", "/"}:
+    is_plain = url.path in {"", "/"} and not (url.query or url.fragment or url.username)
+    if url.scheme not in {"http", "https"} or not url.hostname or not is_plain:
         raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for TLS")
     _address(url.netloc)
     return value
@@ -90,7 +96,18 @@ def _headers(value: object) -> object:
     pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
     if not all(equals for _, equals, _ in pairs):
         raise ValueError("must be KEY=VALUE,KEY=VALUE")
-    return {key.strip().lower(): unquote(text.strip()) for key, _, text in pairs}
+    return {key.strip(): unquote(text.strip()) for key, _, text in pairs}
+
+
+def _metadata(headers: dict[str, str]) -> dict[str, str]:
+    """Make sure that gRPC takes the headers: it fails each call with what it does not."""
+    lowered = {key.lower(): text for key, text in headers.items()}
+    for key, text in lowered.items():
+        if not re.fullmatch(r"[0-9a-z_.-]+", key) or key.startswith("grpc-"):
+            raise ValueError(f"{key!r} is no name for a header: letters, digits, _ . and - are")
+        if not re.fullmatch(r"[\x20-\x7e]*", text) or key.endswith("-bin"):
+            raise ValueError(f"the value of {key} must be printable ASCII")
+    return lowered
 
 
 def _words(value: object) -> object:
@@ -114,25 +131,27 @@ class Settings(BaseSettings):
     max_receive_bytes: ByteSize = Field(
         ByteSize(64 * 1024 * 1024),
         ge=1024,
+        le=MAX_MESSAGE_BYTES,
         description="Largest request taken in, decompressed; in bytes, or with a unit (64MiB).",
     )
     next_hop: Annotated[str, AfterValidator(_url)] = Field(
         "http://127.0.0.1:4337",
         description="http:// or https:// HOST:PORT to send the spans on to.",
     )
-    next_hop_headers: Annotated[dict[str, str], NoDecode, BeforeValidator(_headers)] = Field(
-        {}, description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded."
-    )
+    next_hop_headers: Annotated[
+        dict[str, str], NoDecode, BeforeValidator(_headers), AfterValidator(_metadata)
+    ] = Field({}, description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded.")
     next_hop_compression: Compression = Field("none", description="none or gzip.")
     next_hop_certificate: FilePath | None = Field(
         None, description="PEM file of the authorities to trust for https://, else the system's."
     )
     next_hop_timeout: PositiveFloat = Field(
-        10.0, description="Seconds that one request to the next hop may take."
+        10.0, le=MAX_SECONDS, description="Seconds that one request to the next hop may take."
     )
     max_send_bytes: ByteSize = Field(
         ByteSize(4 * 1024 * 1024 - 4096),
         ge=1024,
+        le=MAX_MESSAGE_BYTES,
         description="Largest request sent on, in bytes; a larger one is split between spans.",
     )
 
@@ -154,7 +173,7 @@ class Settings(BaseSettings):
         10_000, description="Texts that may wait for the model; others get no vector."
     )
     embed_timeout: PositiveFloat = Field(
-        3.0, description="Seconds that a request may wait for vectors."
+        3.0, le=MAX_SECONDS, description="Seconds that a request may wait for vectors."
     )
     on_failure: OnFailure = Field(
         "fallback",
@@ -182,7 +201,9 @@ class Settings(BaseSettings):
         "127.0.0.1:9464", description="HOST:PORT for Prometheus to scrape; empty for none."
     )
     shutdown_timeout: PositiveFloat = Field(
-        20.0, description="Seconds that requests in flight have to finish after SIGTERM."
+        20.0,
+        le=MAX_SECONDS,
+        description="Seconds that requests in flight have to finish after SIGTERM.",
     )
     log_format: LogFormat = Field("console", description="console or json.")
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
@@ -197,11 +218,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources, the strongest first."""
-        file = {**env_settings(), **init_settings()}.get("config")
+        file = str({**env_settings(), **init_settings()}.get("config", ""))
         return (
             init_settings,
             env_settings,
-            YamlConfigSettingsSource(settings_cls, yaml_file=file),
+            InitSettingsSource(settings_cls, read_config(file)),
             InitSettingsSource(settings_cls, otlp_environment(os.environ)),
         )
 
@@ -235,9 +256,34 @@ def otlp_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         for name in (f"OTEL_EXPORTER_OTLP_TRACES_{variable}", f"OTEL_EXPORTER_OTLP_{variable}"):
             if environment.get(name):
                 values.setdefault(field, environment[name])
-    if str(values.get("next_hop_timeout", "")).isdigit():
-        values["next_hop_timeout"] = int(values["next_hop_timeout"]) / MILLISECONDS_PER_SECOND
+    with suppress(KeyError, ValueError):  # what is no number, validation complains of
+        values["next_hop_timeout"] = float(values["next_hop_timeout"]) / MILLISECONDS_PER_SECOND
     return values
+
+
+def read_config(file: str) -> dict[str, Any]:
+    """Give the settings in a YAML file; none if there is no such file, which validation tells.
+
+    Raises:
+        SettingsError: it holds something else.
+
+    """
+    if not Path(file).is_file():
+        return {}
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    except yaml.MarkedYAMLError as error:
+        # Not the line itself, which may hold a secret.
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        problem = f"config: {file}, line {line} is not YAML: {error.problem}"
+        raise SettingsError([problem]) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError([f"config: {file} is not a text file of YAML"]) from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingsError([f"config: {file} must hold the names of settings and their values"])
+    if "config" in content:
+        raise SettingsError([f"config: {file} can't name another file"])
+    return content
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
@@ -255,8 +301,8 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
         settings = Settings(**flags)  # type: ignore[arg-type]  # flags are text until validated
     except ValidationError as error:
         problems += [_problem(detail) for detail in error.errors()]
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        problems.append(f"config: not a YAML file of settings: {error}")
+    except SettingsError as error:
+        problems += error.problems
     else:
         if not problems:
             return settings
@@ -275,12 +321,19 @@ def _problem(detail: ErrorDetails) -> str:
     return f"{spellings}: {message}; it is {detail['input']!r}"
 
 
+# Kubernetes sets these in each pod for a Service that is named otel-embedder.
+KUBERNETES_VARIABLE = re.compile(
+    ENVIRONMENT_PREFIX
+    + r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+
+
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Find variables that look like ours and are not: a misspelt one would do nothing."""
     fields = {
         name: name.removeprefix(ENVIRONMENT_PREFIX).lower()
         for name in environment
-        if name.startswith(ENVIRONMENT_PREFIX)
+        if name.startswith(ENVIRONMENT_PREFIX) and not KUBERNETES_VARIABLE.fullmatch(name)
     }
     return [
         f"{name}: there is no such setting{_suggestion(field)}"

@@ -63,7 +63,7 @@ def refusal(error: Exception) -> Refusal:
             return Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         case PermanentExportError():
             return Refusal(CODES[error.code], str(error))
-        case RetryableExportError(retry_after=float() as seconds):
+        case RetryableExportError(retry_after=float() | int() as seconds):
             return _throttle(str(error), seconds)
         case ExportError():
             return Refusal(grpc.StatusCode.UNAVAILABLE, str(error))
@@ -99,11 +99,10 @@ def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
     if not isinstance(details, bytes):
         return None
     try:
-        status = status_pb2.Status.FromString(details)
+        return _delay(status_pb2.Status.FromString(details))
     except DecodeError:
         # Its code counts, even if its details are broken.
         return None
-    return _delay(status)
 
 
 def _delay(status: status_pb2.Status) -> float | None:

@@ -19,6 +19,8 @@ from prometheus_client import (
     ProcessCollector,
     start_http_server,
 )
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 from otel_embedder.errors import ListenError
 
@@ -37,15 +39,23 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 
 def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
-    """Send log lines to stderr: readable ones, or a JSON object each."""
+    """Send log lines to stderr: readable ones, or a JSON object each.
+
+    Tracebacks come without local variables, for these hold spans and headers.
+    """
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if log_format == "json":
-        processors += (structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer())
+        frames = ExceptionDictTransformer(show_locals=False)
+        processors += (ExceptionRenderer(frames), structlog.processors.JSONRenderer())
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        )
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -150,7 +160,7 @@ def serving_metrics(listen: str, metrics: Metrics) -> Iterator[None]:
         return
     host, _, port = listen.rpartition(":")
     try:
-        server, thread = start_http_server(int(port), host, metrics.registry)
+        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
     except OSError as error:
         raise ListenError(f"metrics_listen: cannot listen on {listen}: {error.strerror}") from error
     try:

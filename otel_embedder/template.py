@@ -15,6 +15,7 @@ from dataclasses import dataclass
 DEFAULT_TEMPLATE = "{service} {operation} {status} in {duration_ms}ms attributes: {k}={v} ..."
 
 FIELDS = ("service", "operation", "status", "duration_ms")
+KNOWN_FIELDS = f"there are {', '.join(f'{{{field}}}' for field in FIELDS)} and {{k}}={{v}} ..."
 _REPEATED = re.compile(r"\{k\}(?P<between>[^{}]*)\{v\}(?P<separator>[^{}]*?)\.\.\.")
 
 
@@ -44,6 +45,8 @@ def parse_template(template: str) -> Template:
     repeated = _REPEATED.search(template)
     text = _REPEATED.sub("{attributes}", template, count=1)
     _check_fields(text)
+    if "{" not in text:
+        raise ValueError(f"it needs a field, or every span reads the same; {KNOWN_FIELDS}")
     for position, name in enumerate((*FIELDS, "attributes")):
         text = text.replace(f"{{{name}}}", f"{{{position}}}")
     if repeated is None:
@@ -56,7 +59,6 @@ def _check_fields(text: str) -> None:
         if name in {"k", "v"}:
             raise ValueError("attributes are written {k}={v} ..., once and with the three dots")
         if name is not None and name not in {*FIELDS, "attributes"}:
-            known = ", ".join(f"{{{field}}}" for field in FIELDS)
-            raise ValueError(f"there is no field {{{name}}}; there are {known} and {{k}}={{v}} ...")
+            raise ValueError(f"there is no field {{{name}}}; {KNOWN_FIELDS}")
         if specification or conversion:
             raise ValueError(f"{{{name}}} takes no format or conversion")

@@ -115,6 +115,16 @@ class TraceRequest:
             for scope in resource.scopes:
                 yield resource, scope
 
+    def max_encoded_bytes(self) -> int:
+        """Give a size that the encoded request does not exceed: all prefixes at their longest."""
+        size = len(self.header)
+        for resource in self.resources:
+            size += MAX_PREFIX_BYTES + len(resource.header)
+        for _, scope in self.scopes():
+            size += MAX_PREFIX_BYTES + len(scope.header)
+            size += MAX_PREFIX_BYTES * len(scope.spans) + sum(map(len, scope.spans))
+        return size
+
     def span_count(self) -> int:
         """Count the spans."""
         return sum(len(scope.spans) for _, scope in self.scopes())
@@ -151,10 +161,12 @@ def _scope_spans(parsed: pb.ScopeSpans) -> ScopeSpans:
 def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
     """Cut a request on span boundaries into requests of at most `max_bytes` encoded bytes.
 
-    Resource and scope are repeated in each. A span that is too large by itself
-    goes alone: whoever set the limit may still take it, and to drop it is not
-    for us.
+    Resource and scope are repeated in each; those without spans are left out. A
+    span that is too large by itself goes alone: whoever set the limit may still
+    take it, and to drop it is not for us.
     """
+    if request.max_encoded_bytes() <= max_bytes:
+        return [request]
     chunks = _Chunks(request.header, max_bytes)
     for resource, scope in request.scopes():
         for span in scope.spans:
