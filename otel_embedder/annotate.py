@@ -35,9 +35,6 @@ BYTES_TAG = b"\x3a"  # AnyValue.bytes_value = 7
 ARRAY_DOUBLE = np.dtype([("head", "V3"), ("double", "<f8")])
 ARRAY_DOUBLE_HEAD = np.void(b"\x0a\x09\x21")
 
-# An encoded array of 384 doubles is 4.3 KB: at most some 40 MB of them.
-MAX_ENCODED = 10_000
-
 
 class Standing(Enum):
     """What a span that comes in has of an embedding already."""
@@ -76,14 +73,20 @@ class Annotator:
     """Encodes embeddings as attributes, and finds those that a span carries already."""
 
     def __init__(
-        self, origin: Origin, *, encoding: Encoding, prefix: str, attach_text: bool
+        self,
+        origin: Origin,
+        *,
+        encoding: Encoding,
+        prefix: str,
+        attach_text: bool,
+        max_remembered: int,
     ) -> None:
         self._origin = origin
         self._encode_vector = VECTOR_ENCODINGS[encoding]
         self._attach_text = attach_text
         self._mark = prefix.encode()
         self._names = Names(*(f"{prefix}{name}".encode() for name in Names._fields))
-        self._remembered = lru_cache(MAX_ENCODED)(self._encode)
+        self._remembered = lru_cache(max_remembered)(self._encode)
 
     def attributes(self, embedding: Embedding, text: str) -> bytes:
         """Give an embedding of `text` as encoded Span.attributes fields.

@@ -12,7 +12,7 @@ from otel_embedder.annotate import Standing
 from otel_embedder.errors import MalformedRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder import Embedding, Text
     from otel_embedder.render import Renderer
     from otel_embedder.status import Metadata
-    from otel_embedder.wire import TraceRequest
+    from otel_embedder.wire import ScopeSpans, TraceRequest
 
 # Of the time that the caller waits, what embedding may use; the rest is for sending.
 EMBEDDING_SHARE = 0.5
@@ -59,15 +59,20 @@ class Target(NamedTuple):
     """A span to annotate.
 
     Attributes:
-        spans: the list of its scope's spans.
+        scope: the spans of its scope.
         place: its index there.
         span: its bytes, without attributes of ours that are outdated.
 
     """
 
-    spans: list[bytes]
+    scope: ScopeSpans
     place: int
     span: bytes
+
+    def append(self, attributes: bytes) -> None:
+        """Let encoded attributes go behind the span's bytes."""
+        self.scope.spans[self.place] = self.span
+        self.scope.appended[self.place] = attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +121,7 @@ class Processor:
         embeddings = await self._embedder.embed(texts, timeout=self._budget(call.deadline))
         for target, text, embedding in zip(targets, texts, embeddings, strict=True):
             if embedding is not None:
-                attributes = self._annotator.attributes(embedding, text.content)
-                target.spans[target.place] = target.span + attributes
+                target.append(self._annotator.attributes(embedding, text.content))
         return await self._exporter.export(request, deadline=call.deadline, metadata=call.metadata)
 
     def _budget(self, deadline: float) -> float:
@@ -130,22 +134,23 @@ class Processor:
         try:
             for resource, scope in request.scopes():
                 service = self._renderer.service(resource.resource)
-                for target in self._targets(scope.spans):
-                    targets.append(target)
-                    texts.append(self._renderer.render(target.span, service))
-                    if len(texts) % SPANS_A_TURN == 0:
+                for place, span in enumerate(scope.spans):
+                    base = self._base(span)
+                    if base is not None:
+                        targets.append(Target(scope, place, base))
+                        texts.append(self._renderer.render(base, service))
+                    if place % SPANS_A_TURN == SPANS_A_TURN - 1:
                         await asyncio.sleep(0)
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
         return targets, texts
 
-    def _targets(self, spans: list[bytes]) -> Iterator[Target]:
-        """Give the spans that want an embedding, and count the others."""
-        for index, span in enumerate(spans):
-            match self._annotator.standing(span):
-                case Standing.NONE:
-                    yield Target(spans, index, span)
-                case Standing.OUTDATED:
-                    yield Target(spans, index, self._annotator.stripped(span))
-                case standing:
-                    self._metrics.passed_as_is(standing)
+    def _base(self, span: bytes) -> bytes | None:
+        """Give the span to append attributes to, or None where it keeps those that it has."""
+        standing = self._annotator.standing(span)
+        if standing is Standing.NONE:
+            return span
+        if standing is Standing.OUTDATED:
+            return self._annotator.stripped(span)
+        self._metrics.passed_as_is(standing)
+        return None

@@ -35,7 +35,8 @@ EMPTY = ExportTraceServiceResponse()
 REQUEST_FAILED = "request.failed"
 
 # Metadata that belongs to one connection, not to the request.
-HOP_BY_HOP = ("grpc-", ":", "user-agent", "content-type", "te", "host")
+HOP_BY_HOP = {"user-agent", "content-type", "te", "host"}
+HOP_BY_HOP_PREFIXES = ("grpc-", ":")
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -104,4 +105,8 @@ class TraceReceiver:
 def passed_on(context: Context) -> Metadata:
     """Give the caller's own headers, such as a tenant's name."""
     metadata = context.invocation_metadata() or ()
-    return tuple((key, value) for key, value in metadata if not key.startswith(HOP_BY_HOP))
+    return tuple(
+        (key, value)
+        for key, value in metadata
+        if key not in HOP_BY_HOP and not key.startswith(HOP_BY_HOP_PREFIXES)
+    )

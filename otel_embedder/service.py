@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import OVERALL_HEALTH
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 from loky import cpu_count
 
@@ -29,8 +29,9 @@ from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.embedder.model import CTranslate2Model, LazyModel
 from otel_embedder.embedder.weights import model_dimension, model_name
-from otel_embedder.errors import ListenError
+from otel_embedder.errors import ListenError, ModelUnavailableError
 from otel_embedder.exporter import NextHop, OtlpExporter
+from otel_embedder.health import HealthServicer
 from otel_embedder.processor import Processor
 from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
 from otel_embedder.render import Renderer, RenderOptions
@@ -51,6 +52,9 @@ SERVICE_STOPPED = "service.stopped"
 # keep the cost of handing it over small, short enough for ERROR spans to pass.
 MAX_BATCH_SIZE = 32
 MODEL_RETRY_SECONDS = 30.0
+
+# An encoded array of 384 doubles is 4.3 KB: at most some 40 MB of them.
+MAX_ENCODED = 10_000
 
 ENGINES = {"ctranslate2": CTranslate2Model}
 
@@ -145,7 +149,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             metrics=metrics,
         )
         if settings.preload:
-            await parts.enter_async_context(preloading(model))
+            preload(model)
         receiver = TraceReceiver(processor, metrics=metrics)
         yield await parts.enter_async_context(listening(receiver, settings))
 
@@ -167,6 +171,7 @@ def annotator(settings: Settings, text_version: str) -> Annotator:
         encoding=settings.encoding,
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,
+        max_remembered=min(settings.cache_size, MAX_ENCODED),
     )
 
 
@@ -193,15 +198,15 @@ def load_model(settings: Settings) -> CTranslate2Model:
     return engine(directory, name=model_name(settings.model), threads=threads)
 
 
-@asynccontextmanager
-async def preloading(model: LazyModel) -> AsyncIterator[None]:
-    """Load the model in a thread; spans flow meanwhile."""
-    loading = asyncio.create_task(asyncio.to_thread(model.loaded))
-    try:
-        yield
-    finally:
+def preload(model: LazyModel) -> None:
+    """Load the model in a thread; spans flow meanwhile, and an end need not wait for it."""
+
+    def load() -> None:
         # The model has said in the log why it is not there, if it is not.
-        await asyncio.gather(loading, return_exceptions=True)
+        with suppress(ModelUnavailableError):
+            model.loaded()
+
+    threading.Thread(target=load, name="preload", daemon=True).start()
 
 
 @asynccontextmanager
@@ -215,7 +220,7 @@ async def listening(receiver: TraceReceiver, settings: Settings) -> AsyncIterato
     limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
     server = grpc.aio.server(options=(*SERVER_OPTIONS, limit))
     server.add_generic_rpc_handlers((receiver.rpc_handler(),))
-    health_servicer = health.HealthServicer()
+    health_servicer = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         (TRACE_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server

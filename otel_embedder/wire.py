@@ -1,9 +1,10 @@
 """A trace request as bytes: taken apart no further than needed, put together by joining.
 
-A span stays the bytes that it came in. To annotate it is to append encoded
-attributes to those bytes, and to encode the request is one `join`: no span is
-ever built from objects, so none can change, and 384 doubles cost a copy. That
-also makes an encoded size a sum of lengths, which is what splitting needs.
+A span stays the bytes that it came in. To annotate it is to name the encoded
+attributes to append, which many spans share, and to encode the request is one
+`join`: no span is ever built from objects, so none can change, and 384 doubles
+cost a copy. That also makes an encoded size a sum of lengths, which is what
+splitting needs.
 """
 
 from __future__ import annotations
@@ -51,18 +52,30 @@ class ScopeSpans:
     Attributes:
         header: the encoded ScopeSpans without its spans: scope, schema URL, unknown fields.
         spans: encoded Span messages, in the order that they came.
+        appended: what is to go behind a span's bytes, by its index.
 
     """
 
     header: bytes
     spans: list[bytes] = field(default_factory=list)
+    appended: dict[int, bytes] = field(default_factory=dict)
 
     def parts(self) -> list[bytes]:
         """Give the encoded ScopeSpans in pieces."""
         parts = [self.header]
-        for span in self.spans:
-            parts += (length_prefix(SPANS_TAG, len(span)), span)
+        for span, appended in self.annotated():
+            parts += (length_prefix(SPANS_TAG, len(span) + len(appended)), span, appended)
         return parts
+
+    def annotated(self) -> Iterator[tuple[bytes, bytes]]:
+        """Give each span with what is to go behind it."""
+        for index, span in enumerate(self.spans):
+            yield span, self.appended.get(index, b"")
+
+    def add(self, span: bytes, appended: bytes) -> None:
+        """Put a span behind the others."""
+        self.appended[len(self.spans)] = appended
+        self.spans.append(span)
 
 
 @dataclass(slots=True)
@@ -123,6 +136,7 @@ class TraceRequest:
         for _, scope in self.scopes():
             size += MAX_PREFIX_BYTES + len(scope.header)
             size += MAX_PREFIX_BYTES * len(scope.spans) + sum(map(len, scope.spans))
+            size += sum(map(len, scope.appended.values()))
         return size
 
     def span_count(self) -> int:
@@ -169,8 +183,8 @@ def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
         return [request]
     chunks = _Chunks(request.header, max_bytes)
     for resource, scope in request.scopes():
-        for span in scope.spans:
-            chunks.add(resource, scope, span)
+        for span, appended in scope.annotated():
+            chunks.add(resource, scope, span, appended)
     return chunks.requests
 
 
@@ -193,15 +207,16 @@ class _Chunks:
         self._resource: ResourceSpans | None = None
         self._scope: ScopeSpans | None = None
 
-    def add(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes) -> None:
+    def add(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes, appended: bytes) -> None:
         """Put a span into the open request, or into a new one where it does not fit."""
-        if self._scope and self._bytes + self._cost(resource, scope, span) > self._max_bytes:
+        size = MAX_PREFIX_BYTES + len(span) + len(appended)
+        if self._scope and self._bytes + self._overhead(resource, scope) + size > self._max_bytes:
             self._open_request()
-        self._bytes += self._cost(resource, scope, span)
-        self._open(resource, scope).spans.append(span)
+        self._bytes += self._overhead(resource, scope) + size
+        self._open(resource, scope).add(span, appended)
 
-    def _cost(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes) -> int:
-        size = MAX_PREFIX_BYTES + len(span)
+    def _overhead(self, resource: ResourceSpans, scope: ScopeSpans) -> int:
+        size = 0
         if scope is not self._scope:
             size += MAX_PREFIX_BYTES + len(scope.header)
         if resource is not self._resource:

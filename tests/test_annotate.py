@@ -41,7 +41,9 @@ def annotator(
     attach_text: bool = False,
 ) -> Annotator:
     origin = Origin(model, text_version)
-    return Annotator(origin, encoding=encoding, prefix=prefix, attach_text=attach_text)
+    return Annotator(
+        origin, encoding=encoding, prefix=prefix, attach_text=attach_text, max_remembered=100
+    )
 
 
 def embedding(model: str = "a-model", source: Source = "model") -> Embedding:

@@ -22,7 +22,11 @@ from otel_embedder.wire import (
 from tests.otlp_samples import UNKNOWN_FIELDS, field, messages, request, span, varint
 
 ANNOTATOR = Annotator(
-    Origin("a-model", "1"), encoding="array", prefix="embedding.", attach_text=False
+    Origin("a-model", "1"),
+    encoding="array",
+    prefix="embedding.",
+    attach_text=False,
+    max_remembered=100,
 )
 OURS = ANNOTATOR.attributes(Embedding(np.ones(3, np.float32), "a-model", "model"), "a text")
 
@@ -57,7 +61,7 @@ ODD_SPANS = {
 def annotate(wire: TraceRequest) -> TraceRequest:
     """Append our attributes to each span, as the processor does."""
     for _, scope in wire.scopes():
-        scope.spans[:] = [encoded + OURS for encoded in scope.spans]
+        scope.appended = dict.fromkeys(range(len(scope.spans)), OURS)
     return wire
 
 
@@ -87,15 +91,15 @@ def enclosed(*encoded_spans: bytes) -> bytes:
 
 
 def encoded_spans(wire: TraceRequest) -> list[bytes]:
-    return [each for _, scope in wire.scopes() for each in scope.spans]
+    return [each + behind for _, scope in wire.scopes() for each, behind in scope.annotated()]
 
 
 def placed(wire: TraceRequest) -> list[tuple[bytes, bytes, bytes]]:
     """Give every span with what stands above it."""
     return [
-        (resource.header, scope.header, each)
+        (resource.header, scope.header, each + behind)
         for resource, scope in wire.scopes()
-        for each in scope.spans
+        for each, behind in scope.annotated()
     ]
 
 

@@ -109,6 +109,8 @@ class BatchingEmbedder:
 
     def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
         """Queue the texts, unless the model is at them already; give one future each."""
+        if self.queue_size() + len(texts) > self._max_queue_size:
+            self._forget_unwanted()
         futures = [self._enqueue(text) for text in texts]
         self._start_batches()
         return futures
@@ -128,6 +130,12 @@ class BatchingEmbedder:
         if text.content not in self._entries and self.queue_size() >= self._max_queue_size:
             return QueueFullError(f"{self._max_queue_size} texts wait for the model already")
         return None
+
+    def _forget_unwanted(self) -> None:
+        for queue in (self._urgent, self._waiting):
+            for entry in [entry for entry in queue if not entry.is_wanted()]:
+                queue.remove(entry)
+                del self._entries[entry.content]
 
     def _entry(self, text: Text) -> _Entry:
         entry = self._entries.get(text.content)
@@ -166,7 +174,8 @@ class BatchingEmbedder:
                 entry.resolve(embedding)
         except EmbeddingError as error:
             self._fail(batch, error)
-        except Exception as error:  # noqa: BLE001 - one bad batch must not end the batcher
+        except BaseException as error:  # noqa: BLE001 - one bad batch must not end the batcher
+            # A panic of the tokenizer's Rust is not even an Exception.
             self._fail(batch, EmbeddingFailedError(f"{type(error).__name__}: {error}"))
         finally:
             self._metrics.batch_embedded(texts=len(batch), seconds=loop.time() - started)

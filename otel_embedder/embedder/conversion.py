@@ -112,19 +112,13 @@ def convert(weights: Weights, directory: Path) -> None:
     """
     # Imports ctranslate2, which only a process that embeds should pay for.
     from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.numpy import load_file  # noqa: PLC0415
 
     try:
-        config = _supported(_read_json(weights.directory / "config.json"))
-        _check_pooling(weights.directory / "1_Pooling" / "config.json")
-        spec = _specification(config, load_file(weights.directory / WEIGHTS_FILE))
+        spec = _specification(weights.directory)
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelUnavailableError(
             f"the model in {weights.directory} can't be converted: {error}"
         ) from error
-    spec.register_vocabulary(_vocabulary(weights.directory / "tokenizer.json"))
-    spec.config.unk_token = "[UNK]"  # noqa: S105 - a word piece
-    spec.config.layer_norm_epsilon = config["layer_norm_eps"]
     spec.validate()
     spec.optimize("int8")
     directory.mkdir()
@@ -132,8 +126,24 @@ def convert(weights: Weights, directory: Path) -> None:
     shutil.copyfile(weights.directory / "tokenizer.json", directory / "tokenizer.json")
 
 
+def _specification(directory: Path) -> transformer_spec.TransformerEncoderModelSpec:
+    from ctranslate2.specs import transformer_spec  # noqa: PLC0415 - heavy
+    from safetensors.numpy import load_file  # noqa: PLC0415 - heavy
+
+    config = _supported(_read_json(directory / "config.json"))
+    _check_pooling(directory / "1_Pooling" / "config.json")
+    encoder = _encoder(config, load_file(directory / WEIGHTS_FILE))
+    spec = transformer_spec.TransformerEncoderModelSpec(encoder)
+    spec.register_vocabulary(_vocabulary(directory / "tokenizer.json"))
+    spec.config.unk_token = "[UNK]"  # noqa: S105 - a word piece
+    spec.config.layer_norm_epsilon = config["layer_norm_eps"]
+    return spec
+
+
 def _read_json(file: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError(f"{file.name} holds no settings")
     return content
 
 
@@ -146,7 +156,11 @@ def _supported(config: dict[str, Any]) -> dict[str, Any]:
 
 def _check_pooling(file: Path) -> None:
     """Refuse what is pooled otherwise: its vectors would not be that model's."""
-    if file.exists() and not _read_json(file).get("pooling_mode_mean_tokens", False):
+    if not file.exists():
+        return
+    # The name of the mode, or before sentence-transformers 6 a flag for each.
+    config = _read_json(file)
+    if config.get("pooling_mode") != "mean" and not config.get("pooling_mode_mean_tokens"):
         raise ValueError("it does not take the mean of its tokens")
 
 
@@ -154,13 +168,14 @@ def _vocabulary(tokenizer: Path) -> list[str]:
     """Give the tokens in the order of their ids."""
     import tokenizers  # noqa: PLC0415 - heavy
 
-    vocabulary = tokenizers.Tokenizer.from_file(str(tokenizer)).get_vocab()
+    try:
+        vocabulary = tokenizers.Tokenizer.from_file(str(tokenizer)).get_vocab()
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise ValueError(f"{tokenizer.name}: {error}") from error
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
-def _specification(
-    config: dict[str, Any], tensors: Tensors
-) -> transformer_spec.TransformerEncoderModelSpec:
+def _encoder(config: dict[str, Any], tensors: Tensors) -> transformer_spec.TransformerEncoderSpec:
     from ctranslate2.specs import common_spec, transformer_spec  # noqa: PLC0415 - heavy
 
     encoder = transformer_spec.TransformerEncoderSpec(
@@ -176,7 +191,7 @@ def _specification(
     _fill_embeddings(encoder, tensors)
     for index, layer in enumerate(encoder.layer):
         _fill_layer(layer, tensors, f"encoder.layer.{index}")
-    return transformer_spec.TransformerEncoderModelSpec(encoder)
+    return encoder
 
 
 def _fill_embeddings(encoder: transformer_spec.TransformerEncoderSpec, tensors: Tensors) -> None:

@@ -109,7 +109,7 @@ class LazyModel:
         self._retry_after = retry_after
         self._lock = threading.Lock()
         self._model: Model | None = None
-        self._failure = ModelUnavailableError("the model was never loaded")
+        self._failure = ""
         self._next_attempt = 0.0
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
@@ -130,15 +130,16 @@ class LazyModel:
 
     def _attempt(self) -> Model:
         if time.monotonic() < self._next_attempt:
-            raise self._failure
+            raise ModelUnavailableError(self._failure)
         started = time.monotonic()
         try:
             model = self._load()
-        except ModelUnavailableError as error:
-            self._failure = error
+        except Exception as error:
+            # Whatever it was, spans go on without the model and it is tried again.
+            self._failure = str(error) or type(error).__name__
             self._next_attempt = time.monotonic() + self._retry_after
-            log.warning(MODEL_UNAVAILABLE, error=str(error), retry_after=self._retry_after)
-            raise
+            log.warning(MODEL_UNAVAILABLE, error=self._failure, retry_after=self._retry_after)
+            raise ModelUnavailableError(self._failure) from error
         log.info(MODEL_LOADED, seconds=round(time.monotonic() - started, 3))
         return model
 

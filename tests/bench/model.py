@@ -1,0 +1,78 @@
+"""What the real model does: texts a second when there are many, and the time of one alone."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from loky import cpu_count
+
+from otel_embedder.embedder.batcher import BatchingEmbedder
+from otel_embedder.render import Renderer, RenderOptions
+from otel_embedder.service import MAX_BATCH_SIZE, load_model
+from otel_embedder.settings import load_settings
+from otel_embedder.wire import parse_request
+from tests.generated import requests_of_texts
+
+if TYPE_CHECKING:
+    from otel_embedder.embedder import Model, Text
+
+LENGTHS = (10, 40, 160, 256)
+SPECIAL_TOKENS = 2  # one before a text, one behind it
+ONE_PIECE = "payment "
+RUNS_OF_ONE = 30
+
+
+class Unrecorded:
+    """Metrics that nobody reads."""
+
+    def batch_embedded(self, *, texts: int, seconds: float) -> None:
+        """Record one batch that the model has finished."""
+
+
+def loaded_model() -> Model:
+    model = load_model(load_settings({}))
+    model.encode(["the first text takes longer"])
+    return model
+
+
+def texts_a_second(model: Model, count: int) -> float:
+    texts = span_texts(count)
+    started = time.perf_counter()
+    asyncio.run(_embed(model, texts))
+    return count / (time.perf_counter() - started)
+
+
+def span_texts(count: int) -> list[Text]:
+    """Render as many different spans."""
+    renderer = Renderer(RenderOptions())
+    return [
+        renderer.render(span, renderer.service(resource.resource))
+        for request in requests_of_texts(count, texts=count)
+        for resource, scope in parse_request(request).scopes()
+        for span in scope.spans
+    ]
+
+
+async def _embed(model: Model, texts: list[Text]) -> None:
+    async with BatchingEmbedder(
+        model,
+        workers=cpu_count(),
+        max_batch_size=MAX_BATCH_SIZE,
+        max_queue_size=len(texts),
+        metrics=Unrecorded(),
+    ) as embedder:
+        await asyncio.gather(*embedder.embed(texts))
+
+
+def milliseconds_alone(model: Model, tokens: int) -> float:
+    text = ONE_PIECE * (tokens - SPECIAL_TOKENS)
+    return statistics.median(_milliseconds(model, text) for _ in range(RUNS_OF_ONE))
+
+
+def _milliseconds(model: Model, text: str) -> float:
+    started = time.perf_counter()
+    model.encode([text])
+    return (time.perf_counter() - started) * 1_000

@@ -1,0 +1,119 @@
+"""What every test gets: an event loop that must not block, a clean environment, no skipping.
+
+Fixtures for the real thing: the model, converted once a run, and a sidecar in
+this process between a client and a next hop.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc.aio
+import pytest
+import structlog
+from blockbuster import blockbuster_ctx
+
+from otel_embedder.embedder.conversion import converted_model
+from otel_embedder.embedder.model import CTranslate2Model
+from otel_embedder.embedder.weights import DEFAULT_MODEL
+from tests.fakes import FakeMetrics, FakeNextHop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Iterator
+    from pathlib import Path
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+FILE_CALLS = (
+    *("os.stat", "os.path.abspath", "os.getcwd"),
+    *("io.TextIOWrapper.read", "io.BufferedReader.read"),
+)
+# Whose frames the event loop may wait in: (call, file, function).
+MAY_BLOCK = (
+    # Before it listens and after it has stopped nobody waits for it. Requests are tasks of their
+    # own, and so not below this frame.
+    *((call, "service.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
+    # The same, where a test has such a part by itself.
+    ("io.BufferedReader.read", "exporter.py", "__aenter__"),
+    ("threading.Lock.acquire", "batcher.py", "__aexit__"),
+    # Comes before there is an event loop, but not in tests.
+    ("os.stat", "settings.py", "load_settings"),
+    # Only tests and the demo ask for one metric.
+    *((call, "telemetry.py", "value") for call in ("io.BufferedReader.read", "os.listdir")),
+    # The traceback of an error that nobody expected shows lines of the source.
+    *((call, "structlog/_base.py", "_process_event") for call in FILE_CALLS),
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _refusing_to_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _refusing_to_skip((yield))
+
+
+def _refusing_to_skip(report: Report) -> Report:
+    """Turn a skipped test into a failed one: else a part never tried would look well."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but every part must be exercised: {report.longreprtext}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_of_the_event_loop() -> Iterator[None]:
+    with blockbuster_ctx("otel_embedder") as blockbuster:
+        for call, file, function in MAY_BLOCK:
+            blockbuster.functions[call].can_block_in(file, function)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _grpc_stays_up() -> Iterator[None]:
+    """Keep gRPC's poller: it is joined when the last server is collected, in whichever test."""
+    grpc.aio.init_grpc_aio()
+    yield
+    grpc.aio.shutdown_grpc_aio()
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a command line set up: its stderr is gone after its test."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def metrics() -> FakeMetrics:
+    return FakeMetrics()
+
+
+@pytest.fixture
+async def next_hop() -> AsyncIterator[FakeNextHop]:
+    async with FakeNextHop() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of converted models, with the default one in it."""
+    cache = tmp_path_factory.mktemp("models")
+    converted_model(DEFAULT_MODEL, cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def real_model(model_cache: Path) -> CTranslate2Model:
+    directory = converted_model(DEFAULT_MODEL, model_cache)
+    return CTranslate2Model(directory, name=DEFAULT_MODEL, threads=2)

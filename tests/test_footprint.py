@@ -1,0 +1,27 @@
+"""What the sidecar needs of the machine. How fast it is, `make bench` tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.generated import requests_of_texts
+from tests.processes import Sink, resident_bytes, running_sidecar, send
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEGABYTE = 1_000_000
+
+
+@pytest.mark.integration
+def test_ten_thousand_spans_leave_it_under_200_megabytes(model_cache: Path) -> None:
+    # Several times more texts than are remembered, so that everything is full.
+    requests = requests_of_texts(10_000, texts=2_500)
+    settings = ["--model-cache", str(model_cache)]
+    with Sink() as sink, running_sidecar(sink.address, settings=settings) as sidecar:
+        sidecar.wait_for_model()
+        send(sidecar.address, requests)
+
+        assert resident_bytes(sidecar.pid) < 200 * MEGABYTE

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.embedder.conversion import converted_model
+from otel_embedder.embedder.model import (
+    MODEL_LOADED,
+    MODEL_UNAVAILABLE,
+    CTranslate2Model,
+    LazyModel,
+)
+from otel_embedder.embedder.weights import DEFAULT_MODEL
+from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
+from tests.fakes import FakeModel, embedding_of, write_tiny_bert
+from tests.golden import TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from otel_embedder.embedder import Embedding
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Loads:
+    """Loads a fake model, or fails as it is told to; counts how often it was asked."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.count = 0
+        self._failures = list(failures)
+
+    def __call__(self) -> FakeModel:
+        self.count += 1
+        if self._failures:
+            raise self._failures.pop(0)
+        return FakeModel()
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A converted model of no sense, to break."""
+    return converted_model(str(write_tiny_bert(tmp_path / "tiny-bert")), tmp_path / "cache")
+
+
+def load(directory: Path) -> CTranslate2Model:
+    return CTranslate2Model(directory, name="tiny-bert", threads=1)
+
+
+def bits(embeddings: Sequence[Embedding]) -> list[bytes]:
+    return [embedding.vector.tobytes() for embedding in embeddings]
+
+
+def length_of_traceback(error: BaseException) -> int:
+    length, traceback = 0, error.__traceback__
+    while traceback is not None:
+        length, traceback = length + 1, traceback.tb_next
+    return length
+
+
+def test_a_lazy_model_loads_with_the_first_texts() -> None:
+    loads = Loads()
+    model = LazyModel(loads, retry_after=60)
+    before = loads.count
+    with capture_logs() as logs:
+        [embedding] = model.encode(["a"])
+        model.encode(["b"])
+
+    assert (before, loads.count) == (0, 1)
+    assert np.array_equal(embedding.vector, embedding_of("a").vector)
+    assert [line["event"] for line in logs] == [MODEL_LOADED]
+
+
+def test_eight_threads_load_it_once() -> None:
+    loads = Loads()
+    model = LazyModel(loads, retry_after=60)
+    start = threading.Barrier(8)
+
+    def encode(text: str) -> list[Embedding]:
+        start.wait(10)
+        return model.encode([text])
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(encode, "abcdefgh"))
+
+    assert loads.count == 1
+    for text, [embedding] in zip("abcdefgh", answers, strict=True):
+        assert np.array_equal(embedding.vector, embedding_of(text).vector)
+
+
+def test_a_load_that_failed_is_not_tried_again_too_soon() -> None:
+    loads = Loads(ModelUnavailableError("the disk is gone"))
+    model = LazyModel(loads, retry_after=60)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(ModelUnavailableError, match="the disk is gone"):
+                model.encode(["a"])
+
+    assert loads.count == 1
+    assert [line["event"] for line in logs] == [MODEL_UNAVAILABLE]
+    assert (logs[0]["error"], logs[0]["retry_after"]) == ("the disk is gone", 60)
+
+
+def test_a_load_that_failed_is_tried_again_later() -> None:
+    loads = Loads(ModelUnavailableError("the disk is gone"))
+    model = LazyModel(loads, retry_after=0)
+    with pytest.raises(ModelUnavailableError):
+        model.encode(["a"])
+    embeddings = model.encode(["a"])
+
+    assert loads.count == 2
+    assert len(embeddings) == 1
+
+
+def test_each_failure_has_its_own_message() -> None:
+    model = LazyModel(
+        Loads(ModelUnavailableError("one"), ModelUnavailableError("two")), retry_after=0
+    )
+    messages = []
+    for _ in range(2):
+        with pytest.raises(ModelUnavailableError) as raised:
+            model.encode(["a"])
+        messages.append(str(raised.value))
+
+    assert messages == ["one", "two"]
+
+
+@pytest.mark.parametrize("failure", [MemoryError("3 GB wanted"), OSError(5, "I/O error")], ids=str)
+def test_whatever_stops_a_load_the_model_is_unavailable_and_the_log_says_why(
+    failure: Exception,
+) -> None:
+    loads = Loads(failure)
+    model = LazyModel(loads, retry_after=60)
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(ModelUnavailableError, match=str(failure.args[-1])):
+                model.encode(["a"])
+
+    assert loads.count == 1
+    assert [line["event"] for line in logs] == [MODEL_UNAVAILABLE]
+
+
+def test_an_error_given_a_thousand_times_does_not_grow() -> None:
+    model = LazyModel(Loads(ModelUnavailableError("the disk is gone")), retry_after=60)
+    lengths = []
+    for _ in range(1000):
+        with pytest.raises(ModelUnavailableError) as raised:
+            model.encode(["a"])
+        lengths.append(length_of_traceback(raised.value))
+
+    assert max(lengths) < 20
+
+
+def test_a_model_of_few_words_embeds(tiny_model: Path) -> None:
+    [embedding, empty] = load(tiny_model).encode(["a b", ""])
+
+    assert embedding.vector.shape == (16,)
+    assert (embedding.model, embedding.source) == ("tiny-bert", "model")
+    assert np.linalg.norm(empty.vector) == pytest.approx(1, abs=1e-6)
+
+
+def test_no_texts_have_no_embeddings(tiny_model: Path) -> None:
+    assert load(tiny_model).encode([]) == []
+
+
+@pytest.mark.parametrize("name", ["model.bin", "tokenizer.json", "vocabulary.json"])
+@pytest.mark.parametrize("content", [None, b"", b"\x00" * 1000, b"\xff" * 1000], ids=repr)
+def test_a_file_that_is_missing_or_corrupt_makes_the_model_unavailable(
+    tiny_model: Path, name: str, content: bytes | None
+) -> None:
+    (tiny_model / name).unlink()
+    if content is not None:
+        (tiny_model / name).write_bytes(content)
+
+    with pytest.raises(ModelUnavailableError, match="does not load"):
+        load(tiny_model)
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_model_that_was_cut_short_is_unavailable(tiny_model: Path, kept: float) -> None:
+    whole = (tiny_model / "model.bin").read_bytes()
+    (tiny_model / "model.bin").write_bytes(whole[: int(len(whole) * kept)])
+
+    with pytest.raises(ModelUnavailableError, match="does not load"):
+        load(tiny_model)
+
+
+def test_a_directory_that_is_not_there_is_an_unavailable_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match="does not load"):
+        load(tmp_path / "missing")
+
+
+def test_a_model_that_raises_fails_with_an_embedding_error(tmp_path: Path) -> None:
+    weights = write_tiny_bert(tmp_path / "tiny-bert", positions=8)
+    model = load(converted_model(str(weights), tmp_path / "cache"))
+
+    with pytest.raises(EmbeddingFailedError, match="the model failed"):
+        model.encode(["a " * 100])
+    assert len(model.encode(["a b"])) == 1
+
+
+@pytest.mark.integration
+def test_the_same_text_has_the_same_bits_whatever_the_company(
+    real_model: CTranslate2Model,
+) -> None:
+    together = bits(real_model.encode(TEXTS))
+    alone = [bits(real_model.encode([text]))[0] for text in TEXTS]
+    reversed_ = bits(real_model.encode(TEXTS[::-1]))[::-1]
+    crowded = bits(real_model.encode([*TEXTS, *TEXTS, *TEXTS]))
+
+    assert together == alone
+    assert together == reversed_
+    assert together * 3 == crowded
+
+
+@pytest.mark.integration
+def test_the_same_text_has_the_same_bits_from_four_threads_at_once(
+    real_model: CTranslate2Model,
+) -> None:
+    texts = TEXTS[:12]
+    expected = bits(real_model.encode(texts))
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(real_model.encode, [texts] * 8))
+
+    assert all(bits(answer) == expected for answer in answers)
+
+
+@pytest.mark.integration
+def test_a_vector_has_384_values_of_float32_and_unit_length(real_model: CTranslate2Model) -> None:
+    for embedding in real_model.encode(TEXTS):
+        assert embedding.vector.shape == (384,)
+        assert embedding.vector.dtype == np.float32
+        assert np.linalg.norm(embedding.vector) == pytest.approx(1, abs=1e-6)
+        assert (embedding.model, embedding.source) == (DEFAULT_MODEL, "model")
+
+
+@pytest.mark.integration
+def test_of_a_long_text_the_first_256_tokens_are_read(real_model: CTranslate2Model) -> None:
+    # Each word is one token, and there are two special ones.
+    read = " ".join(["bank"] * 254)
+    [whole, longer, much_longer, shorter] = bits(
+        real_model.encode([read, f"{read} payment", f"{read} payment" * 100, read[:-5]])
+    )
+
+    assert whole == longer == much_longer
+    assert whole != shorter
+
+
+@pytest.mark.integration
+def test_texts_of_like_meaning_are_near(real_model: CTranslate2Model) -> None:
+    [question, timeout, disk] = real_model.encode(
+        [
+            "payment times out talking to the bank",
+            "payments charge_card ERROR deadline exceeded while waiting for the bank",
+            "statements render_pdf ERROR No space left on device",
+        ]
+    )
+
+    assert question.vector @ timeout.vector > question.vector @ disk.vector + 0.2
+
+
+@pytest.mark.integration
+def test_the_real_model_cut_short_is_unavailable(model_cache: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(converted_model(DEFAULT_MODEL, model_cache), tmp_path / "broken")
+    with (broken / "model.bin").open("r+b") as file:
+        file.truncate(1_000_000)
+
+    with pytest.raises(ModelUnavailableError, match="does not load"):
+        load(broken)

