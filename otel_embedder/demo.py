@@ -189,6 +189,6 @@ def _summary(sent: int, sink: Sink, metrics: Metrics, seconds: float) -> str:
     computed = metrics.value("embedded_texts_total", source="model")
     return (
         f"{sent} spans in, {len(spans)} out, {with_vectors} of them with the model's vector. "
-        f"The model ran for {computed:.0f} texts: {1 - computed / sent:.0%} of the spans had one "
-        f"that was known. {seconds:.1f} s in all."
+        f"The model ran for {computed:.0f} texts only: a hit rate of {1 - computed / sent:.0%}. "
+        f"{seconds:.1f} s in all."
     )
