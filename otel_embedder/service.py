@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from otel_embedder.embedder import Embedder, Model
     from otel_embedder.settings import Settings
 
 SERVICE_STARTED = "service.started"
@@ -114,44 +115,61 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     """
     renderer = Renderer(render_options(settings))
     model = LazyModel(partial(load_model, settings), retry_after=MODEL_RETRY_SECONDS)
+    if settings.preload:
+        preload(model)
     async with AsyncExitStack() as parts:
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
-        exporter = await parts.enter_async_context(
-            OtlpExporter(
-                next_hop(settings),
-                timeout=settings.next_hop_timeout,
-                max_send_bytes=settings.max_send_bytes,
-                metrics=metrics,
-            )
-        )
-        batcher = await parts.enter_async_context(
-            BatchingEmbedder(
-                model,
-                workers=settings.model_threads or cpu_count(),
-                max_batch_size=MAX_BATCH_SIZE,
-                max_queue_size=settings.max_queue_size,
-                metrics=metrics,
-            )
-        )
-        metrics.watch_queue(batcher.queue_size)
-        embedder = FallbackEmbedder(
-            CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
-            dimension=model_dimension(settings.model),
-            on_failure=settings.on_failure,
-            metrics=metrics,
-        )
+        exporter = await parts.enter_async_context(otlp_exporter(settings, metrics))
+        batcher = await parts.enter_async_context(batching_embedder(settings, model, metrics))
         processor = Processor(
             renderer,
-            embedder,
+            span_embedder(settings, batcher, metrics),
             annotator(settings, renderer.text_version),
             exporter,
             embed_timeout=settings.embed_timeout,
             metrics=metrics,
         )
-        if settings.preload:
-            preload(model)
         receiver = TraceReceiver(processor, metrics=metrics)
         yield await parts.enter_async_context(listening(receiver, settings))
+
+
+def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
+    """Give the client of the next hop."""
+    next_hop = NextHop(
+        settings.next_hop,
+        headers=settings.next_hop_headers,
+        compression=settings.next_hop_compression,
+        certificate=settings.next_hop_certificate,
+    )
+    return OtlpExporter(
+        next_hop,
+        timeout=settings.next_hop_timeout,
+        max_send_bytes=settings.max_send_bytes,
+        metrics=metrics,
+    )
+
+
+def batching_embedder(settings: Settings, model: Model, metrics: Metrics) -> BatchingEmbedder:
+    """Give the embedder that runs the model."""
+    batcher = BatchingEmbedder(
+        model,
+        workers=settings.model_threads or cpu_count(),
+        max_batch_size=MAX_BATCH_SIZE,
+        max_queue_size=settings.max_queue_size,
+        metrics=metrics,
+    )
+    metrics.watch_queue(batcher.queue_size)
+    return batcher
+
+
+def span_embedder(settings: Settings, batcher: Embedder, metrics: Metrics) -> FallbackEmbedder:
+    """Give the embedder that always answers, with all that stands before the batcher."""
+    return FallbackEmbedder(
+        CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
+        dimension=model_dimension(settings.model),
+        on_failure=settings.on_failure,
+        metrics=metrics,
+    )
 
 
 def render_options(settings: Settings) -> RenderOptions:
@@ -172,16 +190,6 @@ def annotator(settings: Settings, text_version: str) -> Annotator:
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,
         max_remembered=min(settings.cache_size, MAX_ENCODED),
-    )
-
-
-def next_hop(settings: Settings) -> NextHop:
-    """Give what the settings say of the next hop."""
-    return NextHop(
-        settings.next_hop,
-        headers=settings.next_hop_headers,
-        compression=settings.next_hop_compression,
-        certificate=settings.next_hop_certificate,
     )
 
 

@@ -17,7 +17,8 @@ from blockbuster import blockbuster_ctx
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.model import CTranslate2Model
 from otel_embedder.embedder.weights import DEFAULT_MODEL
-from tests.fakes import FakeMetrics, FakeNextHop
+from tests.fakes import FakeMetrics
+from tests.peers import FakeNextHop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator

@@ -19,8 +19,8 @@ from otel_embedder.embedder.conversion import (
 from otel_embedder.embedder.model import CTranslate2Model
 from otel_embedder.embedder.weights import DEFAULT_MODEL, DEFAULT_MODEL_SHA256
 from otel_embedder.errors import ModelUnavailableError
-from tests.fakes import write_tiny_bert
 from tests.test_weights import python
+from tests.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier

@@ -12,8 +12,9 @@ import pytest
 from otel_embedder.errors import PermanentExportError, RetryableExportError
 from otel_embedder.exporter import NextHop, OtlpExporter
 from otel_embedder.wire import parse_request
-from tests.fakes import Answer, FakeMetrics, FakeNextHop, spans_in
+from tests.fakes import FakeMetrics
 from tests.otlp_samples import request, span
+from tests.peers import Answer, FakeNextHop, spans_in
 from tests.processes import free_address
 
 if TYPE_CHECKING:

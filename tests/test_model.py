@@ -18,8 +18,9 @@ from otel_embedder.embedder.model import (
 )
 from otel_embedder.embedder.weights import DEFAULT_MODEL
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
-from tests.fakes import FakeModel, embedding_of, write_tiny_bert
+from tests.fakes import FakeModel, embedding_of
 from tests.golden import TEXTS
+from tests.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

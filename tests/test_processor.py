@@ -17,15 +17,9 @@ from otel_embedder.errors import ExportError, MalformedRequestError, RetryableEx
 from otel_embedder.processor import SPANS_A_TURN, Call, Processor
 from otel_embedder.render import Renderer, RenderOptions
 from otel_embedder.wire import parse_request
-from tests.fakes import (
-    FAKE_MODEL,
-    FakeExporter,
-    FakeMetrics,
-    FakeSpanEmbedder,
-    embedding_of,
-    spans_in,
-)
+from tests.fakes import FAKE_MODEL, FakeExporter, FakeMetrics, FakeSpanEmbedder, embedding_of
 from tests.otlp_samples import TRACE_ID, field, request, span
+from tests.peers import spans_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -30,16 +30,9 @@ from otel_embedder.render import Renderer, RenderOptions
 from otel_embedder.service import listening
 from otel_embedder.settings import load_settings
 from otel_embedder.telemetry import configure_logs
-from tests.fakes import (
-    FAKE_MODEL,
-    Client,
-    FakeConsumer,
-    FakeExporter,
-    FakeMetrics,
-    FakeSpanEmbedder,
-    retry_after,
-)
+from tests.fakes import FAKE_MODEL, FakeConsumer, FakeExporter, FakeMetrics, FakeSpanEmbedder
 from tests.otlp_samples import field, request, span
+from tests.peers import Client, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -28,9 +28,11 @@ from otel_embedder.service import (
 )
 from otel_embedder.settings import load_settings
 from otel_embedder.telemetry import Metrics
-from tests.fakes import PATIENCE, Answer, Client, FakeNextHop, retry_after, write_tiny_bert
+from tests.fakes import PATIENCE
 from tests.otlp_samples import TRACE_ID, field, request, span
+from tests.peers import Answer, Client, FakeNextHop, retry_after
 from tests.processes import Sidecar, free_address, own_environment, running_sidecar
+from tests.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
