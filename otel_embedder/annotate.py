@@ -11,7 +11,7 @@ import base64
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,8 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.wire import message
 
 if TYPE_CHECKING:
+    from otel_embedder.choices import Encoding
     from otel_embedder.embedder import Embedding, Vector
-
-Encoding = Literal["array", "bytes", "base64"]
 
 ATTRIBUTES_TAG = b"\x4a"  # Span.attributes = 9
 KEY_TAG = b"\x0a"  # KeyValue.key = 1
@@ -41,7 +40,8 @@ class Standing(Enum):
 
     NONE = "none"
     CURRENT = "current"  # the vector we would make: leave it
-    OUTDATED = "outdated"  # ours, but a stand-in or of another model or text: replace it
+    OUTDATED = "outdated"  # the vector of another model or text: replace it by a model's
+    STAND_IN = "stand-in"  # ours, but no model's vector: replace it by whatever there is
     FOREIGN = "foreign"  # somebody else's: never touch it
 
 
@@ -131,10 +131,10 @@ class Annotator:
             return Standing.NONE
         if self._names.text_version not in found:
             return Standing.FOREIGN
+        if self._names.vector not in found or found.get(self._names.source) != b"model":
+            return Standing.STAND_IN
         current = (
-            self._names.vector in found
-            and found.get(self._names.source) == b"model"
-            and found.get(self._names.model_name) == self._origin.model.encode()
+            found.get(self._names.model_name) == self._origin.model.encode()
             and found[self._names.text_version] == self._origin.text_version.encode()
         )
         return Standing.CURRENT if current else Standing.OUTDATED

@@ -9,6 +9,7 @@
     ├── MalformedRequestError     not OTLP: never send it again
     ├── EmbeddingError            the span gets a stand-in and goes on
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused
+    │   │   └── DamagedModelError         what was converted does not load
     │   ├── EmbeddingFailedError      the model raised on these texts
     │   ├── EmbeddingTimeoutError     not ready in the time there was
     │   ├── QueueFullError            too many texts wait already
@@ -20,6 +21,13 @@
 For a receiver the one question is "may it be sent again?"; `status` turns the
 answer into a gRPC status.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class OtelEmbedderError(Exception):
@@ -52,6 +60,19 @@ class EmbeddingError(OtelEmbedderError):
 
 class ModelUnavailableError(EmbeddingError):
     """Raised when no model could be loaded."""
+
+
+class DamagedModelError(ModelUnavailableError):
+    """Raised when a converted model does not load.
+
+    Attributes:
+        directory: where it is.
+
+    """
+
+    def __init__(self, message: str, *, directory: Path) -> None:
+        super().__init__(message)
+        self.directory = directory
 
 
 class EmbeddingFailedError(EmbeddingError):

@@ -8,32 +8,37 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from otel_embedder.errors import PermanentExportError
 from otel_embedder.status import Metadata, export_error
-from otel_embedder.wire import TraceRequest, split
+from otel_embedder.wire import TraceRequest, bare_spans, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
+    from otel_embedder.choices import Compression
+
 Export = grpc.aio.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse]
 
 EXPORT_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
-Compression = Literal["none", "gzip"]
 COMPRESSIONS = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
 
 CHANNEL_OPTIONS = (
     # The answer is small, but an error's details may not be.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # The next hop is an address that was chosen, often on loopback. A proxy for
+    # the web, which gRPC would take from the environment, is not on the way.
+    ("grpc.enable_http_proxy", 0),
     # gRPC's own retries would hide from the Collector what happens.
     ("grpc.enable_retries", 0),
     # A next hop that restarts should be found again in a second, not in two minutes.
@@ -47,6 +52,10 @@ class ExporterMetrics(Protocol):
 
     def sent(self, *, spans: int) -> None:
         """Count spans that the next hop took."""
+        ...
+
+    def sent_bare(self, *, spans: int) -> None:
+        """Count spans that were sent without what was to go behind them."""
         ...
 
     def send_failed(self, *, spans: int) -> None:
@@ -110,15 +119,27 @@ class OtlpExporter:
             metadata: the caller's own headers; the configured ones go before them.
 
         Raises:
-            ExportError: the next hop did not take them. Of a request in several, the first may
-                have been taken: to send it again makes duplicates, never a loss.
+            RetryableExportError: the next hop did not take all of them. Of a request in several,
+                the first may have been taken: to send it again makes duplicates, never a loss.
+            PermanentExportError: the next hop refused all of them for good. What it so refuses of
+                a request in several is summed up as rejected, and the rest is sent all the same.
 
         """
-        response = ExportTraceServiceResponse()
-        for chunk in split(request, self._max_send_bytes):
-            answer = await self._send(chunk, deadline, self._headers(metadata))
-            _add(answer, response)
-        return response
+        chunks = split(request, self._max_send_bytes)
+        if bare := bare_spans(request, chunks):
+            self._metrics.sent_bare(spans=bare)
+        total = ExportTraceServiceResponse()
+        refusals: list[PermanentExportError] = []
+        for chunk in chunks:
+            try:
+                _add(await self._send(chunk, deadline, self._headers(metadata)), total)
+            except PermanentExportError as error:
+                # The Collector drops a request as a whole, the parts that might pass with it.
+                refusals.append(error)
+                _add(_rejection(chunk, error), total)
+        if len(refusals) == len(chunks):
+            raise refusals[0]
+        return total
 
     async def _send(
         self, chunk: TraceRequest, deadline: float, metadata: Metadata
@@ -127,6 +148,8 @@ class OtlpExporter:
         timeout = min(self._timeout, deadline - asyncio.get_running_loop().time())
         try:
             answer = await self._export(chunk.encode(), timeout=timeout, metadata=metadata)
+            # grpcio gives None for an answer that it can't read. Its status was OK.
+            answer = answer or ExportTraceServiceResponse()
         except grpc.aio.AioRpcError as error:
             self._metrics.send_failed(spans=spans)
             raise export_error(error) from error
@@ -137,6 +160,13 @@ class OtlpExporter:
         configured = self._next_hop.headers
         passed_on = ((key, value) for key, value in metadata if key not in configured)
         return (*configured.items(), *passed_on)
+
+
+def _rejection(chunk: TraceRequest, error: PermanentExportError) -> ExportTraceServiceResponse:
+    response = ExportTraceServiceResponse()
+    response.partial_success.rejected_spans = chunk.span_count()
+    response.partial_success.error_message = str(error)
+    return response
 
 
 def _add(answer: ExportTraceServiceResponse, total: ExportTraceServiceResponse) -> None:

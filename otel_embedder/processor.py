@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from otel_embedder.annotate import Standing
 from otel_embedder.errors import MalformedRequestError
+from otel_embedder.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 # Of the time that the caller waits, what embedding may use; the rest is for sending.
 EMBEDDING_SHARE = 0.5
-
-# After so many spans the event loop may turn to others: health checks, answers.
-SPANS_A_TURN = 256
 
 
 class SpanEmbedder(Protocol):
@@ -62,12 +60,19 @@ class Target(NamedTuple):
         scope: the spans of its scope.
         place: its index there.
         span: its bytes, without attributes of ours that are outdated.
+        has_vector: whether it came with a vector, of another model or text.
 
     """
 
     scope: ScopeSpans
     place: int
     span: bytes
+    has_vector: bool
+
+    def wants(self, embedding: Embedding) -> bool:
+        """Tell whether it is better off with an embedding than as it came."""
+        # A vector of another model is still true; a stand-in would be noise in its place.
+        return embedding.source == "model" or not self.has_vector
 
     def append(self, attributes: bytes) -> None:
         """Let encoded attributes go behind the span's bytes."""
@@ -100,6 +105,7 @@ class Processor:
         exporter: Exporter,
         *,
         embed_timeout: float,
+        turn_seconds: float,
         metrics: ProcessorMetrics,
     ) -> None:
         self._renderer = renderer
@@ -107,6 +113,7 @@ class Processor:
         self._annotator = annotator
         self._exporter = exporter
         self._embed_timeout = embed_timeout
+        self._turn_seconds = turn_seconds
         self._metrics = metrics
 
     async def consume(self, request: TraceRequest, call: Call) -> ExportTraceServiceResponse:
@@ -119,9 +126,12 @@ class Processor:
         """
         targets, texts = await self._render(request)
         embeddings = await self._embedder.embed(texts, timeout=self._budget(call.deadline))
+        turn = Turn(seconds=self._turn_seconds)
         for target, text, embedding in zip(targets, texts, embeddings, strict=True):
-            if embedding is not None:
+            if embedding is not None and target.wants(embedding):
                 target.append(self._annotator.attributes(embedding, text.content))
+            if turn.is_over():
+                await asyncio.sleep(0)
         return await self._exporter.export(request, deadline=call.deadline, metadata=call.metadata)
 
     def _budget(self, deadline: float) -> float:
@@ -131,26 +141,29 @@ class Processor:
     async def _render(self, request: TraceRequest) -> tuple[list[Target], list[Text]]:
         targets: list[Target] = []
         texts: list[Text] = []
+        turn = Turn(seconds=self._turn_seconds)
         try:
             for resource, scope in request.scopes():
                 service = self._renderer.service(resource.resource)
-                for place, span in enumerate(scope.spans):
-                    base = self._base(span)
-                    if base is not None:
-                        targets.append(Target(scope, place, base))
-                        texts.append(self._renderer.render(base, service))
-                    if place % SPANS_A_TURN == SPANS_A_TURN - 1:
+                for place in range(len(scope.spans)):
+                    target = self._target(scope, place)
+                    if target is not None:
+                        targets.append(target)
+                        texts.append(self._renderer.render(target.span, service))
+                    if turn.is_over():
                         await asyncio.sleep(0)
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
         return targets, texts
 
-    def _base(self, span: bytes) -> bytes | None:
-        """Give the span to append attributes to, or None where it keeps those that it has."""
+    def _target(self, scope: ScopeSpans, place: int) -> Target | None:
+        """Give the span to annotate, or None where it keeps what it has."""
+        span = scope.spans[place]
         standing = self._annotator.standing(span)
         if standing is Standing.NONE:
-            return span
-        if standing is Standing.OUTDATED:
-            return self._annotator.stripped(span)
-        self._metrics.passed_as_is(standing)
-        return None
+            return Target(scope, place, span, has_vector=False)
+        if standing in {Standing.CURRENT, Standing.FOREIGN}:
+            self._metrics.passed_as_is(standing)
+            return None
+        stripped = self._annotator.stripped(span)
+        return Target(scope, place, stripped, has_vector=standing is Standing.OUTDATED)

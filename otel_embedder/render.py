@@ -15,6 +15,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from otel_embedder.any_value import decode, read_key_value, render_value
+from otel_embedder.choices import DEFAULT_VOLATILE_KEYS
 from otel_embedder.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.embedder import UNKNOWN_TRACE_ID, Text
 from otel_embedder.masks import mask
@@ -28,11 +29,6 @@ Value = TypeVar("Value")
 
 # Raise it when the same span with the same options would get another text.
 RENDERER_VERSION = 1
-
-DEFAULT_VOLATILE_KEYS = (
-    *("thread.*", "process.pid", "process.parent_pid", "*.port"),
-    *("*.id", "*_id", "*.ids", "*.uuid", "*.guid"),
-)
 
 UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
 UNKNOWN_OPERATION = "unknown_operation"

@@ -8,9 +8,9 @@ nothing new and finishes what is in flight, then batcher, model and channel go.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
-import threading
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.embedder.model import CTranslate2Model, LazyModel
 from otel_embedder.embedder.weights import model_dimension, model_name
-from otel_embedder.errors import ListenError, ModelUnavailableError
+from otel_embedder.errors import DamagedModelError, ListenError
 from otel_embedder.exporter import NextHop, OtlpExporter
 from otel_embedder.health import HealthServicer
 from otel_embedder.processor import Processor
@@ -39,6 +39,7 @@ from otel_embedder.telemetry import Metrics, serving_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
 
@@ -53,6 +54,10 @@ SERVICE_STOPPED = "service.stopped"
 # keep the cost of handing it over small, short enough for ERROR spans to pass.
 MAX_BATCH_SIZE = 32
 MODEL_RETRY_SECONDS = 30.0
+# For so long a request may keep the event loop from others: health checks, answers.
+TURN_SECONDS = 0.01
+# Under overload some requests fail and some do not: that is one failure, not many.
+QUIET_SECONDS = 10.0
 
 # An encoded array of 384 doubles is 4.3 KB: at most some 40 MB of them.
 MAX_ENCODED = 10_000
@@ -116,17 +121,20 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     renderer = Renderer(render_options(settings))
     model = LazyModel(partial(load_model, settings), retry_after=MODEL_RETRY_SECONDS)
     if settings.preload:
-        preload(model)
+        model.preload()
     async with AsyncExitStack() as parts:
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
         exporter = await parts.enter_async_context(otlp_exporter(settings, metrics))
         batcher = await parts.enter_async_context(batching_embedder(settings, model, metrics))
+        # Left before the batcher, whose workers may wait for a download.
+        parts.callback(model.close)
         processor = Processor(
             renderer,
             span_embedder(settings, batcher, metrics),
             annotator(settings, renderer.text_version),
             exporter,
             embed_timeout=settings.embed_timeout,
+            turn_seconds=TURN_SECONDS,
             metrics=metrics,
         )
         receiver = TraceReceiver(processor, metrics=metrics)
@@ -168,6 +176,7 @@ def span_embedder(settings: Settings, batcher: Embedder, metrics: Metrics) -> Fa
         CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
         dimension=model_dimension(settings.model),
         on_failure=settings.on_failure,
+        quiet_seconds=QUIET_SECONDS,
         metrics=metrics,
     )
 
@@ -200,21 +209,18 @@ def load_model(settings: Settings) -> CTranslate2Model:
         ModelUnavailableError: that is not possible.
 
     """
-    directory = converted_model(settings.model, settings.model_cache)
+    try:
+        return _load(settings, converted_model(settings.model, settings.model_cache))
+    except DamagedModelError as error:
+        # Disks fail. What was converted once can be converted again.
+        shutil.rmtree(error.directory)
+        return _load(settings, converted_model(settings.model, settings.model_cache))
+
+
+def _load(settings: Settings, directory: Path) -> CTranslate2Model:
     threads = settings.model_threads or cpu_count()
     engine = ENGINES[settings.engine]
     return engine(directory, name=model_name(settings.model), threads=threads)
-
-
-def preload(model: LazyModel) -> None:
-    """Load the model in a thread; spans flow meanwhile, and an end need not wait for it."""
-
-    def load() -> None:
-        # The model has said in the log why it is not there, if it is not.
-        with suppress(ModelUnavailableError):
-            model.loaded()
-
-    threading.Thread(target=load, name="preload", daemon=True).start()
 
 
 @asynccontextmanager
@@ -249,5 +255,6 @@ def _bind(server: grpc.aio.Server, address: str) -> int:
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise ListenError(
-            f"listen: cannot listen on {address}; is another process there already?"
+            f"listen: cannot listen on {address}: another process is there already, or this host "
+            "has no such address"
         ) from error

@@ -12,7 +12,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -35,13 +35,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from otel_embedder.annotate import Encoding
-from otel_embedder.embedder.fallback import OnFailure
-from otel_embedder.embedder.weights import DEFAULT_MODEL
+from otel_embedder.choices import (
+    DEFAULT_MODEL,
+    DEFAULT_VOLATILE_KEYS,
+    Compression,
+    Encoding,
+    Engine,
+    LogFormat,
+    LogLevel,
+    OnFailure,
+)
 from otel_embedder.errors import SettingsError
-from otel_embedder.exporter import Compression
-from otel_embedder.render import DEFAULT_VOLATILE_KEYS
-from otel_embedder.telemetry import LogFormat, LogLevel
 from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
 
 if TYPE_CHECKING:
@@ -84,8 +88,15 @@ def _template(value: str) -> str:
 
 
 def _model(value: str) -> str:
+    # What the directory holds is looked at when the model loads: it may come later.
     if value != DEFAULT_MODEL and not Path(value).is_dir():
         raise ValueError(f"must be {DEFAULT_MODEL} or an existing directory")
+    return value
+
+
+def _certificate(value: Path) -> Path:
+    if "-----BEGIN CERTIFICATE-----" not in value.read_text(encoding="utf-8", errors="replace"):
+        raise ValueError("must be a PEM file with certificates")
     return value
 
 
@@ -142,7 +153,7 @@ class Settings(BaseSettings):
         dict[str, str], NoDecode, BeforeValidator(_headers), AfterValidator(_metadata)
     ] = Field({}, description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded.")
     next_hop_compression: Compression = Field("none", description="none or gzip.")
-    next_hop_certificate: FilePath | None = Field(
+    next_hop_certificate: Annotated[FilePath, AfterValidator(_certificate)] | None = Field(
         None, description="PEM file of the authorities to trust for https://, else the system's."
     )
     next_hop_timeout: PositiveFloat = Field(
@@ -155,7 +166,7 @@ class Settings(BaseSettings):
         description="Largest request sent on, in bytes; a larger one is split between spans.",
     )
 
-    engine: Literal["ctranslate2"] = Field("ctranslate2", description="What runs the model.")
+    engine: Engine = Field("ctranslate2", description="What runs the model.")
     model: Annotated[str, AfterValidator(_model)] = Field(
         DEFAULT_MODEL, description="The default model, or a directory with a model's files."
     )
@@ -315,7 +326,10 @@ def _problem(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if field not in Settings.model_fields:
         return f"{field}: there is no such setting{_suggestion(field)}"
-    spellings = f"{field} (--{field.replace('_', '-')}, {ENVIRONMENT_PREFIX}{field.upper()})"
+    words = [f"--{field.replace('_', '-')}", f"{ENVIRONMENT_PREFIX}{field.upper()}"]
+    if field in OTLP_VARIABLES:
+        words.append(f"OTEL_EXPORTER_OTLP_{OTLP_VARIABLES[field]}")
+    spellings = f"{field} ({', '.join(words)})"
     if field == "next_hop_headers":  # they may hold a secret
         return f"{spellings}: {message}"
     return f"{spellings}: {message}; it is {detail['input']!r}"

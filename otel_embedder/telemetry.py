@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import (
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
     from otel_embedder.annotate import Standing
-
-LogFormat = Literal["console", "json"]
-LogLevel = Literal["debug", "info", "warning", "error"]
+    from otel_embedder.choices import LogFormat, LogLevel
 
 NAMESPACE = "otel_embedder"
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
@@ -72,6 +70,10 @@ class Metrics:
         self._accepted = self._counter("receiver_accepted_spans", "Spans taken in and passed on.")
         self._refused = self._counter("receiver_refused_spans", "Spans answered with an error.")
         self._sent = self._counter("exporter_sent_spans", "Spans that the next hop took.")
+        self._sent_bare = self._counter(
+            "exporter_sent_bare_spans",
+            "Spans sent without a vector, for which they were too large.",
+        )
         self._send_failed = self._counter(
             "exporter_send_failed_spans", "Spans that the next hop did not take."
         )
@@ -92,6 +94,12 @@ class Metrics:
             namespace=NAMESPACE,
             registry=self.registry,
             buckets=BATCH_SIZES,
+        )
+        self._queue_duration = Histogram(
+            "queue_duration_seconds",
+            "Time that a text waited for the model.",
+            namespace=NAMESPACE,
+            registry=self.registry,
         )
         self._inference = Histogram(
             "inference_duration_seconds",
@@ -115,6 +123,10 @@ class Metrics:
         """Count spans that the next hop took."""
         self._sent.inc(spans)
 
+    def sent_bare(self, *, spans: int) -> None:
+        """Count spans that were sent without what was to go behind them."""
+        self._sent_bare.inc(spans)
+
     def send_failed(self, *, spans: int) -> None:
         """Count spans that the next hop did not take."""
         self._send_failed.inc(spans)
@@ -131,6 +143,10 @@ class Metrics:
         """Count the texts that were known and those that were not."""
         self._texts.labels("cache").inc(hits)
         self._texts.labels("model").inc(misses)
+
+    def left_queue(self, *, seconds: float) -> None:
+        """Record how long a text has waited for its turn."""
+        self._queue_duration.observe(seconds)
 
     def batch_embedded(self, *, texts: int, seconds: float) -> None:
         """Record one batch that the model has finished."""

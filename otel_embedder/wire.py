@@ -139,6 +139,10 @@ class TraceRequest:
             size += sum(map(len, scope.appended.values()))
         return size
 
+    def appended_count(self) -> int:
+        """Count the spans that something is to go behind."""
+        return sum(sum(map(bool, scope.appended.values())) for _, scope in self.scopes())
+
     def span_count(self) -> int:
         """Count the spans."""
         return sum(len(scope.spans) for _, scope in self.scopes())
@@ -176,6 +180,7 @@ def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
     """Cut a request on span boundaries into requests of at most `max_bytes` encoded bytes.
 
     Resource and scope are repeated in each; those without spans are left out. A
+    span that is too large only for what is to go behind it goes without that. A
     span that is too large by itself goes alone: whoever set the limit may still
     take it, and to drop it is not for us.
     """
@@ -186,6 +191,13 @@ def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
         for span, appended in scope.annotated():
             chunks.add(resource, scope, span, appended)
     return chunks.requests
+
+
+def bare_spans(request: TraceRequest, chunks: list[TraceRequest]) -> int:
+    """Count the spans of a request that go without what was to go behind them."""
+    if len(chunks) == 1 and chunks[0] is request:
+        return 0
+    return request.appended_count() - sum(chunk.appended_count() for chunk in chunks)
 
 
 class _Chunks:
@@ -209,11 +221,17 @@ class _Chunks:
 
     def add(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes, appended: bytes) -> None:
         """Put a span into the open request, or into a new one where it does not fit."""
+        if self._size_alone(resource, scope, span) + len(appended) > self._max_bytes:
+            appended = b""
         size = MAX_PREFIX_BYTES + len(span) + len(appended)
         if self._scope and self._bytes + self._overhead(resource, scope) + size > self._max_bytes:
             self._open_request()
         self._bytes += self._overhead(resource, scope) + size
         self._open(resource, scope).add(span, appended)
+
+    def _size_alone(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes) -> int:
+        headers = len(self._header) + len(resource.header) + len(scope.header)
+        return 3 * MAX_PREFIX_BYTES + headers + len(span)
 
     def _overhead(self, resource: ResourceSpans, scope: ScopeSpans) -> int:
         size = 0

@@ -14,9 +14,9 @@ import pytest
 import structlog
 from blockbuster import blockbuster_ctx
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.model import CTranslate2Model
-from otel_embedder.embedder.weights import DEFAULT_MODEL
 from tests.fakes import FakeMetrics
 from tests.peers import FakeNextHop
 

@@ -198,6 +198,7 @@ class FakeMetrics:
         self.counts: Counter[str] = Counter()
         self.batches: list[int] = []
         self.seconds: list[float] = []
+        self.waits: list[float] = []
 
     def accepted(self, *, spans: int) -> None:
         self.counts["accepted"] += spans
@@ -207,6 +208,12 @@ class FakeMetrics:
 
     def sent(self, *, spans: int) -> None:
         self.counts["sent"] += spans
+
+    def sent_bare(self, *, spans: int) -> None:
+        self.counts["sent_bare"] += spans
+
+    def left_queue(self, *, seconds: float) -> None:
+        self.waits.append(seconds)
 
     def send_failed(self, *, spans: int) -> None:
         self.counts["send_failed"] += spans

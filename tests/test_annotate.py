@@ -9,7 +9,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.annotate import VECTOR_ENCODINGS, Annotator, Encoding, Origin, Standing
+from otel_embedder.annotate import VECTOR_ENCODINGS, Annotator, Origin, Standing
+from otel_embedder.choices import Encoding
 from otel_embedder.embedder import Embedding, Source
 from tests.otlp_samples import NOTHING, Value, field, messages, span
 
@@ -171,11 +172,11 @@ def test_what_was_attached_is_current(encoding: Encoding) -> None:
     assert by.standing(encoded) is Standing.CURRENT
 
 
-def test_a_stand_in_that_was_attached_is_outdated() -> None:
+def test_a_stand_in_that_was_attached_is_known_for_one() -> None:
     by = annotator()
     attributes = by.attributes(embedding("fallback-sha256", "fallback"), "a text")
 
-    assert by.standing(span().SerializeToString() + attributes) is Standing.OUTDATED
+    assert by.standing(span().SerializeToString() + attributes) is Standing.STAND_IN
 
 
 @pytest.mark.parametrize(
@@ -196,24 +197,33 @@ def test_a_span_without_any_of_our_names_has_none(attributes: Mapping[str, Value
 @pytest.mark.parametrize(
     "changed",
     [
-        {"embedding.source": "fallback", "embedding.model_name": "fallback-sha256"},
-        {"embedding.source": "fallback"},
         {"embedding.model_name": "another-model"},
+        {"embedding.model_name": None},
         {"embedding.text_version": "2"},
         {"embedding.text_version": 1},
-        {"embedding.source": None},
     ],
-    ids=["stand-in", "a stand-in's source", "model", "text version", "number", "no source"],
+    ids=["model", "no model", "text version", "number"],
 )
 def test_what_we_would_make_otherwise_is_outdated(changed: Mapping[str, Value]) -> None:
     assert standing({**OURS, **changed}) is Standing.OUTDATED
 
 
 @pytest.mark.parametrize(
-    "missing", ["embedding.vector", "embedding.model_name", "embedding.source"]
+    "changed",
+    [
+        {"embedding.source": "fallback", "embedding.model_name": "fallback-sha256"},
+        {"embedding.source": "fallback"},
+        {"embedding.source": None},
+    ],
+    ids=["stand-in", "a stand-in's source", "no source"],
 )
-def test_what_is_ours_and_incomplete_is_outdated(missing: str) -> None:
-    assert standing({key: OURS[key] for key in OURS if key != missing}) is Standing.OUTDATED
+def test_what_is_no_models_vector_is_a_stand_in(changed: Mapping[str, Value]) -> None:
+    assert standing({**OURS, **changed}) is Standing.STAND_IN
+
+
+@pytest.mark.parametrize("missing", ["embedding.vector", "embedding.source"])
+def test_what_is_ours_and_incomplete_is_no_better_than_a_stand_in(missing: str) -> None:
+    assert standing({key: OURS[key] for key in OURS if key != missing}) is Standing.STAND_IN
 
 
 @pytest.mark.parametrize(

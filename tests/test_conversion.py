@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from structlog.testing import capture_logs
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import (
     MODEL_CONVERTED,
     _publish,
@@ -17,7 +18,7 @@ from otel_embedder.embedder.conversion import (
     converted_path,
 )
 from otel_embedder.embedder.model import CTranslate2Model
-from otel_embedder.embedder.weights import DEFAULT_MODEL, DEFAULT_MODEL_SHA256
+from otel_embedder.embedder.weights import DEFAULT_MODEL_SHA256
 from otel_embedder.errors import ModelUnavailableError
 from tests.test_weights import python
 from tests.tiny_bert import write_tiny_bert

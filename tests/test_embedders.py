@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pytest
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder import Embedder, Embedding, Text
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.embedder.weights import DEFAULT_MODEL
 from tests.fakes import DIMENSION, FAKE_MODEL, FakeMetrics, FakeModel
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ async def falling_back(model: Model) -> AsyncIterator[Embed]:
             CachingEmbedder(inner, max_texts=100, metrics=metrics),
             dimension=DIMENSION,
             on_failure="fallback",
+            quiet_seconds=0,
             metrics=metrics,
         )
 

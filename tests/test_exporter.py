@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import grpc
 import grpc.aio
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.errors import PermanentExportError, RetryableExportError
 from otel_embedder.exporter import NextHop, OtlpExporter
+from otel_embedder.receiver import TRACE_SERVICE
 from otel_embedder.wire import parse_request
 from tests.fakes import FakeMetrics
-from tests.otlp_samples import request, span
+from tests.otlp_samples import field, request, span
 from tests.peers import Answer, FakeNextHop, spans_in
 from tests.processes import free_address
 
@@ -21,12 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceRequest,
-        ExportTraceServiceResponse,
-    )
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    from otel_embedder.exporter import Compression
+    from otel_embedder.choices import Compression
     from otel_embedder.status import Metadata
 
 pytestmark = pytest.mark.timeout(30)
@@ -126,6 +125,78 @@ async def test_after_a_refusal_the_rest_is_not_sent(next_hop: FakeNextHop) -> No
 
     taken, refused = map(len, map(spans_in, next_hop.requests))
     assert metrics.counts == {"sent": taken, "send_failed": refused}
+
+
+async def test_what_is_refused_for_good_does_not_take_the_rest_with_it(
+    next_hop: FakeNextHop,
+) -> None:
+    metrics = FakeMetrics()
+    next_hop.answers = [Answer(), Answer(grpc.StatusCode.INVALID_ARGUMENT, "not these")]
+    async with exporting(next_hop.url, metrics=metrics, max_send_bytes=2_000) as exporter:
+        response = await send(exporter, request(*SPANS))
+
+    assert next_hop.spans() == SPANS
+    assert len(next_hop.requests) > 2
+    refused = len(spans_in(next_hop.requests[1]))
+    assert response.partial_success.rejected_spans == refused
+    assert "not these" in response.partial_success.error_message
+    assert metrics.counts == {"sent": len(SPANS) - refused, "send_failed": refused}
+
+
+async def test_what_is_refused_for_good_as_a_whole_is_refused(next_hop: FakeNextHop) -> None:
+    next_hop.answers = [Answer(grpc.StatusCode.UNAUTHENTICATED, "who are you")] * len(SPANS)
+    async with exporting(next_hop.url, max_send_bytes=2_000) as exporter:
+        with pytest.raises(PermanentExportError, match="who are you"):
+            await send(exporter, request(*SPANS))
+
+
+async def test_a_span_that_is_too_large_only_with_its_vector_goes_without(
+    next_hop: FakeNextHop,
+) -> None:
+    metrics = FakeMetrics()
+    small, large = span("small"), span("large", {"body": "x" * 1_500})
+    wire = parse_request(request(small, large, small).SerializeToString())
+    [(_, scope)] = wire.scopes()
+    scope.appended = dict.fromkeys(range(3), field(9, field(1, b"k")) * 100)
+    async with exporting(next_hop.url, metrics=metrics, max_send_bytes=2_000) as exporter:
+        await exporter.export(wire, deadline=math.inf, metadata=())
+
+    assert [each for each in next_hop.spans() if each.name == "large"] == [large]
+    annotated = [each for each in next_hop.spans() if each.name == "small"]
+    assert [len(each.attributes) for each in annotated] == [len(small.attributes) + 100] * 2
+    assert metrics.counts == {"sent": 3, "sent_bare": 1}
+
+
+async def test_an_answer_that_makes_no_sense_still_means_that_the_spans_were_taken() -> None:
+    async def export(_: bytes, __: object) -> bytes:
+        return b"\xff\xff"
+
+    metrics = FakeMetrics()
+    server = grpc.aio.server()
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "Export": grpc.unary_unary_rpc_method_handler(export)
+    }
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(TRACE_SERVICE, handlers),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with exporting(f"http://127.0.0.1:{port}", metrics=metrics) as exporter:
+        response = await send(exporter, request(*SPANS))
+    await server.stop(None)
+
+    assert response == ExportTraceServiceResponse()
+    assert metrics.counts == {"sent": len(SPANS)}
+
+
+async def test_a_proxy_for_the_web_is_not_on_the_way(
+    next_hop: FakeNextHop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with exporting(next_hop.url) as exporter:
+        await send(exporter, request(*SPANS))
+
+    assert next_hop.spans() == SPANS
 
 
 async def test_configured_headers_go_along_and_before_the_callers(next_hop: FakeNextHop) -> None:

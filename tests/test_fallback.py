@@ -17,7 +17,6 @@ from otel_embedder.embedder.fallback import (
     EMBEDDING_RECOVERED,
     STAND_IN_MODEL,
     FallbackEmbedder,
-    OnFailure,
     stand_in,
 )
 from otel_embedder.errors import (
@@ -39,6 +38,7 @@ from tests.fakes import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from otel_embedder.choices import OnFailure
     from otel_embedder.embedder import Vector
 
 pytestmark = pytest.mark.timeout(20)
@@ -58,7 +58,11 @@ def falling_back(
     next_: Embedder, *, on_failure: OnFailure = "fallback", metrics: FakeMetrics | None = None
 ) -> FallbackEmbedder:
     return FallbackEmbedder(
-        next_, dimension=DIMENSION, on_failure=on_failure, metrics=metrics or FakeMetrics()
+        next_,
+        dimension=DIMENSION,
+        on_failure=on_failure,
+        quiet_seconds=0,
+        metrics=metrics or FakeMetrics(),
     )
 
 

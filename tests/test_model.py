@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.model import (
     MODEL_LOADED,
@@ -16,7 +17,6 @@ from otel_embedder.embedder.model import (
     CTranslate2Model,
     LazyModel,
 )
-from otel_embedder.embedder.weights import DEFAULT_MODEL
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 from tests.fakes import FakeModel, embedding_of
 from tests.golden import TEXTS
@@ -118,6 +118,26 @@ def test_a_load_that_failed_is_tried_again_later() -> None:
 
     assert loads.count == 2
     assert len(embeddings) == 1
+
+
+def test_who_waits_for_a_load_that_is_given_up_need_not_wait() -> None:
+    hangs = threading.Event()
+
+    def load() -> FakeModel:
+        hangs.wait(10)
+        return FakeModel()
+
+    model = LazyModel(load, retry_after=60)
+    with capture_logs() as logs, ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(model.encode, ["a"])
+        model.preload()
+        model.close()
+
+        with pytest.raises(ModelUnavailableError, match="given up"):
+            waiting.result(5)
+        hangs.set()
+
+    assert logs == []
 
 
 def test_each_failure_has_its_own_message() -> None:

@@ -12,9 +12,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.annotate import Annotator, Encoding, Origin
+from otel_embedder.annotate import Annotator, Origin
+from otel_embedder.embedder.fallback import stand_in
 from otel_embedder.errors import ExportError, MalformedRequestError, RetryableExportError
-from otel_embedder.processor import SPANS_A_TURN, Call, Processor
+from otel_embedder.processor import Call, Processor
 from otel_embedder.render import Renderer, RenderOptions
 from otel_embedder.wire import parse_request
 from tests.fakes import FAKE_MODEL, FakeExporter, FakeMetrics, FakeSpanEmbedder, embedding_of
@@ -22,8 +23,11 @@ from tests.otlp_samples import TRACE_ID, field, request, span
 from tests.peers import spans_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from otel_embedder.choices import Encoding
+    from otel_embedder.embedder import Embedding, Text
+    from otel_embedder.processor import SpanEmbedder
     from tests.otlp_samples import Value
 
 pytestmark = pytest.mark.timeout(30)
@@ -45,7 +49,7 @@ OUTDATED: Mapping[str, Mapping[str, Value]] = {
 
 
 def processing(
-    embedder: FakeSpanEmbedder,
+    embedder: SpanEmbedder,
     exporter: FakeExporter,
     *,
     metrics: FakeMetrics | None = None,
@@ -66,6 +70,7 @@ def processing(
         annotator,
         exporter,
         embed_timeout=embed_timeout,
+        turn_seconds=0,
         metrics=metrics or FakeMetrics(),
     )
 
@@ -213,6 +218,31 @@ async def test_what_is_outdated_is_replaced(ours: Mapping[str, Value]) -> None:
     assert metrics.counts == {}
 
 
+class OnlyStandIns:
+    """Embeds as the fallback does while there is no model."""
+
+    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
+        return [stand_in(text.trace_id, 384) for text in texts]
+
+
+async def test_another_models_vector_is_not_replaced_by_noise() -> None:
+    exporter = FakeExporter()
+    sent = request(span("one", {**OURS, "embedding.model_name": "another-model"}))
+    await consume(processing(OnlyStandIns(), exporter), sent)
+
+    assert exporter.encoded == [sent.SerializeToString()]
+
+
+async def test_a_stand_in_may_be_replaced_by_a_stand_in() -> None:
+    exporter = FakeExporter()
+    sent = request(span("one", {**OURS, "embedding.source": "fallback"}))
+    await consume(processing(OnlyStandIns(), exporter), sent)
+    [annotated] = spans_in(exporter.requests[0])
+
+    assert attributes_of(annotated)["embedding.model_name"] == "fallback-sha256"
+    assert len(annotated.attributes) == 4
+
+
 async def test_each_span_is_treated_by_what_it_has() -> None:
     embedder, exporter = FakeSpanEmbedder(), FakeExporter()
     sent = request(
@@ -279,12 +309,12 @@ async def test_a_large_request_leaves_others_their_turn() -> None:
 
     exporter = FakeExporter()
     task = asyncio.create_task(other())
-    sent = request(*[span(f"operation {number}") for number in range(4 * SPANS_A_TURN)])
+    sent = request(*[span(f"operation {number}") for number in range(64)])
     await consume(processing(FakeSpanEmbedder(), exporter), sent)
     task.cancel()
 
     assert turns >= 4
-    assert len(spans_in(exporter.requests[0])) == 4 * SPANS_A_TURN
+    assert len(spans_in(exporter.requests[0])) == 64
     assert all(annotated.attributes for annotated in spans_in(exporter.requests[0]))
 
 

@@ -37,8 +37,8 @@ from tests.peers import Client, retry_after
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from otel_embedder.choices import LogFormat
     from otel_embedder.receiver import Consumer
-    from otel_embedder.telemetry import LogFormat
 
     Reflection = grpc.aio.StreamStreamMultiCallable[
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
@@ -105,6 +105,7 @@ def processing(exporter: FakeExporter) -> Processor:
         ),
         exporter,
         embed_timeout=1,
+        turn_seconds=0,
         metrics=FakeMetrics(),
     )
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from otel_embedder.choices import DEFAULT_VOLATILE_KEYS
 from otel_embedder.render import (
-    DEFAULT_VOLATILE_KEYS,
     ENTRY_BYTES,
     MAX_REMEMBERED_BYTES,
     MAX_TEXT_CHARACTERS,

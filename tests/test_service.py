@@ -15,9 +15,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 from structlog.testing import capture_logs
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, STAND_IN_MODEL, stand_in
 from otel_embedder.embedder.model import MODEL_LOADED, MODEL_UNAVAILABLE
-from otel_embedder.embedder.weights import DEFAULT_MODEL
 from otel_embedder.errors import ListenError
 from otel_embedder.receiver import TRACE_SERVICE
 from otel_embedder.service import (

@@ -134,7 +134,7 @@ def test_a_file_may_spell_headers_and_keys_out(config: Path) -> None:
 
 def test_the_exporters_own_variables_apply(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     certificate = tmp_path / "ca.pem"
-    certificate.touch()
+    certificate.write_text("-----BEGIN CERTIFICATE-----")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://backend:4317")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,X-Tenant=%2C=")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
@@ -261,7 +261,17 @@ def test_a_wrong_value_is_a_problem_that_names_every_spelling(
     said = problem(**{field: value})
 
     flag = "--" + field.replace("_", "-")
-    assert said.startswith(f"{field} ({flag}, OTEL_EMBEDDER_{field.upper()}): ")
+    assert said.startswith(f"{field} ({flag}, OTEL_EMBEDDER_{field.upper()}")
+    if field in OTLP_VARIABLES:
+        assert f"OTEL_EXPORTER_OTLP_{OTLP_VARIABLES[field]}): " in said
+
+
+def test_a_certificate_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("a poem")
+
+    assert "must be a PEM file with certificates" in problem(
+        next_hop_certificate=str(tmp_path / "ca.pem")
+    )
 
 
 def test_a_problem_shows_the_value() -> None:

@@ -12,10 +12,12 @@ from prometheus_client import generate_latest
 
 from otel_embedder.annotate import Standing
 from otel_embedder.errors import ListenError
-from otel_embedder.telemetry import LogFormat, LogLevel, Metrics, configure_logs, serving_metrics
+from otel_embedder.telemetry import Metrics, configure_logs, serving_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from otel_embedder.choices import LogFormat, LogLevel
 
 SECRET = "s3cret"  # noqa: S105 - for tests
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.weights import (
     DEFAULT_DIMENSION,
-    DEFAULT_MODEL,
     DEFAULT_MODEL_SHA256,
     MODEL_FILES,
     find_weights,

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 class BatchMetrics(Protocol):
     """What the batcher tells of its work."""
 
+    def left_queue(self, *, seconds: float) -> None:
+        """Record how long a text has waited for its turn."""
+        ...
+
     def batch_embedded(self, *, texts: int, seconds: float) -> None:
         """Record one batch that the model has finished."""
         ...
@@ -40,6 +44,7 @@ class _Entry:
     """A wanted text, and everybody who waits for it."""
 
     content: str
+    queued_at: float
     waiters: list[asyncio.Future[Embedding]] = field(default_factory=list)
 
     def is_wanted(self) -> bool:
@@ -140,7 +145,9 @@ class BatchingEmbedder:
     def _entry(self, text: Text) -> _Entry:
         entry = self._entries.get(text.content)
         if entry is None:
-            entry = self._entries[text.content] = _Entry(text.content)
+            entry = self._entries[text.content] = _Entry(
+                text.content, asyncio.get_running_loop().time()
+            )
             (self._urgent if text.urgent else self._waiting).append(entry)
         return entry
 
@@ -168,6 +175,8 @@ class BatchingEmbedder:
         loop = asyncio.get_running_loop()
         started = loop.time()
         contents = [entry.content for entry in batch]
+        for entry in batch:
+            self._metrics.left_queue(seconds=started - entry.queued_at)
         try:
             embeddings = await loop.run_in_executor(self._threads, self._model.encode, contents)
             for entry, embedding in zip(batch, embeddings, strict=True):

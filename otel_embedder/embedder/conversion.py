@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.weights import (
-    DEFAULT_MODEL,
     DEFAULT_MODEL_SHA256,
     WEIGHTS_FILE,
     Weights,
@@ -66,16 +66,18 @@ def converted_model(model: str, cache: Path) -> Path:
         if directory.is_dir():
             return directory
     weights = find_weights(model)
-    directory = converted_path(cache, weights.name, weights.sha256)
+    # The default's other files are known to be its own; a directory may have any.
+    key = weights.sha256 if model == DEFAULT_MODEL else weights.fingerprint
+    directory = converted_path(cache, weights.name, key)
     if not directory.is_dir():
         _write(weights, directory)
     return directory
 
 
-def converted_path(cache: Path, model: str, sha256: str) -> Path:
+def converted_path(cache: Path, model: str, key: str) -> Path:
     """Give the place of a converted model, whether it is there or not."""
     converter = f"ctranslate2-{version('ctranslate2')}-{CONVERTER_VERSION}"
-    return cache / f"{model_name(model)}-{sha256[:16]}-int8-{converter}"
+    return cache / f"{model_name(model)}-{key[:16]}-int8-{converter}"
 
 
 def _write(weights: Weights, directory: Path) -> None:
@@ -132,7 +134,9 @@ def _specification(directory: Path) -> transformer_spec.TransformerEncoderModelS
 
     config = _supported(_read_json(directory / "config.json"))
     _check_pooling(directory / "1_Pooling" / "config.json")
-    encoder = _encoder(config, load_file(directory / WEIGHTS_FILE))
+    tensors = load_file(directory / WEIGHTS_FILE)
+    _check_layers(config, tensors)
+    encoder = _encoder(config, tensors)
     spec = transformer_spec.TransformerEncoderModelSpec(encoder)
     spec.register_vocabulary(_vocabulary(directory / "tokenizer.json"))
     spec.config.unk_token = "[UNK]"  # noqa: S105 - a word piece
@@ -152,6 +156,13 @@ def _supported(config: dict[str, Any]) -> dict[str, Any]:
         if config.get(key, value) != value:
             raise ValueError(f"its {key} is {config[key]!r}, not {value!r}")
     return config
+
+
+def _check_layers(config: dict[str, Any], tensors: Tensors) -> None:
+    """Refuse a configuration that leaves layers of the weights out: it is another model's."""
+    layers = {name.split(".")[2] for name in tensors if name.startswith("encoder.layer.")}
+    if config["num_hidden_layers"] != len(layers):
+        raise ValueError(f"its num_hidden_layers is not {len(layers)}, as its weights have it")
 
 
 def _check_pooling(file: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import structlog
@@ -17,13 +17,12 @@ from otel_embedder.embedder import Embedding
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
+    from otel_embedder.choices import OnFailure
     from otel_embedder.embedder import Embedder, Text
-
-OnFailure = Literal["fallback", "omit"]
 
 STAND_IN_MODEL = "fallback-sha256"
 EMBEDDING_FAILED = "embedding-generation-failed"
@@ -61,13 +60,31 @@ class FallbackEmbedder:
     """Answers for every text within a time limit, whatever becomes of the model."""
 
     def __init__(
-        self, next_: Embedder, *, dimension: int, on_failure: OnFailure, metrics: FallbackMetrics
+        self,
+        next_: Embedder,
+        *,
+        dimension: int,
+        on_failure: OnFailure,
+        quiet_seconds: float,
+        metrics: FallbackMetrics,
     ) -> None:
+        """Wrap an embedder.
+
+        Args:
+            next_: what gives the model's embeddings.
+            dimension: of the stand-ins.
+            on_failure: what a span gets that can't have the model's embedding.
+            quiet_seconds: how long nothing may have failed for a failure to be over.
+            metrics: who counts.
+
+        """
         self._next = next_
         self._dimension = dimension
         self._on_failure = on_failure
         self._metrics = metrics
+        self._quiet_seconds = quiet_seconds
         self._failing = False
+        self._failed_at = 0.0
 
     async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - texts that miss it are wanted all the same
         """Give one embedding a text, in order, after at most `timeout` seconds.
@@ -82,15 +99,16 @@ class FallbackEmbedder:
             content: error for content, future in futures.items() if (error := _error(future))
         }
         self._note(texts, errors, asked_the_model=asked_the_model)
+        stand_ins = self._stand_ins({text.trace_id for text in texts if text.content in errors})
         return [
-            self._stand_in(text) if text.content in errors else futures[text.content].result()
+            stand_ins[text.trace_id] if text.content in errors else futures[text.content].result()
             for text in texts
         ]
 
-    def _stand_in(self, text: Text) -> Embedding | None:
+    def _stand_ins(self, trace_ids: set[str]) -> Mapping[str, Embedding | None]:
         if self._on_failure == "omit":
-            return None
-        return stand_in(text.trace_id, self._dimension)
+            return dict.fromkeys(trace_ids)
+        return {trace_id: stand_in(trace_id, self._dimension) for trace_id in trace_ids}
 
     def _note(
         self, texts: Sequence[Text], errors: dict[str, EmbeddingError], *, asked_the_model: bool
@@ -103,6 +121,7 @@ class FallbackEmbedder:
             self._end_failure()
 
     def _begin_failure(self, text: Text, error: EmbeddingError) -> None:
+        self._failed_at = asyncio.get_running_loop().time()
         if not self._failing:
             self._failing = True
             log.warning(
@@ -113,7 +132,8 @@ class FallbackEmbedder:
             )
 
     def _end_failure(self) -> None:
-        if self._failing:
+        quiet = asyncio.get_running_loop().time() - self._failed_at
+        if self._failing and quiet >= self._quiet_seconds:
             self._failing = False
             log.info(EMBEDDING_RECOVERED)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from concurrent.futures import Future
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import numpy as np
 import structlog
 
 from otel_embedder.embedder import Embedding
-from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
+from otel_embedder.errors import DamagedModelError, EmbeddingFailedError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,7 +56,7 @@ class CTranslate2Model:
             threads: how many texts may be computed at the same time.
 
         Raises:
-            ModelUnavailableError: the directory holds no model that loads.
+            DamagedModelError: the directory holds no model that loads.
 
         """
         _prefer_avx512()
@@ -71,8 +72,8 @@ class CTranslate2Model:
                 str(directory), compute_type="int8", inter_threads=threads, intra_threads=1
             )
         except Exception as error:  # tokenizers raises bare Exception
-            raise ModelUnavailableError(
-                f"the model in {directory} does not load: {error}"
+            raise DamagedModelError(
+                f"the model in {directory} does not load: {error}", directory=directory
             ) from error
         # The file ships with truncation and padding to 128.
         self._tokenizer.enable_truncation(MAX_TOKENS)
@@ -110,7 +111,7 @@ def groups_of_equal_length(tokens: Sequence[Sequence[int]]) -> Iterator[list[int
 
 
 class LazyModel:
-    """Loads a model on first use, in whichever worker thread needs it first.
+    """Loads a model on first use, in a thread of its own.
 
     A load that failed is tried again, but not before `retry_after` seconds have
     passed: meanwhile the same error answers at once and spans need not wait.
@@ -120,8 +121,7 @@ class LazyModel:
         self._load = load
         self._retry_after = retry_after
         self._lock = threading.Lock()
-        self._model: Model | None = None
-        self._failure = ""
+        self._attempt: Future[Model] | None = None
         self._next_attempt = 0.0
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
@@ -129,31 +129,56 @@ class LazyModel:
         return self.loaded().encode(texts)
 
     def loaded(self) -> Model:
-        """Give the model, loading it if need be.
+        """Give the model, waiting until it is loaded.
 
         Raises:
-            ModelUnavailableError: it can't be loaded, or could not a moment ago.
+            ModelUnavailableError: it can't be loaded, could not a moment ago, or was given up.
 
         """
-        with self._lock:
-            if self._model is None:
-                self._model = self._attempt()
-            return self._model
+        attempt = self.preload()
+        try:
+            return attempt.result()
+        except ModelUnavailableError as error:
+            # A new one for each caller: a shared one would collect all their tracebacks.
+            raise ModelUnavailableError(str(error)) from None
 
-    def _attempt(self) -> Model:
-        if time.monotonic() < self._next_attempt:
-            raise ModelUnavailableError(self._failure)
+    def preload(self) -> Future[Model]:
+        """Begin to load, unless that has been done."""
+        with self._lock:
+            failed = self._attempt and self._attempt.done() and self._attempt.exception()
+            if self._attempt is None or (failed and time.monotonic() >= self._next_attempt):
+                self._attempt = Future()
+                loading = threading.Thread(target=self._run, args=(self._attempt,), daemon=True)
+                loading.start()
+            return self._attempt
+
+    def close(self) -> None:
+        """Give up a load under way, for instance a download, so that nobody waits for it."""
+        with self._lock:
+            if self._attempt and not self._attempt.done():
+                self._attempt.set_exception(ModelUnavailableError("the model was given up"))
+
+    def _run(self, attempt: Future[Model]) -> None:
         started = time.monotonic()
         try:
             model = self._load()
-        except Exception as error:
-            # Whatever it was, spans go on without the model and it is tried again.
-            self._failure = str(error) or type(error).__name__
-            self._next_attempt = time.monotonic() + self._retry_after
-            log.warning(MODEL_UNAVAILABLE, error=self._failure, retry_after=self._retry_after)
-            raise ModelUnavailableError(self._failure) from error
-        log.info(MODEL_LOADED, seconds=round(time.monotonic() - started, 3))
-        return model
+        except BaseException as error:  # noqa: BLE001 - even a panic in Rust: it is tried again
+            self._failed(attempt, str(error) or type(error).__name__)
+        else:
+            self._succeeded(attempt, model, time.monotonic() - started)
+
+    def _failed(self, attempt: Future[Model], message: str) -> None:
+        with self._lock:
+            if not attempt.done():  # else it was given up
+                self._next_attempt = time.monotonic() + self._retry_after
+                log.warning(MODEL_UNAVAILABLE, error=message, retry_after=self._retry_after)
+                attempt.set_exception(ModelUnavailableError(message))
+
+    def _succeeded(self, attempt: Future[Model], model: Model, seconds: float) -> None:
+        with self._lock:
+            if not attempt.done():  # else it was given up
+                log.info(MODEL_LOADED, seconds=round(seconds, 3))
+                attempt.set_result(model)
 
 
 def _prefer_avx512() -> None:

