@@ -111,6 +111,24 @@ def test_other_weights_under_the_same_name_are_another_model(tmp_path: Path, cac
     assert converted_model(str(one), cache) != converted_model(str(other), cache)
 
 
+def test_the_same_weights_with_another_tokenizer_are_another_model(
+    tmp_path: Path, cache: Path
+) -> None:
+    one = write_tiny_bert(tmp_path / "one" / "tiny-bert")
+    other = write_tiny_bert(tmp_path / "other" / "tiny-bert")
+    tokenizer = other / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text().replace('"a"', '"z"'))
+
+    assert converted_model(str(one), cache) != converted_model(str(other), cache)
+
+
+def test_a_config_that_leaves_out_layers_is_refused(tmp_path: Path, cache: Path) -> None:
+    model = write_tiny_bert(tmp_path / "tiny-bert", {"num_hidden_layers": 0})
+
+    with pytest.raises(ModelUnavailableError, match="num_hidden_layers is not 1"):
+        converted_model(str(model), cache)
+
+
 def test_nothing_is_left_behind_but_the_model(tiny_bert: Path, cache: Path) -> None:
     directory = converted_model(str(tiny_bert), cache)
 

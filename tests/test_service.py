@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2
 from structlog.testing import capture_logs
 
 from otel_embedder.choices import DEFAULT_MODEL
+from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, STAND_IN_MODEL, stand_in
 from otel_embedder.embedder.model import MODEL_LOADED, MODEL_UNAVAILABLE
 from otel_embedder.errors import ListenError
@@ -24,6 +25,7 @@ from otel_embedder.service import (
     SERVICE_STARTED,
     SERVICE_STOPPED,
     SERVICE_STOPPING,
+    load_model,
     running,
 )
 from otel_embedder.settings import load_settings
@@ -141,6 +143,16 @@ async def test_a_text_that_comes_again_is_known(next_hop: FakeNextHop, tiny_bert
     assert parts.metrics.value("embedded_texts_total", source="model") == 1
     assert parts.metrics.value("embedded_texts_total", source="cache") == 2
     assert len({vector_of(annotated).tobytes() for annotated in next_hop.spans()}) == 1
+
+
+def test_a_converted_model_that_is_damaged_is_made_anew(tiny_bert: Path) -> None:
+    settings = load_settings(tiny_model(tiny_bert))
+    damaged = converted_model(settings.model, settings.model_cache)
+    (damaged / "model.bin").write_bytes(b"half of it")
+    [embedding] = load_model(settings).encode(["a b c"])
+
+    assert embedding.model == "tiny-bert"
+    assert (damaged / "model.bin").stat().st_size > 1_000
 
 
 async def test_spans_flow_with_stand_ins_when_the_model_is_corrupt(

@@ -10,6 +10,7 @@ import pytest
 
 from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.weights import (
+    DEFAULT_CONFIG,
     DEFAULT_DIMENSION,
     DEFAULT_MODEL_SHA256,
     MODEL_FILES,
@@ -135,3 +136,49 @@ def test_a_config_that_does_not_tell_means_the_default_dimension(
 
     assert model_dimension(str(tmp_path)) == DEFAULT_DIMENSION
     assert model_dimension(DEFAULT_MODEL) == DEFAULT_DIMENSION
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The default model's own files, by another way: a directory of its name."""
+    directory = tmp_path / DEFAULT_MODEL
+    directory.mkdir()
+    installed = find_weights(DEFAULT_MODEL).directory
+    for name in MODEL_FILES:
+        (directory / name).symlink_to(installed / name)
+    return directory
+
+
+def edit(file: Path, content: str) -> None:
+    """Put a file in the place of a link."""
+    file.unlink()
+    file.write_text(content, encoding="utf-8")
+
+
+@pytest.mark.integration
+def test_the_default_models_own_files_are_taken_from_anywhere(copy: Path) -> None:
+    assert find_weights(str(copy)).sha256 == DEFAULT_MODEL_SHA256
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("key", DEFAULT_CONFIG)
+def test_the_default_models_weights_in_another_shape_are_refused(copy: Path, key: str) -> None:
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    edit(copy / "config.json", json.dumps({**config, key: 3}))
+
+    with pytest.raises(ModelUnavailableError, match="take all three files from one place"):
+        find_weights(str(copy))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("old", "new"), [('"bank"', '"knab"'), ("vocab", "words"), ("{", "")], ids=str
+)
+def test_the_default_models_weights_with_another_vocabulary_are_refused(
+    copy: Path, old: str, new: str
+) -> None:
+    tokenizer = (copy / "tokenizer.json").read_text(encoding="utf-8")
+    edit(copy / "tokenizer.json", tokenizer.replace(old, new, 1 if old == "{" else -1))
+
+    with pytest.raises(ModelUnavailableError):
+        find_weights(str(copy))
