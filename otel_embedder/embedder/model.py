@@ -8,6 +8,7 @@ the same text has the same bits in any company.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -153,8 +154,9 @@ class LazyModel:
             return self._attempt
 
     def close(self) -> None:
-        """Give up a load under way, for instance a download, so that nobody waits for it."""
+        """Give up a load under way, such as a download, and try no more: nobody waits for it."""
         with self._lock:
+            self._next_attempt = math.inf
             if self._attempt and not self._attempt.done():
                 self._attempt.set_exception(ModelUnavailableError("the model was given up"))
 
