@@ -46,7 +46,9 @@ class CachingEmbedder:
     def _ask(self, missing: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
         futures = self._next.embed(missing) if missing else []
         for text, future in zip(missing, futures, strict=True):
-            future.add_done_callback(partial(self._remember, text.content))
+            remember = partial(self._remember, text.content)
+            # A callback runs a turn of the event loop later, even if all is done.
+            remember(future) if future.done() else future.add_done_callback(remember)
         return futures
 
     def _remember(self, content: str, done: asyncio.Future[Embedding]) -> None:
