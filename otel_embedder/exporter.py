@@ -128,11 +128,12 @@ class OtlpExporter:
         chunks = split(request, self._max_send_bytes)
         if bare := bare_spans(request, chunks):
             self._metrics.sent_bare(spans=bare)
+        headers = self._headers(metadata)
         total = ExportTraceServiceResponse()
         refusals: list[PermanentExportError] = []
         for chunk in chunks:
             try:
-                _add(await self._send(chunk, deadline, self._headers(metadata)), total)
+                _add(await self._send(chunk, deadline, headers), total)
             except PermanentExportError as error:
                 # The Collector drops a request as a whole, the parts that might pass with it.
                 refusals.append(error)

@@ -161,7 +161,7 @@ def batching_embedder(settings: Settings, model: Model, metrics: Metrics) -> Bat
     """Give the embedder that runs the model."""
     batcher = BatchingEmbedder(
         model,
-        workers=settings.model_threads or cpu_count(),
+        workers=model_threads(settings),
         max_batch_size=MAX_BATCH_SIZE,
         max_queue_size=settings.max_queue_size,
         metrics=metrics,
@@ -218,9 +218,13 @@ def load_model(settings: Settings) -> CTranslate2Model:
 
 
 def _load(settings: Settings, directory: Path) -> CTranslate2Model:
-    threads = settings.model_threads or cpu_count()
     engine = ENGINES[settings.engine]
-    return engine(directory, name=model_name(settings.model), threads=threads)
+    return engine(directory, name=model_name(settings.model), threads=model_threads(settings))
+
+
+def model_threads(settings: Settings) -> int:
+    """Give how many texts are computed at the same time: as many as there are CPUs, if not set."""
+    return settings.model_threads or cpu_count()
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import grpc
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -23,22 +22,11 @@ from otel_embedder.embedder import Embedding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import grpc.aio
-    from grpc_health.v1 import health_pb2
-
     from otel_embedder.annotate import Standing
     from otel_embedder.embedder import Text
     from otel_embedder.processor import Call
     from otel_embedder.status import Metadata
     from otel_embedder.wire import TraceRequest
-
-    Check = grpc.aio.UnaryUnaryMultiCallable[
-        health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
-    ]
-    Watch = grpc.aio.UnaryStreamMultiCallable[
-        health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
-    ]
-    Context = grpc.aio.ServicerContext[ExportTraceServiceRequest, ExportTraceServiceResponse]
 
 # Long enough for a busy machine, and short enough to say which wait it was that hung.
 PATIENCE = 10.0
