@@ -62,8 +62,8 @@ proto: build/proto  ## Generate otel_embedder/proto from proto
 bench: $(INSTALLED) build/otelcol  ## Measure the sidecar beside a Collector that only passes on
 	$(BIN)/python -m tests.bench
 
-golden: build/golden/installed  ## Make the golden vectors anew (installs 5 GB of torch)
-	build/golden/bin/python -m tests.golden.make
+golden: build/reference/installed  ## Make the golden vectors anew (installs 5 GB of torch)
+	build/reference/bin/python -m tests.golden.make
 
 otelcol: build/otelcol  ## Build the Collector that the tests run
 
@@ -73,7 +73,8 @@ wheel: $(INSTALLED)  ## Build the wheel into dist
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
-	$(LOCK) pyproject.toml --group golden -o requirements/golden.txt
+	$(LOCK) pyproject.toml --extra demo --extra sentence-transformers --group dev \
+	    -o requirements/reference.txt
 	$(LOCK) --group go -o requirements/go.txt
 	$(LOCK) --group uv -o requirements/uv.txt
 
@@ -100,9 +101,10 @@ $(INSTALLED): requirements/dev.txt pyproject.toml $(UV)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
 	touch $@
 
-build/golden/installed: requirements/golden.txt $(UV)
-	@echo '==> build/golden: installing sentence-transformers and torch, 5 GB'
-	$(call environment,build/golden,$<)
+build/reference/installed: requirements/reference.txt pyproject.toml $(UV)
+	@echo '==> build/reference: installing sentence-transformers and torch, 5 GB'
+	$(call environment,build/reference,$<)
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python build/reference --editable .
 	touch $@
 
 # `-I otel_embedder/proto=proto`: the code is to live there, and imports what it needs from there.

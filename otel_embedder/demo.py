@@ -27,8 +27,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from otel_embedder.embedder.engines import load_model
+from otel_embedder.parts import model_choice
 from otel_embedder.receiver import TRACE_SERVICE
-from otel_embedder.service import load_model, running
+from otel_embedder.service import running
 from otel_embedder.settings import load_settings
 from otel_embedder.shop import FAULTS, Shop
 from otel_embedder.telemetry import Metrics
@@ -107,7 +109,7 @@ async def demonstrate() -> None:
             }
         )
         console.print("The sidecar starts, and with it the model ...")
-        model = await asyncio.to_thread(load_model, settings)
+        model = await asyncio.to_thread(lambda: load_model(model_choice(settings)))
         async with running(settings, metrics) as port:
             console.print("A small shop sells, and things go wrong ...\n")
             sent = await asyncio.to_thread(_sell, f"127.0.0.1:{port}")

@@ -8,7 +8,6 @@ nothing new and finishes what is in flight, then batcher, model and channel go.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -20,26 +19,25 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import OVERALL_HEALTH
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
-from loky import cpu_count
 
-from otel_embedder.annotate import Annotator, Origin
+from otel_embedder.embedder import MAX_BATCH_SIZE
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.conversion import converted_model
+from otel_embedder.embedder.engines import load_model
 from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.embedder.model import CTranslate2Model, LazyModel
-from otel_embedder.embedder.weights import model_dimension, model_name
-from otel_embedder.errors import DamagedModelError, ListenError
+from otel_embedder.embedder.model import LazyModel
+from otel_embedder.embedder.weights import model_dimension
+from otel_embedder.errors import ListenError
 from otel_embedder.exporter import NextHop, OtlpExporter
 from otel_embedder.health import HealthServicer
+from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.processor import Processor
 from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
-from otel_embedder.render import Renderer, RenderOptions
+from otel_embedder.render import Renderer
 from otel_embedder.telemetry import Metrics, serving_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
 
@@ -50,19 +48,11 @@ SERVICE_STARTED = "service.started"
 SERVICE_STOPPING = "service.stopping"
 SERVICE_STOPPED = "service.stopped"
 
-# A text takes some milliseconds, so a batch a tenth of a second: long enough to
-# keep the cost of handing it over small, short enough for ERROR spans to pass.
-MAX_BATCH_SIZE = 32
 MODEL_RETRY_SECONDS = 30.0
 # For so long a request may keep the event loop from others: health checks, answers.
 TURN_SECONDS = 0.01
 # Under overload some requests fail and some do not: that is one failure, not many.
 QUIET_SECONDS = 10.0
-
-# An encoded array of 384 doubles is 4.3 KB: at most some 40 MB of them.
-MAX_ENCODED = 10_000
-
-ENGINES = {"ctranslate2": CTranslate2Model}
 
 SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
 
@@ -119,7 +109,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
 
     """
     renderer = Renderer(render_options(settings))
-    model = LazyModel(partial(load_model, settings), retry_after=MODEL_RETRY_SECONDS)
+    model = lazy_model(settings)
     if settings.preload:
         model.preload()
     async with AsyncExitStack() as parts:
@@ -130,7 +120,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         parts.callback(model.close)
         processor = Processor(
             renderer,
-            span_embedder(settings, batcher, metrics),
+            span_embedder(settings, model, batcher, metrics),
             annotator(settings, renderer.text_version),
             exporter,
             embed_timeout=settings.embed_timeout,
@@ -157,11 +147,20 @@ def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
     )
 
 
+def lazy_model(settings: Settings) -> LazyModel:
+    """Give the model, which loads when it is first needed."""
+    return LazyModel(
+        partial(load_model, model_choice(settings)),
+        dimension=model_dimension(settings.model),
+        retry_after=MODEL_RETRY_SECONDS,
+    )
+
+
 def batching_embedder(settings: Settings, model: Model, metrics: Metrics) -> BatchingEmbedder:
     """Give the embedder that runs the model."""
     batcher = BatchingEmbedder(
         model,
-        workers=model_threads(settings),
+        workers=model_choice(settings).threads,
         max_batch_size=MAX_BATCH_SIZE,
         max_queue_size=settings.max_queue_size,
         metrics=metrics,
@@ -170,61 +169,17 @@ def batching_embedder(settings: Settings, model: Model, metrics: Metrics) -> Bat
     return batcher
 
 
-def span_embedder(settings: Settings, batcher: Embedder, metrics: Metrics) -> FallbackEmbedder:
+def span_embedder(
+    settings: Settings, model: Model, batcher: Embedder, metrics: Metrics
+) -> FallbackEmbedder:
     """Give the embedder that always answers, with all that stands before the batcher."""
     return FallbackEmbedder(
         CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
-        dimension=model_dimension(settings.model),
+        dimension=lambda: model.dimension,
         on_failure=settings.on_failure,
         quiet_seconds=QUIET_SECONDS,
         metrics=metrics,
     )
-
-
-def render_options(settings: Settings) -> RenderOptions:
-    """Give what the settings say of the text."""
-    return RenderOptions(
-        template=settings.template,
-        exact_durations=settings.exact_durations,
-        mask_values=settings.mask_values,
-        volatile_keys=settings.volatile_keys,
-    )
-
-
-def annotator(settings: Settings, text_version: str) -> Annotator:
-    """Give what the settings say of the attributes."""
-    return Annotator(
-        Origin(model_name(settings.model), text_version),
-        encoding=settings.encoding,
-        prefix=settings.attribute_prefix,
-        attach_text=settings.attach_text,
-        max_remembered=min(settings.cache_size, MAX_ENCODED),
-    )
-
-
-def load_model(settings: Settings) -> CTranslate2Model:
-    """Find, convert if need be, and load the model.
-
-    Raises:
-        ModelUnavailableError: that is not possible.
-
-    """
-    try:
-        return _load(settings, converted_model(settings.model, settings.model_cache))
-    except DamagedModelError as error:
-        # Disks fail. What was converted once can be converted again.
-        shutil.rmtree(error.directory)
-        return _load(settings, converted_model(settings.model, settings.model_cache))
-
-
-def _load(settings: Settings, directory: Path) -> CTranslate2Model:
-    engine = ENGINES[settings.engine]
-    return engine(directory, name=model_name(settings.model), threads=model_threads(settings))
-
-
-def model_threads(settings: Settings) -> int:
-    """Give how many texts are computed at the same time: as many as there are CPUs, if not set."""
-    return settings.model_threads or cpu_count()
 
 
 @asynccontextmanager

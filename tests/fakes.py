@@ -47,6 +47,8 @@ def embedding_of(content: str) -> Embedding:
 class FakeModel:
     """Remembers each batch; can be held up, and raises on the texts it is told to."""
 
+    dimension = DIMENSION
+
     def __init__(self, raises: dict[str, BaseException] | None = None) -> None:
         self.batches: list[list[str]] = []
         self._raises = raises or {}

@@ -14,7 +14,7 @@ from otel_embedder.errors import (
     ModelUnavailableError,
     QueueFullError,
 )
-from tests.fakes import FakeMetrics, FakeModel, embedding_of, errors_of
+from tests.fakes import DIMENSION, FakeMetrics, FakeModel, embedding_of, errors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,12 +30,16 @@ class PanickingModel:
     class Panic(BaseException):
         pass
 
+    dimension = DIMENSION
+
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         raise self.Panic(*texts)
 
 
 class ForgetfulModel:
     """Gives an embedding too few."""
+
+    dimension = DIMENSION
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         return [embedding_of(text) for text in texts[1:]]

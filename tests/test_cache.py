@@ -126,7 +126,11 @@ async def test_a_stand_in_is_never_remembered() -> None:
     next_ = FakeEmbedder()
     metrics = FakeMetrics()
     embedder = FallbackEmbedder(
-        caching(next_), dimension=DIMENSION, on_failure="fallback", quiet_seconds=0, metrics=metrics
+        caching(next_),
+        dimension=lambda: DIMENSION,
+        on_failure="fallback",
+        quiet_seconds=0,
+        metrics=metrics,
     )
     [stand_in] = await embedder.embed(texts("a"), timeout=0)
     next_.fail("a", EmbeddingFailedError("on purpose"))

@@ -62,7 +62,9 @@ def otel_embedder(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def commands(group: click.Group = main, *path: str) -> Iterator[tuple[str, ...]]:
     """Give every command by the words to call it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         yield (*path, name)
         if isinstance(command, click.Group):
             yield from commands(command, *path, name)

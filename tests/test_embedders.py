@@ -87,7 +87,7 @@ async def falling_back(model: Model) -> AsyncIterator[Embed]:
         metrics = FakeMetrics()
         embedder = FallbackEmbedder(
             CachingEmbedder(inner, max_texts=100, metrics=metrics),
-            dimension=DIMENSION,
+            dimension=lambda: DIMENSION,
             on_failure="fallback",
             quiet_seconds=0,
             metrics=metrics,

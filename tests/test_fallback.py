@@ -59,7 +59,7 @@ def falling_back(
 ) -> FallbackEmbedder:
     return FallbackEmbedder(
         next_,
-        dimension=DIMENSION,
+        dimension=lambda: DIMENSION,
         on_failure=on_failure,
         quiet_seconds=0,
         metrics=metrics or FakeMetrics(),

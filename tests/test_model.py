@@ -68,7 +68,7 @@ def length_of_traceback(error: BaseException) -> int:
 
 def test_a_lazy_model_loads_with_the_first_texts() -> None:
     loads = Loads()
-    model = LazyModel(loads, retry_after=60)
+    model = LazyModel(loads, dimension=16, retry_after=60)
     before = loads.count
     with capture_logs() as logs:
         [embedding] = model.encode(["a"])
@@ -81,7 +81,7 @@ def test_a_lazy_model_loads_with_the_first_texts() -> None:
 
 def test_eight_threads_load_it_once() -> None:
     loads = Loads()
-    model = LazyModel(loads, retry_after=60)
+    model = LazyModel(loads, dimension=16, retry_after=60)
     start = threading.Barrier(8)
 
     def encode(text: str) -> list[Embedding]:
@@ -98,7 +98,7 @@ def test_eight_threads_load_it_once() -> None:
 
 def test_a_load_that_failed_is_not_tried_again_too_soon() -> None:
     loads = Loads(ModelUnavailableError("the disk is gone"))
-    model = LazyModel(loads, retry_after=60)
+    model = LazyModel(loads, dimension=16, retry_after=60)
     with capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(ModelUnavailableError, match="the disk is gone"):
@@ -111,7 +111,7 @@ def test_a_load_that_failed_is_not_tried_again_too_soon() -> None:
 
 def test_a_load_that_failed_is_tried_again_later() -> None:
     loads = Loads(ModelUnavailableError("the disk is gone"))
-    model = LazyModel(loads, retry_after=0)
+    model = LazyModel(loads, dimension=16, retry_after=0)
     with pytest.raises(ModelUnavailableError):
         model.encode(["a"])
     embeddings = model.encode(["a"])
@@ -127,7 +127,7 @@ def test_who_waits_for_a_load_that_is_given_up_need_not_wait() -> None:
         hangs.wait(10)
         return FakeModel()
 
-    model = LazyModel(load, retry_after=60)
+    model = LazyModel(load, dimension=16, retry_after=60)
     with capture_logs() as logs, ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(model.encode, ["a"])
         model.preload()
@@ -142,7 +142,9 @@ def test_who_waits_for_a_load_that_is_given_up_need_not_wait() -> None:
 
 def test_each_failure_has_its_own_message() -> None:
     model = LazyModel(
-        Loads(ModelUnavailableError("one"), ModelUnavailableError("two")), retry_after=0
+        Loads(ModelUnavailableError("one"), ModelUnavailableError("two")),
+        dimension=16,
+        retry_after=0,
     )
     messages = []
     for _ in range(2):
@@ -158,7 +160,7 @@ def test_whatever_stops_a_load_the_model_is_unavailable_and_the_log_says_why(
     failure: Exception,
 ) -> None:
     loads = Loads(failure)
-    model = LazyModel(loads, retry_after=60)
+    model = LazyModel(loads, dimension=16, retry_after=60)
     with capture_logs() as logs:
         for _ in range(2):
             with pytest.raises(ModelUnavailableError, match=str(failure.args[-1])):
@@ -169,7 +171,9 @@ def test_whatever_stops_a_load_the_model_is_unavailable_and_the_log_says_why(
 
 
 def test_an_error_given_a_thousand_times_does_not_grow() -> None:
-    model = LazyModel(Loads(ModelUnavailableError("the disk is gone")), retry_after=60)
+    model = LazyModel(
+        Loads(ModelUnavailableError("the disk is gone")), dimension=16, retry_after=60
+    )
     lengths = []
     for _ in range(1000):
         with pytest.raises(ModelUnavailableError) as raised:

@@ -17,15 +17,16 @@ from structlog.testing import capture_logs
 
 from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import converted_model
+from otel_embedder.embedder.engines import load_model
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, STAND_IN_MODEL, stand_in
 from otel_embedder.embedder.model import MODEL_LOADED, MODEL_UNAVAILABLE
 from otel_embedder.errors import ListenError
+from otel_embedder.parts import model_choice
 from otel_embedder.receiver import TRACE_SERVICE
 from otel_embedder.service import (
     SERVICE_STARTED,
     SERVICE_STOPPED,
     SERVICE_STOPPING,
-    load_model,
     running,
 )
 from otel_embedder.settings import load_settings
@@ -149,7 +150,7 @@ def test_a_converted_model_that_is_damaged_is_made_anew(tiny_bert: Path) -> None
     settings = load_settings(tiny_model(tiny_bert))
     damaged = converted_model(settings.model, settings.model_cache)
     (damaged / "model.bin").write_bytes(b"half of it")
-    [embedding] = load_model(settings).encode(["a b c"])
+    [embedding] = load_model(model_choice(settings)).encode(["a b c"])
 
     assert embedding.model == "tiny-bert"
     assert (damaged / "model.bin").stat().st_size > 1_000

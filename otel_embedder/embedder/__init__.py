@@ -25,6 +25,10 @@ Source = Literal["model", "fallback"]
 
 UNKNOWN_TRACE_ID = "unknown"
 
+# A text takes some milliseconds, so a batch a tenth of a second: long enough to
+# keep the cost of handing it over small, short enough for ERROR spans to pass.
+MAX_BATCH_SIZE = 32
+
 
 class Text(NamedTuple):
     """What to embed, and what an embedder may need to know of the span it describes.
@@ -59,6 +63,11 @@ class Embedding:
 
 class Model(Protocol):
     """A text embedding model that is called from worker threads."""
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order.

@@ -17,7 +17,7 @@ from otel_embedder.embedder import Embedding
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -63,7 +63,7 @@ class FallbackEmbedder:
         self,
         next_: Embedder,
         *,
-        dimension: int,
+        dimension: Callable[[], int],
         on_failure: OnFailure,
         quiet_seconds: float,
         metrics: FallbackMetrics,
@@ -72,7 +72,7 @@ class FallbackEmbedder:
 
         Args:
             next_: what gives the model's embeddings.
-            dimension: of the stand-ins.
+            dimension: gives that of the stand-ins: the model's, which may be known late.
             on_failure: what a span gets that can't have the model's embedding.
             quiet_seconds: how long nothing may have failed for a failure to be over.
             metrics: who counts.
@@ -108,7 +108,8 @@ class FallbackEmbedder:
     def _stand_ins(self, trace_ids: set[str]) -> Mapping[str, Embedding | None]:
         if self._on_failure == "omit":
             return dict.fromkeys(trace_ids)
-        return {trace_id: stand_in(trace_id, self._dimension) for trace_id in trace_ids}
+        dimension = self._dimension()
+        return {trace_id: stand_in(trace_id, dimension) for trace_id in trace_ids}
 
     def _note(
         self, texts: Sequence[Text], errors: dict[str, EmbeddingError], *, asked_the_model: bool

@@ -79,6 +79,12 @@ class CTranslate2Model:
         # The file ships with truncation and padding to 128.
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
+        self._dimension = int(self._forward([[0]]).shape[1])
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        return self._dimension
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         """Embed the texts; see `Model`."""
@@ -118,8 +124,17 @@ class LazyModel:
     passed: meanwhile the same error answers at once and spans need not wait.
     """
 
-    def __init__(self, load: Callable[[], Model], *, retry_after: float) -> None:
+    def __init__(self, load: Callable[[], Model], *, dimension: int, retry_after: float) -> None:
+        """Prepare to load.
+
+        Args:
+            load: loads the model, or raises ModelUnavailableError.
+            dimension: what it is taken for until the model is there.
+            retry_after: seconds before a load that failed is tried again.
+
+        """
         self._load = load
+        self._dimension = dimension
         self._retry_after = retry_after
         self._lock = threading.Lock()
         self._attempt: Future[Model] | None = None
@@ -128,6 +143,14 @@ class LazyModel:
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         """Embed the texts, loading the model first if need be; see `Model`."""
         return self.loaded().encode(texts)
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has, as far as that is known."""
+        attempt = self._attempt
+        if attempt is None or not attempt.done() or attempt.exception():
+            return self._dimension
+        return attempt.result().dimension
 
     def loaded(self) -> Model:
         """Give the model, waiting until it is loaded.

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from loky import cpu_count
 
+from otel_embedder.embedder import MAX_BATCH_SIZE
 from otel_embedder.embedder.batcher import BatchingEmbedder
+from otel_embedder.embedder.engines import load_model
+from otel_embedder.parts import model_choice
 from otel_embedder.render import Renderer, RenderOptions
-from otel_embedder.service import MAX_BATCH_SIZE, load_model
 from otel_embedder.settings import load_settings
 from otel_embedder.wire import parse_request
 from tests.generated import requests_of_texts
@@ -36,7 +38,7 @@ class Unrecorded:
 
 
 def loaded_model() -> Model:
-    model = load_model(load_settings({}))
+    model = load_model(model_choice(load_settings({})))
     model.encode(["the first text takes longer"])
     return model
 

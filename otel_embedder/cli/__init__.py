@@ -1,0 +1,69 @@
+"""The command line: one module for each command, imported when that command is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from otel_embedder import __version__
+from otel_embedder.errors import OtelEmbedderError, SettingsError
+from otel_embedder.telemetry import configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+COMMANDS = ("serve", "render", "model", "demo")
+
+
+class Commands(click.Group):
+    """Finds a command in the module of its name, so that none pays for another's imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names of all commands."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Give a command, or None where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; give the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
+    try:
+        main.main(arguments, prog_name="otel-embedder", standalone_mode=False)
+    except click.exceptions.Abort:
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SettingsError as error:
+        _complain([f"bad settings ({len(error.problems)}):", *error.problems])
+        return EXIT_USAGE
+    except OtelEmbedderError as error:
+        _complain([str(error)])
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _complain(lines: Sequence[str]) -> None:
+    click.echo("otel-embedder: " + "\n  ".join(lines), err=True)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__)
+def main() -> None:
+    """Put vectors on OpenTelemetry spans, beside the Collector."""
+    configure_logs("console", "info")

@@ -1,0 +1,48 @@
+"""Settings as flags, for the commands that take some of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, default_text, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic.fields import FieldInfo
+
+Command = TypeVar("Command", bound="Callable[..., object]")
+
+TEXT_SETTINGS = ("template", "exact_durations", "mask_values", "volatile_keys")
+MODEL_SETTINGS = ("engine", "model", "model_cache", "model_threads")
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command a flag for each of these settings, and for the file of them."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(("config", *names)):
+            command = _option(name, Settings.model_fields[name])(command)
+        return command
+
+    return decorate
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
+    flag = "--" + name.replace("_", "-")
+    declaration = f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
+    notes = f"[env: {ENVIRONMENT_PREFIX}{name.upper()}; default: {default_text(field)}]"
+    # No value is given by default, so that variable, file and default can speak.
+    return click.option(declaration, name, default=None, help=f"{field.description} {notes}")
+
+
+def settings_from(flags: dict[str, object]) -> Settings:
+    """Collect the settings, of which these were given as flags.
+
+    Raises:
+        SettingsError: some are wrong; it lists them all.
+
+    """
+    return load_settings({name: value for name, value in flags.items() if value is not None})

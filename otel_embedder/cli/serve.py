@@ -1,0 +1,24 @@
+"""`otel-embedder serve`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from otel_embedder.cli.options import settings_from, settings_options
+from otel_embedder.service import serve
+from otel_embedder.settings import Settings
+from otel_embedder.telemetry import configure_logs
+
+
+@click.command("serve")
+@settings_options(*(name for name in Settings.model_fields if name != "config"))
+def command(**flags: object) -> None:
+    """Receive spans over OTLP/gRPC, attach vectors, send them on.
+
+    Example: otel-embedder serve --next-hop http://127.0.0.1:4337
+    """
+    settings = settings_from(flags)
+    configure_logs(settings.log_format, settings.log_level)
+    asyncio.run(serve(settings))

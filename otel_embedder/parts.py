@@ -1,0 +1,45 @@
+"""What the settings say, as parts: for the sidecar, and for commands that need one or two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loky import cpu_count
+
+from otel_embedder.annotate import Annotator, Origin
+from otel_embedder.embedder.engines import ModelChoice
+from otel_embedder.embedder.weights import model_name
+from otel_embedder.render import RenderOptions
+
+if TYPE_CHECKING:
+    from otel_embedder.settings import Settings
+
+# An encoded array of 384 doubles is 4.3 KB: at most some 40 MB of them.
+MAX_ENCODED = 10_000
+
+
+def model_choice(settings: Settings) -> ModelChoice:
+    """Give what the settings say of the model; without a number of threads one a CPU."""
+    threads = settings.model_threads or cpu_count()
+    return ModelChoice(settings.engine, settings.model, settings.model_cache, threads)
+
+
+def render_options(settings: Settings) -> RenderOptions:
+    """Give what the settings say of the text."""
+    return RenderOptions(
+        template=settings.template,
+        exact_durations=settings.exact_durations,
+        mask_values=settings.mask_values,
+        volatile_keys=settings.volatile_keys,
+    )
+
+
+def annotator(settings: Settings, text_version: str) -> Annotator:
+    """Give what the settings say of the attributes."""
+    return Annotator(
+        Origin(model_name(settings.model), text_version),
+        encoding=settings.encoding,
+        prefix=settings.attribute_prefix,
+        attach_text=settings.attach_text,
+        max_remembered=min(settings.cache_size, MAX_ENCODED),
+    )
