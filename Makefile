@@ -2,8 +2,8 @@
 # on a machine that has Python >= 3.11, make, and a way to its package registries.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run demo test test-unit check format docs proto bench golden otelcol wheel lock \
-    upgrade clean
+.PHONY: help install run demo test test-unit test-reference check format docs proto bench golden \
+    otelcol wheel lock upgrade clean
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -24,7 +24,7 @@ environment = $(UV) venv --quiet --clear --python $(PYTHON) $(1) \
     && $(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(1) $(2)
 
 help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## Make the environment .venv for development
 
@@ -38,7 +38,11 @@ test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a re
 	$(BIN)/pytest --cov
 
 test-unit: $(INSTALLED)  ## Run the tests that need neither, in seconds
-	$(BIN)/pytest -m 'not integration and not collector'
+	$(BIN)/pytest -m 'not integration and not collector and not reference'
+
+test-reference: build/reference/installed  ## Compare with sentence-transformers (installs 5 GB)
+	build/reference/bin/pytest -m reference
+	build/reference/bin/python -m tests.bench.reference
 
 check: $(INSTALLED) build/proto  ## Check style, types, spelling and that generated code is current
 	$(BIN)/ruff check

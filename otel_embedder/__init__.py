@@ -7,4 +7,9 @@ to the span as attributes (annotate), and the spans go on to the next hop
 is ever lost or changed, and a vector never lies about its origin.
 """
 
+from otel_embedder.embedder import Embedding
+from otel_embedder.library import EmbeddingService, SyncEmbeddingService
+
+__all__ = ["Embedding", "EmbeddingService", "SyncEmbeddingService"]
+
 __version__ = "0.1.0"

@@ -6,8 +6,11 @@
     ├── SettingsError             mend the settings; the process ends with 2
     ├── ListenError               free the address, or name another
     ├── UnreadableFileError       name another file
+    │   └── CutOffFileError           go on with what came before, or without the file
+    ├── UnwritableFileError       make room for it, or name another
     ├── MalformedRequestError     not OTLP: never send it again
     ├── EmbeddingError            the span gets a stand-in and goes on
+    │   ├── MalformedTraceError       no span can be made of a dict
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused
     │   │   └── DamagedModelError         what was converted does not load
     │   ├── EmbeddingFailedError      the model raised on these texts
@@ -50,12 +53,24 @@ class UnreadableFileError(OtelEmbedderError):
     """Raised when a file is missing or holds no OTLP traces."""
 
 
+class CutOffFileError(UnreadableFileError):
+    """Raised when a file ends within a request, as one does whose writer was killed."""
+
+
+class UnwritableFileError(OtelEmbedderError):
+    """Raised when a file can't be written, or must not: it is there already, or another's."""
+
+
 class MalformedRequestError(OtelEmbedderError):
     """Raised when bytes are not a valid ExportTraceServiceRequest."""
 
 
 class EmbeddingError(OtelEmbedderError):
     """Raised when a text could not be given its vector."""
+
+
+class MalformedTraceError(EmbeddingError):
+    """Raised when what was given as a trace can't be read as a span."""
 
 
 class ModelUnavailableError(EmbeddingError):

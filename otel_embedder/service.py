@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -23,10 +22,8 @@ from grpc_reflection.v1alpha import reflection
 from otel_embedder.embedder import MAX_BATCH_SIZE
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.engines import load_model
+from otel_embedder.embedder.engines import lazy_model
 from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.embedder.model import LazyModel
-from otel_embedder.embedder.weights import model_dimension
 from otel_embedder.errors import ListenError
 from otel_embedder.exporter import NextHop, OtlpExporter
 from otel_embedder.health import HealthServicer
@@ -48,7 +45,6 @@ SERVICE_STARTED = "service.started"
 SERVICE_STOPPING = "service.stopping"
 SERVICE_STOPPED = "service.stopped"
 
-MODEL_RETRY_SECONDS = 30.0
 # For so long a request may keep the event loop from others: health checks, answers.
 TURN_SECONDS = 0.01
 # Under overload some requests fail and some do not: that is one failure, not many.
@@ -109,7 +105,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
 
     """
     renderer = Renderer(render_options(settings))
-    model = lazy_model(settings)
+    model = lazy_model(model_choice(settings))
     if settings.preload:
         model.preload()
     async with AsyncExitStack() as parts:
@@ -144,15 +140,6 @@ def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
         timeout=settings.next_hop_timeout,
         max_send_bytes=settings.max_send_bytes,
         metrics=metrics,
-    )
-
-
-def lazy_model(settings: Settings) -> LazyModel:
-    """Give the model, which loads when it is first needed."""
-    return LazyModel(
-        partial(load_model, model_choice(settings)),
-        dimension=model_dimension(settings.model),
-        retry_after=MODEL_RETRY_SECONDS,
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
     from pathlib import Path
 
+    from otel_embedder.trace import Trace
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 FILE_CALLS = (
@@ -35,6 +37,9 @@ MAY_BLOCK = (
     # Before it listens and after it has stopped nobody waits for it. Requests are tasks of their
     # own, and so not below this frame.
     *((call, "service.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
+    # A library's own loop, on which nobody waits yet. And to start a thread is to wait for it.
+    *((call, "library.py", "_embedder") for call in FILE_CALLS),
+    ("threading.Lock.acquire", "background.py", "__init__"),
     # The same, where a test has such a part by itself.
     ("io.BufferedReader.read", "exporter.py", "__aenter__"),
     ("threading.Lock.acquire", "batcher.py", "__aexit__"),
@@ -104,6 +109,25 @@ def metrics() -> FakeMetrics:
 async def next_hop() -> AsyncIterator[FakeNextHop]:
     async with FakeNextHop() as server:
         yield server
+
+
+@pytest.fixture
+def sample_trace_dict() -> Trace:
+    """The span of the specification's example, as a dict."""
+    return {
+        "trace_id": "5b8efff798038103d269b633813fc60c",
+        "span_id": "eee19b7ec3c1b174",
+        "name": "process_repository",
+        "service": "mahavishnu",
+        "operation": "process_repository",
+        "status": "ERROR",
+        "duration_ms": 2500.0,
+        "attributes": {
+            "http.status_code": 500,
+            "error.message": "connection timeout",
+            "repo": "fastblocks",
+        },
+    }
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,23 @@ class Embedding:
     source: Source
 
 
+class CacheInfo(NamedTuple):
+    """How a cache does.
+
+    Attributes:
+        hits: texts asked for whose vectors were known.
+        misses: texts asked for whose vectors were not.
+        maxsize: how many vectors are remembered at most.
+        currsize: how many are now.
+
+    """
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
 class Model(Protocol):
     """A text embedding model that is called from worker threads."""
 

@@ -35,6 +35,10 @@ class CachingEmbedder:
         self._metrics = metrics
         self._known: LRUCache[str, asyncio.Future[Embedding]] = LRUCache(max_texts)
 
+    def size(self) -> int:
+        """How many texts are known."""
+        return len(self._known)
+
     def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
         """Give the known embeddings at once, and ask the next embedder for the others."""
         answers = {text.content: self._known.get(text.content) for text in texts}
