@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
 import grpc.aio
-import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.errors import OtelEmbedderError
+from otel_embedder.logs import get_logger
 from otel_embedder.processor import Call
 from otel_embedder.status import refusal
 from otel_embedder.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
     from otel_embedder.status import Metadata
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
@@ -38,7 +36,7 @@ REQUEST_FAILED = "request.failed"
 HOP_BY_HOP = {"user-agent", "content-type", "te", "host"}
 HOP_BY_HOP_PREFIXES = ("grpc-", ":")
 
-log: FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class Consumer(Protocol):

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc.aio
-import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import OVERALL_HEALTH
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
@@ -27,6 +26,7 @@ from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.errors import ListenError
 from otel_embedder.exporter import NextHop, OtlpExporter
 from otel_embedder.health import HealthServicer
+from otel_embedder.logs import get_logger
 from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.processor import Processor
 from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
@@ -35,8 +35,6 @@ from otel_embedder.telemetry import Metrics, serving_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from structlog.typing import FilteringBoundLogger
 
     from otel_embedder.embedder import Embedder, Model
     from otel_embedder.settings import Settings
@@ -61,7 +59,7 @@ SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),
 )
 
-log: FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 async def serve(settings: Settings) -> None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
 from cachetools import LRUCache
 
 from otel_embedder.embedder import MAX_BATCH_SIZE, UNKNOWN_TRACE_ID, CacheInfo, Text
@@ -15,6 +14,7 @@ from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, FallbackEmbedder, stand_in
 from otel_embedder.errors import MalformedTraceError
+from otel_embedder.logs import get_logger
 from otel_embedder.trace import for_text, from_readable_span, trace_id_of
 from otel_embedder.turns import Turn
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
-    from structlog.typing import FilteringBoundLogger
 
     from otel_embedder.embedder import Embedding
     from otel_embedder.embedder.model import LazyModel
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 # For so long the rendering of many traces may keep others waiting.
 TURN_SECONDS = 0.01
 
-log: FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class Reading(NamedTuple):

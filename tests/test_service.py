@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -392,6 +394,17 @@ async def exit_code(sidecar: Sidecar) -> int:
     return await asyncio.to_thread(sidecar._process.wait, PATIENCE)
 
 
+def until_closed(port: int) -> None:
+    """Wait until nobody listens on a port."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        except OSError:
+            return
+    raise AssertionError("it goes on listening")
+
+
 def port_of(sidecar: Sidecar) -> int:
     return int(sidecar.address.rpartition(":")[2])
 
@@ -426,6 +439,7 @@ async def test_a_signal_lets_what_is_in_flight_finish(
         await next_hop.arrived()
         sidecar._process.send_signal(number)
         await asyncio.to_thread(sidecar.wait_for_event, SERVICE_STOPPING)
+        await asyncio.to_thread(until_closed, port_of(sidecar))
         refusal = await newcomer.refusal(request(span()))
         next_hop.release()
         response = await in_flight

@@ -11,15 +11,13 @@ import hashlib
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import structlog
 
 from otel_embedder.embedder import Embedding
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
+from otel_embedder.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from structlog.typing import FilteringBoundLogger
 
     from otel_embedder.choices import OnFailure
     from otel_embedder.embedder import Embedder, Text
@@ -30,7 +28,7 @@ EMBEDDING_RECOVERED = "embedding-generation-recovered"
 
 DIGEST_VALUES = hashlib.sha256().digest_size // 4
 
-log: FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class FallbackMetrics(Protocol):
