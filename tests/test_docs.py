@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -11,9 +14,15 @@ import pytest
 from otel_embedder.cli import COMMANDS, main
 from otel_embedder.settings import Settings
 from tests.docs import metrics_table, settings_table
+from tests.processes import own_environment
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Of the trace in docs/library.md that is none.
+WARNING = (
+    "event='embedding-generation-failed' error='a trace is a dict or a ReadableSpan, not str' "
+    "trace_id='unknown' fallback=True\n"
+)
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
@@ -58,3 +67,34 @@ def test_settings_that_the_readme_names_exist() -> None:
 
     assert named
     assert {name.replace("-", "_") for name in named} <= set(Settings.model_fields)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "document", [ROOT / "docs" / "library.md", ROOT / "README.md"], ids=lambda path: path.name
+)
+def test_code_in_documents_runs_and_prints_what_they_say(document: Path, tmp_path: Path) -> None:
+    """All of a document's Python is one program; behind a block may stand what it prints."""
+    blocks = re.findall(
+        r"^```(python|text)\n(.*?)^```$",
+        document.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    code = "".join(text for language, text in blocks if language == "python")
+    printed = "".join(
+        text
+        for (before, _), (language, text) in pairwise(blocks)
+        if (before, language) == ("python", "text")
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        env=own_environment({"XDG_CACHE_HOME": str(tmp_path)}),
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+    assert finished.stderr.replace(WARNING, "") == ""
+    assert printed
+    assert finished.stdout == printed

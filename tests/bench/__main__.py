@@ -15,7 +15,7 @@ from loky import cpu_count
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import model, passing, start
+from tests.bench import library, model, passing, start
 from tests.bench.load import SPANS_A_REQUEST
 from tests.processes import collector_binary
 
@@ -43,7 +43,7 @@ def main() -> None:
     extent = QUICK if parser.parse_args().quick else FULL
     console = Console()
     console.print(machine())
-    for measure in (measure_passing, measure_model, measure_start):
+    for measure in (measure_passing, measure_model, measure_library, measure_start):
         measure(console, extent)
 
 
@@ -95,6 +95,16 @@ def measure_model(console: Console, extent: Extent) -> None:
         for tokens in model.LENGTHS:
             alone = model.milliseconds_alone(loaded, tokens)
             table.add_row(f"one text alone, {tokens} tokens", f"{alone:.1f} ms")
+    console.print(table)
+
+
+def measure_library(console: Console, extent: Extent) -> None:
+    table = Table("", "median", "slowest", "goal", title="The library, one trace a call")
+    with console.status("Calling the library"):
+        known, unknown = library.cached_and_uncached(extent.texts)
+    for name, calls, goal in (("known text", known, 1.0), ("new text", unknown, 100.0)):
+        median, slowest = f"{calls.median:.2f} ms", f"{calls.slowest:.1f} ms"
+        table.add_row(name, median, slowest, verdict(calls.median, goal, "ms"))
     console.print(table)
 
 
