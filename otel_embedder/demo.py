@@ -27,6 +27,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.engines import load_model
 from otel_embedder.parts import model_choice
 from otel_embedder.receiver import TRACE_SERVICE
@@ -181,7 +182,7 @@ def _nearest(question: str, found: Found, model: Model) -> list[tuple[float, int
 def _table(question: str, rows: Sequence[tuple[float, int, str]]) -> Table:
     table = Table("cosine", "spans", "text", title=question, title_justify="left", box=SIMPLE)
     for cosine, spans, text in rows:
-        table.add_row(f"{cosine:.2f}", str(spans), text)
+        table.add_row(f"{cosine:.2f}", str(spans), cell(text))
     return table
 
 

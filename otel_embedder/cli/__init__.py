@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,10 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
-COMMANDS = ("serve", "render", "model", "demo")
+COMMANDS = (
+    *("serve", "render", "embed", "annotate", "nearest", "compare"),
+    *("send", "model", "completion", "demo"),
+)
 
 
 class Commands(click.Group):
@@ -51,6 +55,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except OtelEmbedderError as error:
         _complain([str(error)])
+        return EXIT_FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _complain(["there is no space left to write what comes out"])
         return EXIT_FAILED
     return EXIT_OK
 

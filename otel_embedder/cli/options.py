@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args, get_origin
 
 import click
+from click.shell_completion import CompletionItem
 
 from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, default_text, load_settings
 
@@ -17,6 +19,14 @@ Command = TypeVar("Command", bound="Callable[..., object]")
 
 TEXT_SETTINGS = ("template", "exact_durations", "mask_values", "volatile_keys")
 MODEL_SETTINGS = ("engine", "model", "model_cache", "model_threads")
+
+# What a shell completes the names of.
+PATH_SETTINGS = {
+    "config": "file",
+    "next_hop_certificate": "file",
+    "model": "dir",
+    "model_cache": "dir",
+}
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
@@ -35,7 +45,23 @@ def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     declaration = f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
     notes = f"[env: {ENVIRONMENT_PREFIX}{name.upper()}; default: {default_text(field)}]"
     # No value is given by default, so that variable, file and default can speak.
-    return click.option(declaration, name, default=None, help=f"{field.description} {notes}")
+    return click.option(
+        declaration,
+        name,
+        default=None,
+        help=f"{field.description} {notes}",
+        shell_complete=partial(_values, field),
+    )
+
+
+def _values(
+    field: FieldInfo, _: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem[str]]:
+    """Give the values that a shell may complete: choices, or a path, which it does itself."""
+    if parameter.name in PATH_SETTINGS:
+        return [CompletionItem(begun, type=PATH_SETTINGS[parameter.name])]
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return [CompletionItem(choice) for choice in choices if choice.startswith(begun)]
 
 
 def settings_from(flags: dict[str, object]) -> Settings:

@@ -37,7 +37,11 @@ def progress_bar(description: str, total: float | None = None) -> Iterator[Calla
         TimeRemainingColumn(),
     )
     with Progress(
-        *columns, console=console, disable=not console.is_terminal, transient=True
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+        redirect_stdout=False,  # into stderr, that is
     ) as progress:
         task = progress.add_task(description, total=total)
         yield lambda step: progress.advance(task, step)
