@@ -20,10 +20,10 @@ from otel_embedder.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.embedder import UNKNOWN_TRACE_ID, Text
 from otel_embedder.masks import mask
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
+from otel_embedder.template import DEFAULT_TEMPLATE, FIELDS, parse_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Value = TypeVar("Value")
 
@@ -100,6 +100,23 @@ class Status(NamedTuple):
     is_error: bool
 
 
+class Part(NamedTuple):
+    """One thing that a span says, and what its text makes of it.
+
+    Attributes:
+        name: an attribute's key, or the template's field in its braces.
+        encoded: the value as bytes: different values may read alike.
+        value: the value in words.
+        words: the value as the text has it, masked or rounded; None where it leaves it out.
+
+    """
+
+    name: str
+    encoded: bytes
+    value: str
+    words: str | None
+
+
 class Remembered(dict[bytes, Value], Generic[Value]):
     """Looks encoded bytes up, and reads those that it has not seen.
 
@@ -136,6 +153,7 @@ class Renderer:
         """
         template = parse_template(options.template)
         self.text_version = options.version()
+        self._template = template.text
         self._format = template.text.format
         self._between = template.between
         self._separator = template.separator
@@ -173,17 +191,49 @@ class Renderer:
             self._operations[span.name],
             # To look for a word in the bytes is cheaper than to ask for the events.
             self._error_words(status, span) if EXCEPTION in encoded else status.words,
-            self._duration(span),
+            _duration(span, self._milliseconds),
             self._separator.join(fragments).replace(KEY_END, self._between),
         )
         trace_id = span.trace_id.hex() or UNKNOWN_TRACE_ID
         return Text(content[:MAX_TEXT_CHARACTERS].rstrip(), trace_id, status.is_error)
 
-    def _duration(self, span: pb.Span) -> str:
-        started, ended = span.start_time_unix_nano, span.end_time_unix_nano
-        if not started or ended < started:
-            return UNKNOWN_DURATION
-        return self._milliseconds(ended - started)
+    def parts(self, encoded: bytes, service: str) -> list[Part]:
+        """Give what an encoded Span of a service says, and what `render` makes of each.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        span = pb.Span.FromString(encoded)
+        return [
+            *self._field_parts(span, service),
+            *map(self._attribute_part, span.attributes[:MAX_ATTRIBUTES]),
+            *map(_unread_part, span.attributes[MAX_ATTRIBUTES:]),
+        ]
+
+    def _field_parts(self, span: pb.Span, service: str) -> Iterator[Part]:
+        status = self._error_words(self._statuses[span.status], span)
+        fields = {
+            "service": (service, service),
+            "operation": (decode(span.name), self._operations[span.name]),
+            "status": (_status(span), status),
+            "duration_ms": (
+                _duration(span, exact_milliseconds),
+                _duration(span, self._milliseconds),
+            ),
+        }
+        for name, (value, words) in fields.items():
+            said = self._said(FIELDS.index(name), words)
+            yield Part(f"{{{name}}}", value.encode(), value, said)
+
+    def _attribute_part(self, encoded: bytes) -> Part:
+        _, is_said, words = self._fragments[encoded].partition(KEY_END)
+        said = self._said(len(FIELDS), words) if is_said else None
+        return _unread_part(encoded)._replace(words=said)
+
+    def _said(self, position: int, words: str) -> str | None:
+        """Give words that go to a position of the template, None if it hasn't got it."""
+        return words if f"{{{position}}}" in self._template else None
 
     def _error_words(self, status: Status, span: pb.Span) -> str:
         """Give the status with the exception's own words behind it, each only once."""
@@ -222,6 +272,25 @@ def _read_service(resource: bytes) -> str:
         if key == "service.name" and value:
             return render_value(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
     return UNKNOWN_SERVICE
+
+
+def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
+    started, ended = span.start_time_unix_nano, span.end_time_unix_nano
+    if not started or ended < started:
+        return UNKNOWN_DURATION
+    return words(ended - started)
+
+
+def _status(span: pb.Span) -> str:
+    """Give status, message and exception as they are, without mask."""
+    status = pb.Status.FromString(span.status)
+    name = STATUS_NAMES.get(status.code, "UNSET")
+    return " ".join(filter(None, (name, decode(status.message), *_exception(span))))
+
+
+def _unread_part(attribute: bytes) -> Part:
+    key, value = read_key_value(attribute)
+    return Part(key, value, render_value(value), words=None)
 
 
 def _exception(span: pb.Span) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otel_embedder.choices import DEFAULT_VOLATILE_KEYS
 from otel_embedder.render import (
     ENTRY_BYTES,
+    MAX_ATTRIBUTES,
     MAX_REMEMBERED_BYTES,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
+    Part,
     Remembered,
     Renderer,
     RenderOptions,
@@ -498,3 +500,77 @@ def test_what_is_large_is_not_remembered() -> None:
 
     assert remembered[large] == len(large)
     assert large not in remembered
+
+
+def parts(made: Span, options: RenderOptions | None = None) -> dict[str, Part]:
+    renderer = Renderer(options or RenderOptions())
+    return {part.name: part for part in renderer.parts(made.SerializeToString(), "shop")}
+
+
+@settings(deadline=None)
+@given(messages(Span, depth=4))
+def test_a_text_says_what_its_parts_say(made: Span) -> None:
+    encoded, renderer = made.SerializeToString(), Renderer(RenderOptions())
+    service, operation, status, duration, *attributes = renderer.parts(encoded, "shop")
+    said = sorted((part.name, part.words) for part in attributes if part.words is not None)
+
+    text = (
+        f"{service.words} {operation.words} {status.words} in {duration.words}ms attributes: "
+        + " ".join(f"{name}={words}" for name, words in said)
+    )
+    assert text[:MAX_TEXT_CHARACTERS].rstrip() == renderer.render(encoded, "shop").content
+
+
+def test_a_part_has_its_value_as_it_is_and_as_the_text_has_it() -> None:
+    made = span(
+        "GET /item/7",
+        {"enduser.email": "ann@shop.example", "retries": 3},
+        code=ERROR,
+        message="no answer from 10.0.0.7",
+        milliseconds=2411,
+        events=[exception("TimeoutError", "no answer from 10.0.0.7")],
+    )
+
+    said = {name: (part.value, part.words) for name, part in parts(made).items()}
+
+    assert said == {
+        "{service}": ("shop", "shop"),
+        "{operation}": ("GET /item/7", "GET /item/<id>"),
+        "{status}": (
+            "ERROR no answer from 10.0.0.7 TimeoutError no answer from 10.0.0.7",
+            "ERROR no answer from <ip> TimeoutError",
+        ),
+        "{duration_ms}": ("2411", "2500"),
+        "enduser.email": ("ann@shop.example", "<email>"),
+        "retries": ("3", "3"),
+    }
+
+
+def test_what_is_left_out_of_the_text_is_a_part_without_words() -> None:
+    made = span(attributes={"thread.id": 7, "a": ""})
+
+    said = parts(made)
+
+    assert (said["thread.id"].value, said["thread.id"].words) == ("7", None)
+    assert said["a"].words == ""
+
+
+def test_what_the_template_lacks_is_a_part_without_words() -> None:
+    said = parts(span(attributes={"a": 1}), RenderOptions(template="{operation} {duration_ms}"))
+
+    assert [name for name, part in said.items() if part.words is None] == [
+        *("{service}", "{status}", "a")
+    ]
+
+
+def test_an_attribute_that_is_not_looked_at_is_a_part_without_words() -> None:
+    said = parts(span(attributes={f"{number:04}": 1 for number in range(MAX_ATTRIBUTES + 1)}))
+
+    assert [name for name, part in said.items() if part.words is None] == ["1024"]
+
+
+def test_values_that_read_alike_are_told_apart_by_their_bytes() -> None:
+    one, other = parts(span(attributes={"a": b"12"})), parts(span(attributes={"a": b"34"}))
+
+    assert one["a"].value == other["a"].value
+    assert one["a"].encoded != other["a"].encoded

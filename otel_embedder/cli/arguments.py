@@ -1,0 +1,89 @@
+"""What several commands take: texts, ids of spans, files of traces."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from otel_embedder.errors import CutOffFileError, UnreadableFileError
+from otel_embedder.otlp_file import read_requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from io import BufferedReader
+
+FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+
+SPAN_ID = re.compile(r"[0-9a-fA-F]{16}")
+
+
+def checked_text(text: str) -> str:
+    """Give a text as it is.
+
+    Raises:
+        ValueError: it is empty, or was not UTF-8.
+
+    """
+    if not text.strip():
+        raise ValueError("is empty: a text without a word has no meaningful vector")
+    # What of an argument is not UTF-8 comes as lone surrogates.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("is not UTF-8")
+    return text
+
+
+def text_argument(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Check a text on the command line."""
+    if value is None:
+        return None
+    try:
+        return checked_text(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} {error}.") from error
+
+
+def text_arguments(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str | None, ...]:
+    """Check texts on the command line."""
+    return tuple(text_argument(context, parameter, value) for value in values)
+
+
+def span_id_argument(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Check a span's id on the command line."""
+    if value is not None and not SPAN_ID.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not a span's id, which has 16 hex digits.")
+    return value
+
+
+def requests_in(files: Iterable[BufferedReader]) -> Iterator[bytes]:
+    """Give the encoded requests of files, one after the other.
+
+    Raises:
+        UnreadableFileError: one holds something else; the message names it.
+
+    """
+    for file in files:
+        try:
+            yield from read_requests(file)
+        except UnreadableFileError as error:
+            raise type(error)(f"{file.name}: {error}") from error
+
+
+def whole_requests_in(paths: Iterable[str]) -> Iterator[bytes]:
+    """Give the encoded requests of the files at some paths, one after the other; - is stdin.
+
+    A file that is cut off, such as one that a Collector still writes, is read as far as it goes.
+
+    Raises:
+        UnreadableFileError: one holds something else; the message names it.
+
+    """
+    for path in paths:
+        with click.open_file(path, "rb") as file:
+            try:
+                yield from requests_in([cast("BufferedReader", file)])
+            except CutOffFileError as error:
+                click.echo(f"otel-embedder: {error}; going on without the rest", err=True)

@@ -1,0 +1,150 @@
+"""`otel-embedder compare`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from otel_embedder.cli.arguments import FILE, SPAN_ID, text_argument, whole_requests_in
+from otel_embedder.cli.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
+from otel_embedder.comparison import Side, compare
+from otel_embedder.embedder.engines import load_model
+from otel_embedder.parts import annotator, model_choice, render_options
+from otel_embedder.render import Renderer
+from otel_embedder.search import find_spans, spans_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from otel_embedder.comparison import Comparison, Difference
+    from otel_embedder.render import Part
+    from otel_embedder.settings import Settings
+
+VALUE_LINES = 3
+OTHER_COLUMNS = 22  # what a table needs besides name and values
+NAME_COLUMNS = 26
+ABSENT = "-"
+
+
+@click.command("compare")
+@click.argument("a", callback=text_argument)
+@click.argument("b", callback=text_argument)
+@click.option(
+    "--in",
+    "file",
+    type=FILE,
+    metavar="FILE",
+    help="The file of the spans; - is stdin.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table with long values cut, or a line of JSON, whole.",
+)
+@settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
+def command(*, a: str, b: str, file: str | None, output: str, **flags: object) -> None:
+    """Show how near two texts or two spans are, and what sets the spans apart.
+
+    A and B are texts, or with --in the ids of spans in FILE; what is not 16 hex
+    digits is a text even then. Of two spans it lists each field and attribute in
+    which they differ, and whether the text shows it: it does, it has both masked
+    or rounded to the same words, or it leaves the key out. What lies beyond a
+    text's first 1,000 characters or so the model does not read.
+
+    Example: otel-embedder compare 5fb397be34d26b51 051581bf3cb55c13 --in t.bin
+    """
+    settings = settings_from(flags)
+    found = {} if file is None else _spans(file, (a, b), settings)
+    first, second = (found.get(word, Side(word)) for word in (a, b))
+    comparison = compare(first, second, load_model(model_choice(settings)))
+    SHOWN[output](first.text, second.text, comparison)
+
+
+def _spans(file: str, words: Sequence[str], settings: Settings) -> dict[str, Side]:
+    """Give the spans that are named by their ids."""
+    span_ids = [word for word in words if SPAN_ID.fullmatch(word)]
+    if not span_ids:
+        raise click.UsageError("--in FILE needs a span's id, 16 hex digits, as A or B or both.")
+    renderer = Renderer(render_options(settings))
+    attributes = annotator(settings, renderer.text_version)
+    found = find_spans(spans_of(whole_requests_in([file]), renderer), span_ids)
+    for span_id in span_ids:
+        if span_id not in found:
+            raise click.ClickException(f"there is no span {span_id} in {file}.")
+    return {
+        span_id: _side(renderer, attributes.stripped(span), service)
+        for span_id, (span, service) in found.items()
+    }
+
+
+def _side(renderer: Renderer, span: bytes, service: str) -> Side:
+    return Side(renderer.render(span, service).content, renderer.parts(span, service))
+
+
+def _show_table(a: str, b: str, comparison: Comparison) -> None:
+    texts = Table.grid(padding=(0, 2))
+    texts.add_row("A", cell(a))
+    texts.add_row("B", cell(b))
+    texts.add_row("", "")
+    parts: list[RenderableType] = [texts, cell(f"cosine {comparison.cosine:.{COSINE_DIGITS}f}")]
+    if comparison.differences is not None:
+        parts.append(_table(comparison.differences))
+    show(*parts)
+
+
+def _table(differences: Sequence[Difference]) -> RenderableType:
+    if not differences:
+        return "They say the same."
+    table = new_table("they differ in", "A", "B", "in the text", title="")
+    width = (columns() - NAME_COLUMNS - OTHER_COLUMNS) // 2
+    for difference in differences:
+        sides = (difference.first, difference.second)
+        values = [
+            cut_cell(_shown(side, difference), width=width, lines=VALUE_LINES) for side in sides
+        ]
+        name = cut_cell(difference.name, width=NAME_COLUMNS, lines=VALUE_LINES)
+        table.add_row(name, *values, difference.effect)
+    return table
+
+
+def _shown(part: Part | None, difference: Difference) -> str:
+    """Give what a side says: as the text has it, where the difference shows in the text."""
+    if part is None:
+        return ABSENT
+    return part.value if difference.effect != "differs" or part.words is None else part.words
+
+
+def _print_json(a: str, b: str, comparison: Comparison) -> None:
+    found = comparison.differences
+    line = {
+        "a": a,
+        "b": b,
+        "model": comparison.model,
+        "cosine": round(comparison.cosine, COSINE_DIGITS),
+        "differences": None if found is None else [_facts(difference) for difference in found],
+    }
+    click.echo(json.dumps(line))
+
+
+def _facts(difference: Difference) -> dict[str, object]:
+    first, second = (
+        part and {"value": part.value, "text": part.words}
+        for part in (difference.first, difference.second)
+    )
+    return {"name": difference.name, "effect": difference.effect, "a": first, "b": second}
+
+
+SHOWN = {"table": _show_table, "json": _print_json}

@@ -1,0 +1,147 @@
+"""`otel-embedder nearest`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Column
+
+from otel_embedder.cli.arguments import (
+    FILE,
+    span_id_argument,
+    text_argument,
+    whole_requests_in,
+)
+from otel_embedder.cli.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.tables import COSINE_DIGITS, columns, cut_cell, new_table, show
+from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.engines import load_model
+from otel_embedder.embedder.stream import window_for
+from otel_embedder.parts import annotator, model_choice, render_options
+from otel_embedder.render import Renderer
+from otel_embedder.search import MAX_EXAMPLES, TextIndex, has_id, spans_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from otel_embedder.search import Row
+
+TRACE_ID_COLUMNS = 32
+OTHER_COLUMNS = 56  # what a table needs besides the text
+
+
+@click.command("nearest")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("--to", "text", callback=text_argument, metavar="TEXT", help="What to look for.")
+@click.option(
+    "--to-span",
+    "span_id",
+    callback=span_id_argument,
+    metavar="ID",
+    help="Look for what is like this span of the files, 16 hex digits; its own text comes first.",
+)
+@click.option(
+    "-k",
+    "--count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Texts to give at most.",
+)
+@click.option("--errors-only", is_flag=True, help="Leave spans out whose status is not ERROR.")
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table with long texts cut, or a line of JSON for each text, whole.",
+)
+@settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
+def command(  # noqa: PLR0913 - an option is an argument
+    *,
+    files: Sequence[str],
+    text: str | None,
+    span_id: str | None,
+    count: int,
+    errors_only: bool,
+    output: str,
+    **flags: object,
+) -> None:
+    """Find the spans in FILE... that are nearest to a text or a span; - is stdin.
+
+    Spans that read the same are one row: its cosine, how many spans it has, the
+    text, and some of their traces. A span that carries a vector of this model and
+    text is taken at that; the text of any other is embedded here.
+
+    What is asked for is best put as the spans put it: with the names of things,
+    and with what went wrong.
+
+    Example: otel-embedder nearest traces.jsonl.gz --to "the cart is down"
+    """
+    if (text is None) == (span_id is None):
+        raise click.UsageError("say what to look for: --to TEXT or --to-span ID, one of them.")
+    settings = settings_from(flags)
+    choice = model_choice(settings)
+    model = load_model(choice)
+    renderer = Renderer(render_options(settings))
+    attributes = annotator(settings, renderer.text_version)
+    index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=errors_only)
+    found = _read(index, spans_of(whole_requests_in(files), renderer), span_id)
+    asked = found if text is None else text
+    if asked is None:
+        raise click.ClickException(f"there is no span {span_id} in what was read.")
+    with BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder:
+        _embed(index, embedder, window=window_for(choice.threads))
+        [embedding] = embedder.embed([asked])
+    title = f"Nearest to span {span_id}" if text is None else f"Nearest to: {text}"
+    SHOWN[output](title, index.nearest(asked, embedding.vector, count))
+
+
+def _read(index: TextIndex, spans: Iterable[tuple[bytes, str]], span_id: str | None) -> str | None:
+    """Take the spans in; give the text of the first of this id, None if there is none."""
+    wanted = None if span_id is None else bytes.fromhex(span_id)
+    found: str | None = None
+    with progress_bar("Reading spans") as advance:
+        for span, service in spans:
+            text = index.add(span, service)
+            if wanted is not None and found is None and has_id(span, wanted):
+                found = text
+            advance(1)
+    return found
+
+
+def _embed(index: TextIndex, embedder: BulkEmbedder, *, window: int) -> None:
+    missing = len(index.without_vector())
+    with progress_bar("Embedding texts", total=missing) as advance:
+        for _ in index.embed(embedder, window=window):
+            advance(1)
+    texts = f"{len(index):,} texts, {missing:,} of them embedded here"
+    click.echo(f"{index.spans:,} spans, {texts}", err=True)
+
+
+def _show_table(title: str, rows: Sequence[Row]) -> None:
+    traces = Column("traces", min_width=TRACE_ID_COLUMNS, overflow="fold")
+    table = new_table("cosine", "spans", "text", traces, title=title)
+    for row in rows:
+        text = cut_cell(row.text, width=columns() - OTHER_COLUMNS, lines=MAX_EXAMPLES)
+        table.add_row(
+            f"{row.cosine:.{COSINE_DIGITS}f}", f"{row.spans:,}", text, "\n".join(row.trace_ids)
+        )
+    show(table)
+
+
+def _print_json(_: str, rows: Sequence[Row]) -> None:
+    for row in rows:
+        click.echo(json.dumps({**asdict(row), "cosine": round(row.cosine, COSINE_DIGITS)}))
+
+
+SHOWN = {"table": _show_table, "json": _print_json}
