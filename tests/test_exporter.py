@@ -301,20 +301,16 @@ async def test_a_next_hop_that_comes_back_is_found_again() -> None:
         await send(exporter, request(*SPANS))
         await first.stop()
         async with FakeNextHop(port=first.port) as second, asyncio.timeout(10):
-            await until_sent(exporter)
+            await reconnected(exporter)
+            await send(exporter, request(*SPANS))
 
     assert second.requests == [request(*SPANS)]
 
 
-async def until_sent(exporter: OtlpExporter) -> None:
-    """Send again until it is taken, as a Collector would."""
-    while True:
-        try:
-            await send(exporter, request(*SPANS))
-        except RetryableExportError:
-            await asyncio.sleep(0.1)
-        else:
-            return
+async def reconnected(exporter: OtlpExporter) -> None:
+    """Wait until the channel has found out that nobody is there, and then that somebody is."""
+    await exporter._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+    await exporter._channel.channel_ready()
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
