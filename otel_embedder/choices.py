@@ -1,7 +1,9 @@
 """What there is to choose from, and what is chosen if nobody says."""
 
 import re
-from typing import Literal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
 
 Encoding = Literal["array", "bytes", "base64"]
 Engine = Literal["ctranslate2", "sentence-transformers"]
@@ -27,3 +29,33 @@ DEFAULT_VOLATILE_KEYS = (
     *("thread.*", "process.pid", "process.parent_pid", "*.port"),
     *("*.id", "*_id", "*.ids", "*.uuid", "*.guid"),
 )
+
+
+def check_engine(engine: str) -> None:
+    """Make sure that there is such an engine here.
+
+    Raises:
+        ValueError: there is not.
+
+    """
+    if engine not in get_args(Engine):
+        raise ValueError(f"must be {' or '.join(get_args(Engine))}")
+    if engine == "sentence-transformers" and find_spec(REFERENCE_PACKAGE) is None:
+        raise ValueError(REFERENCE_REMEDY)
+
+
+def check_model(model: str, engine: str | None) -> None:
+    """Make sure that an engine may have such a model; whether it loads is seen when it does.
+
+    Raises:
+        ValueError: it may not.
+
+    """
+    # What a directory holds is looked at when the model loads: it may come later.
+    if model in DEFAULT_MODEL_NAMES or Path(model).is_dir():
+        return
+    # A wrong engine is complained of itself; what it would have taken nobody knows.
+    if engine == "ctranslate2":
+        raise ValueError(f"must be {DEFAULT_MODEL} or an existing directory for {engine}")
+    if not HUB_NAME.fullmatch(model):
+        raise ValueError("must be a name on the Hugging Face hub, or an existing directory")

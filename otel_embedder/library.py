@@ -11,6 +11,7 @@ import asyncio
 import math
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 import numpy as np
@@ -18,7 +19,7 @@ from loky import cpu_count
 from platformdirs import user_cache_path
 
 from otel_embedder.background import BackgroundLoop
-from otel_embedder.choices import DEFAULT_MODEL
+from otel_embedder.choices import DEFAULT_MODEL, check_engine, check_model
 from otel_embedder.embedder import CacheInfo
 from otel_embedder.embedder.engines import ModelChoice, lazy_model
 from otel_embedder.embedder.model import LazyModel
@@ -93,11 +94,14 @@ class EmbeddingService:
             model: a model of your own, in the place of the named one.
 
         Raises:
-            ValueError: an option can't be.
+            ValueError: an option can't be; it names the option.
 
         """
         if cache_size < 1:
             raise ValueError(f"cache_size must be at least 1; it is {cache_size}")
+        if model is None:
+            _check("engine", engine, check_engine)
+            _check("model_name", model_name, partial(check_model, engine=engine))
         self._engine = engine
         self._model_name = model_name
         self._model_cache = model_cache
@@ -265,6 +269,13 @@ class EmbeddingService:
             return LazyModel(lambda: own, dimension=own.dimension, retry_after=0)
         cache = self._model_cache or user_cache_path("otel-embedder")
         return lazy_model(ModelChoice(self._engine, self._model_name, cache, threads))
+
+
+def _check(option: str, value: str, check: Callable[[str], None]) -> None:
+    try:
+        check(value)
+    except ValueError as error:
+        raise ValueError(f"{option} {error}; it is {value!r}") from error
 
 
 def _own(embedding: Embedding) -> Embedding:

@@ -26,6 +26,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -37,6 +38,7 @@ from pydantic_settings import (
 
 from otel_embedder.choices import (
     DEFAULT_MODEL,
+    DEFAULT_PREFIX,
     DEFAULT_VOLATILE_KEYS,
     Compression,
     Encoding,
@@ -44,6 +46,8 @@ from otel_embedder.choices import (
     LogFormat,
     LogLevel,
     OnFailure,
+    check_engine,
+    check_model,
 )
 from otel_embedder.errors import SettingsError
 from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
@@ -87,10 +91,13 @@ def _template(value: str) -> str:
     return value
 
 
-def _model(value: str) -> str:
-    # What the directory holds is looked at when the model loads: it may come later.
-    if value != DEFAULT_MODEL and not Path(value).is_dir():
-        raise ValueError(f"must be {DEFAULT_MODEL} or an existing directory")
+def _engine(value: Engine) -> Engine:
+    check_engine(value)
+    return value
+
+
+def _model(value: str, others: ValidationInfo) -> str:
+    check_model(value, others.data.get("engine"))
     return value
 
 
@@ -166,9 +173,15 @@ class Settings(BaseSettings):
         description="Largest request sent on, in bytes; a larger one is split between spans.",
     )
 
-    engine: Engine = Field("ctranslate2", description="What runs the model.")
+    engine: Annotated[Engine, AfterValidator(_engine)] = Field(
+        "ctranslate2",
+        description="What runs the model: ctranslate2, or sentence-transformers for any other.",
+    )
+    # Behind the engine, which has a say in what it may be.
     model: Annotated[str, AfterValidator(_model)] = Field(
-        DEFAULT_MODEL, description="The default model, or a directory with a model's files."
+        DEFAULT_MODEL,
+        description="The default model, or a directory with a model's files. The other engine "
+        "takes any name on the Hugging Face hub, too.",
     )
     model_cache: Path = Field(
         user_cache_path("otel-embedder"), description="Directory of converted models."
@@ -195,7 +208,7 @@ class Settings(BaseSettings):
         "array", description="The vector as array of doubles, or float32 as bytes or base64."
     )
     attribute_prefix: str = Field(
-        "embedding.", min_length=1, description="What the names of our attributes begin with."
+        DEFAULT_PREFIX, min_length=1, description="What the names of our attributes begin with."
     )
     attach_text: bool = Field(False, description="Attach the text as well.")
 

@@ -40,6 +40,8 @@ MAY_BLOCK = (
     # A library's own loop, on which nobody waits yet. And to start a thread is to wait for it.
     *((call, "library.py", "_embedder") for call in FILE_CALLS),
     ("threading.Lock.acquire", "background.py", "__init__"),
+    # Whether a model's directory is there is said at once.
+    ("os.stat", "library.py", "__init__"),
     # The same, where a test has such a part by itself.
     ("io.BufferedReader.read", "exporter.py", "__aenter__"),
     ("threading.Lock.acquire", "batcher.py", "__aexit__"),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_embedder.embedder import Vector
+    from otel_embedder.library import ServiceOptions
     from otel_embedder.trace import Trace
     from tests.peers import FakeNextHop
 
@@ -466,7 +467,8 @@ async def test_a_caller_that_leaves_is_not_computed_for(model: FakeModel) -> Non
         first = asyncio.create_task(service.embed_trace({"name": "a"}))
         await model.begun()
         second = asyncio.create_task(service.embed_trace({"name": "b"}))
-        await service.render({"name": "the second is on its way, for this one comes behind it"})
+        await asyncio.sleep(0)  # it sets out
+        await service.render({"name": "who comes behind it knows that it has arrived"})
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
@@ -474,6 +476,18 @@ async def test_a_caller_that_leaves_is_not_computed_for(model: FakeModel) -> Non
         await first
 
     assert len(model.batches) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"engine": "onnx"}, "engine must be ctranslate2 or sentence-transformers; it is 'onnx'"),
+        ({"model_name": "my-model"}, "model_name must be .* or an existing directory"),
+    ],
+)
+def test_what_can_not_be_had_is_said_at_once(options: ServiceOptions, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        EmbeddingService(**options)
 
 
 @pytest.mark.parametrize("size", [0, -1])

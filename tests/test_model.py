@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from structlog.testing import capture_logs
 
 from otel_embedder.choices import DEFAULT_MODEL
@@ -17,10 +18,11 @@ from otel_embedder.embedder.model import (
     CTranslate2Model,
     LazyModel,
 )
+from otel_embedder.embedder.recipe import RECIPE_FILE
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 from tests.fakes import FakeModel, embedding_of
 from tests.golden import TEXTS
-from tests.tiny_bert import write_tiny_bert
+from tests.tiny_bert import write_settings, write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,8 +197,14 @@ def test_no_texts_have_no_embeddings(tiny_model: Path) -> None:
     assert load(tiny_model).encode([]) == []
 
 
-@pytest.mark.parametrize("name", ["model.bin", "tokenizer.json", "vocabulary.json"])
-@pytest.mark.parametrize("content", [None, b"", b"\x00" * 1000, b"\xff" * 1000], ids=repr)
+@pytest.mark.parametrize(
+    "name", ["model.bin", "tokenizer.json", "vocabulary.json", "embedding.json"]
+)
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"\x00" * 1000, b"\xff" * 1000],
+    ids=["missing", "empty", "zeros", "ones"],
+)
 def test_a_file_that_is_missing_or_corrupt_makes_the_model_unavailable(
     tiny_model: Path, name: str, content: bytes | None
 ) -> None:
@@ -224,11 +232,49 @@ def test_a_directory_that_is_not_there_is_an_unavailable_model(tmp_path: Path) -
 
 def test_a_model_that_raises_fails_with_an_embedding_error(tmp_path: Path) -> None:
     weights = write_tiny_bert(tmp_path / "tiny-bert", positions=8)
-    model = load(converted_model(str(weights), tmp_path / "cache"))
+    directory = converted_model(str(weights), tmp_path / "cache")
+    # A text is cut at eight tokens, unless somebody lets it be longer than there are positions.
+    recipe = directory / RECIPE_FILE
+    recipe.write_text(recipe.read_text().replace('"max_tokens":8', '"max_tokens":512'))
+    model = load(directory)
 
     with pytest.raises(EmbeddingFailedError, match="the model failed"):
         model.encode(["a " * 100])
     assert len(model.encode(["a b"])) == 1
+
+
+def test_a_text_that_is_none_fails_with_an_embedding_error(tiny_model: Path) -> None:
+    model = load(tiny_model)
+
+    with pytest.raises(EmbeddingFailedError, match="the tokenizer failed"):
+        model.encode(["\ud800"])
+    assert len(model.encode(["a b"])) == 1
+
+
+@pytest.mark.parametrize("value", [0, np.nan, np.inf], ids=str)
+def test_a_vector_without_a_direction_is_an_error(tmp_path: Path, value: float) -> None:
+    weights = write_tiny_bert(tmp_path / "tiny-bert")
+    tensors = load_file(weights / "model.safetensors")
+    last = "encoder.layer.0.output.LayerNorm"
+    for part in ("weight", "bias"):
+        tensors[f"{last}.{part}"] = np.full(16, value, np.float32)
+    save_file(tensors, weights / "model.safetensors")
+    model = load(converted_model(str(weights), tmp_path / "cache"))
+
+    with pytest.raises(EmbeddingFailedError, match="a vector without a direction"):
+        model.encode(["a b"])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_however_it_pools_the_same_text_has_the_same_bits_in_any_company(
+    tmp_path: Path, pooling: str
+) -> None:
+    weights = write_tiny_bert(tmp_path / "tiny-bert")
+    write_settings(weights, pooling={"pooling_mode": pooling})
+    model = load(converted_model(str(weights), tmp_path / "cache"))
+    texts = ["a b", "c d", "a b c d", "", "h"]
+
+    assert bits(model.encode(texts)) == [bits(model.encode([text]))[0] for text in texts]
 
 
 @pytest.mark.integration

@@ -207,6 +207,33 @@ def test_a_model_may_be_a_directory(tmp_path: Path) -> None:
     assert load_settings({"model": str(tmp_path)}).model == str(tmp_path)
 
 
+def test_the_default_model_may_be_called_as_the_hub_does() -> None:
+    model = "sentence-transformers/all-MiniLM-L6-v2"
+
+    assert load_settings({"model": model}).model == model
+
+
+def test_the_default_engine_takes_no_other_model_of_the_hub() -> None:
+    assert problem(model="BAAI/bge-small-en-v1.5").startswith(
+        "model (--model, OTEL_EMBEDDER_MODEL): must be all-MiniLM-L6-v2 or an existing directory"
+    )
+
+
+@pytest.mark.parametrize("model", ["all-MiniLM-L6-v2", "BAAI/bge-small-en-v1.5"])
+def test_an_engine_that_is_not_installed_is_the_one_problem_and_says_what_to_do(model: str) -> None:
+    """`make test-reference` tries it where it is installed."""
+    assert problem(engine="sentence-transformers", model=model) == (
+        "engine (--engine, OTEL_EMBEDDER_ENGINE): sentence-transformers is not installed: "
+        "pip install 'otel-embedder[sentence-transformers]'; it is 'sentence-transformers'"
+    )
+
+
+def test_an_engine_that_is_not_installed_hides_no_other_problem() -> None:
+    said = problems(engine="sentence-transformers", model="./missing", cache_size="5")
+
+    assert [line.partition(" ")[0] for line in said] == ["engine", "model", "cache_size"]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -10,8 +10,9 @@ import grpc
 import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     ]
     Context = grpc.aio.ServicerContext[ExportTraceServiceRequest, ExportTraceServiceResponse]
 
-TINY_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh")
+TINY_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh", "[MASK]")
 
 
 TINY_DIMENSION = 16
@@ -43,12 +44,17 @@ NO_CHANGES: Mapping[str, object] = MappingProxyType({})
 
 
 def write_tiny_bert(
-    directory: Path, config: Mapping[str, object] = NO_CHANGES, *, positions: int = 512
+    directory: Path,
+    config: Mapping[str, object] = NO_CHANGES,
+    *,
+    positions: int = 512,
+    lowercase: bool = True,
 ) -> Path:
-    """Write the official files of a BERT of one layer, twelve words and no sense."""
+    """Write the official files of a BERT of one layer, eight words and no sense."""
     directory.mkdir(parents=True)
-    _write_tiny_tokenizer(directory / "tokenizer.json")
-    (directory / "config.json").write_text(json.dumps({**TINY_CONFIG, **config}), encoding="utf-8")
+    write_tiny_tokenizer(directory / "tokenizer.json", lowercase=lowercase)
+    config = {**TINY_CONFIG, "max_position_embeddings": positions, **config}
+    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
     random = np.random.default_rng(0)
     shapes = {**TINY_SHAPES, "embeddings.position_embeddings.weight": (positions, TINY_DIMENSION)}
     tensors = {
@@ -58,16 +64,50 @@ def write_tiny_bert(
     return directory
 
 
-def _write_tiny_tokenizer(file: Path) -> None:
-    tokenizer = Tokenizer(WordLevel(dict(zip(TINY_WORDS, range(12), strict=True)), "[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+def write_tiny_tokenizer(
+    file: Path, *, lowercase: bool = True, special_tokens: bool = True
+) -> None:
+    tokenizer = Tokenizer(WordPiece({word: index for index, word in enumerate(TINY_WORDS)}))
+    tokenizer.normalizer = BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    if special_tokens:
+        tokenizer.post_processor = TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
     # As the official files have it, and as no text should be treated.
     tokenizer.enable_truncation(128)
     tokenizer.enable_padding(length=128)
     tokenizer.save(str(file))
+
+
+SETTINGS_FILES = {
+    "modules": "modules.json",
+    "pooling": "1_Pooling/config.json",
+    "transformer": "sentence_bert_config.json",
+    "tokenizer": "tokenizer_config.json",
+    "settings": "config_sentence_transformers.json",
+}
+
+
+def write_settings(model: Path, **contents: object) -> None:
+    """Write files of SETTINGS_FILES, as sentence-transformers has them beside a model's weights."""
+    for kind, content in contents.items():
+        file = model / SETTINGS_FILES[kind]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def modules(*kinds: str, package: str = "sentence_transformers.models") -> list[dict[str, object]]:
+    """Give what modules.json says of a model with these modules."""
+    return [
+        {
+            "idx": index,
+            "name": str(index),
+            "path": "" if kind == "Transformer" else f"{index}_{kind}",
+            "type": f"{package}.{kind}",
+        }
+        for index, kind in enumerate(kinds)
+    ]
 
 
 TINY_CONFIG = {
@@ -75,6 +115,9 @@ TINY_CONFIG = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "hidden_size": TINY_DIMENSION,
+    "intermediate_size": 4 * TINY_DIMENSION,
+    "vocab_size": len(TINY_WORDS),
+    "type_vocab_size": 2,
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
     "position_embedding_type": "absolute",

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from otel_embedder.embedder.conversion import converted_model
-from otel_embedder.embedder.model import CTranslate2Model
-from otel_embedder.embedder.weights import model_name
-from otel_embedder.errors import DamagedModelError
+from otel_embedder.embedder.model import CTranslate2Model, LazyModel
+from otel_embedder.embedder.reference import SentenceTransformersModel
+from otel_embedder.embedder.weights import model_dimension, model_name
+from otel_embedder.errors import DamagedModelError, ModelUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from otel_embedder.choices import Engine
     from otel_embedder.embedder import Model
+
+
+MODEL_RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class ModelChoice:
 
     Attributes:
         engine: what runs it.
-        model: its name, or a directory with its files.
+        model: its name, or a directory with its files; the engine sentence-transformers takes any
+            name on the hub, ctranslate2 that of the default model.
         cache: the directory of converted models.
         threads: how many texts are computed at the same time.
 
@@ -36,6 +43,15 @@ class ModelChoice:
     threads: int
 
 
+def lazy_model(choice: ModelChoice) -> LazyModel:
+    """Give a model that loads when it is first needed, and tries again when that failed."""
+    return LazyModel(
+        partial(load_model, choice),
+        dimension=model_dimension(choice.model),
+        retry_after=MODEL_RETRY_SECONDS,
+    )
+
+
 def load_model(choice: ModelChoice) -> Model:
     """Find, convert if need be, and load a model.
 
@@ -43,14 +59,39 @@ def load_model(choice: ModelChoice) -> Model:
         ModelUnavailableError: that is not possible.
 
     """
+    return LOADERS[choice.engine](choice)
+
+
+def _load_ctranslate2(choice: ModelChoice) -> Model:
     try:
-        return _load(choice)
+        return _load_converted(choice)
     except DamagedModelError as error:
         # Disks fail. What was converted once can be converted again.
-        shutil.rmtree(error.directory)
-        return _load(choice)
+        _remove(error)
+        return _load_converted(choice)
 
 
-def _load(choice: ModelChoice) -> CTranslate2Model:
+def _load_converted(choice: ModelChoice) -> Model:
     directory = converted_model(choice.model, choice.cache)
     return CTranslate2Model(directory, name=model_name(choice.model), threads=choice.threads)
+
+
+def _remove(damaged: DamagedModelError) -> None:
+    try:
+        shutil.rmtree(damaged.directory)
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"{damaged}; it can't be removed either ({error.strerror})"
+        ) from error
+
+
+def _load_reference(choice: ModelChoice) -> Model:
+    return SentenceTransformersModel(
+        choice.model, name=model_name(choice.model), threads=choice.threads
+    )
+
+
+LOADERS: dict[Engine, Callable[[ModelChoice], Model]] = {
+    "ctranslate2": _load_ctranslate2,
+    "sentence-transformers": _load_reference,
+}

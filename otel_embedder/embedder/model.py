@@ -18,23 +18,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 
 from otel_embedder.embedder import Embedding
+from otel_embedder.embedder.recipe import load_recipe
+from otel_embedder.embedder.weights import TOKENIZER_FILE
 from otel_embedder.errors import DamagedModelError, EmbeddingFailedError, ModelUnavailableError
+from otel_embedder.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from structlog.typing import FilteringBoundLogger
+    import tokenizers
 
     from otel_embedder.embedder import Model, Vector
+    from otel_embedder.embedder.recipe import Pooling, Recipe
 
 MODEL_LOADED = "model.loaded"
 MODEL_UNAVAILABLE = "model.unavailable"
 
-# The model's own limit: it was trained on 256 word pieces, special tokens included.
-MAX_TOKENS = 256
+# What is taken of the tokens' vectors: shape (texts, tokens, dimension) to (texts, dimension).
+POOLINGS: dict[Pooling, Callable[[Vector], Vector]] = {
+    "mean": lambda hidden: hidden.mean(axis=1),
+    "cls": lambda hidden: hidden[:, 0].copy(),  # else all of `hidden` is kept with it
+    "max": lambda hidden: hidden.max(axis=1),
+}
 
 # More at once is no faster, but takes memory: 32 texts of 100 tokens 40 MB a
 # worker, 5 of them 5 MB.
@@ -42,7 +49,7 @@ MAX_GROUP_TOKENS = 512
 
 AVX512_FLAGS = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
-log: FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class CTranslate2Model:
@@ -52,7 +59,7 @@ class CTranslate2Model:
         """Load the model.
 
         Args:
-            directory: a converted model with its tokenizer.json.
+            directory: a converted model with its tokenizer and its recipe.
             name: what its embeddings are said to come from.
             threads: how many texts may be computed at the same time.
 
@@ -61,13 +68,13 @@ class CTranslate2Model:
 
         """
         _prefer_avx512()
-        # Half a second and 60 MB: only a process that embeds should pay for these.
+        # Half a second and 60 MB: only a process that embeds should pay for it.
         import ctranslate2  # noqa: PLC0415
-        import tokenizers  # noqa: PLC0415
 
         self._name = name
         try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+            self._recipe = load_recipe(directory)
+            self._tokenizer = load_tokenizer(directory / TOKENIZER_FILE, self._recipe)
             # One thread a text: two for one text cost 5 ms a call on a busy machine.
             self._encoder = ctranslate2.Encoder(
                 str(directory), compute_type="int8", inter_threads=threads, intra_threads=1
@@ -76,24 +83,26 @@ class CTranslate2Model:
             raise DamagedModelError(
                 f"the model in {directory} does not load: {error}", directory=directory
             ) from error
-        # The file ships with truncation and padding to 128.
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._tokenizer.no_padding()
-        self._dimension = int(self._forward([[0]]).shape[1])
 
     @property
     def dimension(self) -> int:
         """How many numbers a vector has."""
-        return self._dimension
+        return self._recipe.dimension
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         """Embed the texts; see `Model`."""
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        tokens = self._tokens(texts)
         vectors: dict[int, Vector] = {}
         for indices in groups_of_equal_length(tokens):
             rows = self._forward([tokens[index] for index in indices])
             vectors.update(zip(indices, rows, strict=True))
         return [Embedding(vectors[index], self._name, "model") for index in range(len(tokens))]
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        try:
+            return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        except Exception as error:  # tokenizers raises nothing more precise
+            raise EmbeddingFailedError(f"the tokenizer failed: {error}") from error
 
     def _forward(self, tokens: list[list[int]]) -> Vector:
         """Embed texts of one length: shape (texts, dimension)."""
@@ -102,9 +111,40 @@ class CTranslate2Model:
             hidden: Vector = np.asarray(output, np.float32)
         except (RuntimeError, MemoryError) as error:
             raise EmbeddingFailedError(f"the model failed: {error}") from error
-        means: Vector = hidden.mean(axis=1)
-        means /= np.linalg.norm(means, axis=1, keepdims=True)
-        return means
+        return unit_length(POOLINGS[self._recipe.pooling](hidden))
+
+
+def load_tokenizer(file: Path, recipe: Recipe) -> tokenizers.Tokenizer:
+    """Load a tokenizer, and let it do what the recipe says instead of what its file says.
+
+    Raises:
+        Exception: it doesn't load. tokenizers raises nothing more precise.
+
+    """
+    from tokenizers import Tokenizer, normalizers  # noqa: PLC0415 - heavy
+
+    tokenizer = Tokenizer.from_file(str(file))
+    # The default model's file ships with truncation and padding to 128.
+    tokenizer.enable_truncation(recipe.max_tokens)
+    tokenizer.no_padding()
+    if recipe.lower_case:
+        steps = [tokenizer.normalizer] if tokenizer.normalizer else []
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
+    return tokenizer
+
+
+def unit_length(vectors: Vector) -> Vector:
+    """Scale vectors, shape (texts, dimension), in place.
+
+    Raises:
+        EmbeddingFailedError: one has no direction: it is 0, or not finite.
+
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise EmbeddingFailedError("the model failed: it gave a vector without a direction")
+    vectors /= lengths
+    return vectors
 
 
 def groups_of_equal_length(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:
