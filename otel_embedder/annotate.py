@@ -8,6 +8,7 @@ embedding.text_version are ours, and by the latter we know our own.
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -19,6 +20,8 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.wire import message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from otel_embedder.choices import Encoding
     from otel_embedder.embedder import Embedding, Vector
 
@@ -33,6 +36,9 @@ BYTES_TAG = b"\x3a"  # AnyValue.bytes_value = 7
 # of nine bytes, AnyValue.double_value = 4, the double.
 ARRAY_DOUBLE = np.dtype([("head", "V3"), ("double", "<f8")])
 ARRAY_DOUBLE_HEAD = np.void(b"\x0a\x09\x21")
+
+# How far from 1 the length of a vector of ours may be, for what rounding does.
+UNIT_TOLERANCE = 1e-3
 
 
 class Standing(Enum):
@@ -69,10 +75,30 @@ class Origin:
     text_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """How attributes are written; a value is pieces of bytes to be joined.
+
+    Attributes:
+        vectors: what writes a vector as a value, by the encoding.
+        string: what writes a string as a value.
+        attribute: what writes an attribute, of its key and its value.
+        separator: what stands between two attributes.
+        array_bytes: about what an array of 384 doubles takes.
+
+    """
+
+    vectors: Mapping[Encoding, Callable[[Vector], list[bytes]]]
+    string: Callable[[str], list[bytes]]
+    attribute: Callable[[bytes, list[bytes]], bytes]
+    separator: bytes
+    array_bytes: int
+
+
 class Annotator:
     """Encodes embeddings as attributes, and finds those that a span carries already."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one choice
         self,
         origin: Origin,
         *,
@@ -80,16 +106,34 @@ class Annotator:
         prefix: str,
         attach_text: bool,
         max_remembered: int,
+        syntax: Syntax | None = None,
     ) -> None:
+        """Prepare to annotate.
+
+        Args:
+            origin: what a vector of ours says of itself.
+            encoding: how a vector is kept.
+            prefix: what the names of our attributes begin with.
+            attach_text: whether the text is attached as well.
+            max_remembered: how many embeddings are remembered as attributes.
+            syntax: how attributes are written; as protobuf, if it is None.
+
+        """
         self._origin = origin
-        self._encode_vector = VECTOR_ENCODINGS[encoding]
+        self._syntax = syntax or PROTOBUF
+        self._encode_vector = self._syntax.vectors[encoding]
         self._attach_text = attach_text
         self._mark = prefix.encode()
         self._names = Names(*(f"{prefix}{name}".encode() for name in Names._fields))
         self._remembered = lru_cache(max_remembered)(self._encode)
 
+    @property
+    def keys(self) -> frozenset[bytes]:
+        """Give the keys of our attributes."""
+        return frozenset(self._names)
+
     def attributes(self, embedding: Embedding, text: str) -> bytes:
-        """Give an embedding of `text` as encoded Span.attributes fields.
+        """Give an embedding of `text` as attributes, in this annotator's syntax.
 
         A model's embedding recurs, so its encoding is remembered; a stand-in's does not.
         """
@@ -98,15 +142,16 @@ class Annotator:
         return self._encode(embedding, text)
 
     def _encode(self, embedding: Embedding, text: str) -> bytes:
+        attribute, string = self._syntax.attribute, self._syntax.string
         fields = [
-            _attribute(self._names.vector, self._encode_vector(embedding.vector)),
-            _attribute(self._names.model_name, _string(embedding.model)),
-            _attribute(self._names.source, _string(embedding.source)),
-            _attribute(self._names.text_version, _string(self._origin.text_version)),
+            attribute(self._names.vector, self._encode_vector(embedding.vector)),
+            attribute(self._names.model_name, string(embedding.model)),
+            attribute(self._names.source, string(embedding.source)),
+            attribute(self._names.text_version, string(self._origin.text_version)),
         ]
         if self._attach_text:
-            fields.append(_attribute(self._names.text, _string(text)))
-        return b"".join(fields)
+            fields.append(attribute(self._names.text, string(text)))
+        return self._syntax.separator.join(fields)
 
     def standing(self, span: bytes) -> Standing:
         """Tell what an encoded span has of an embedding already.
@@ -138,6 +183,25 @@ class Annotator:
             and found[self._names.text_version] == self._origin.text_version.encode()
         )
         return Standing.CURRENT if current else Standing.OUTDATED
+
+    def vector(self, span: bytes, *, dimension: int) -> Vector | None:
+        """Give the vector that an encoded span carries, if it is the one that we would make.
+
+        A damaged one counts as none.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        if self.standing(span) is not Standing.CURRENT:
+            return None
+        pairs = map(pb.KeyValue.FromString, pb.SpanAttributes.FromString(span).attributes)
+        values = {pair.key: pair.value for pair in pairs}
+        with suppress(ValueError):
+            vector = decode_vector(values[self._names.vector])
+            if _is_whole(vector, dimension):
+                return vector
+        return None
 
     def stripped(self, span: bytes) -> bytes:
         """Give an encoded span without our attributes; all else is kept.
@@ -182,4 +246,44 @@ def _base64(vector: Vector) -> list[bytes]:
     return message(STRING_TAG, [base64.b64encode(vector.astype("<f4").tobytes())])
 
 
-VECTOR_ENCODINGS = {"array": _array, "bytes": _bytes, "base64": _base64}
+VECTOR_ENCODINGS: Mapping[Encoding, Callable[[Vector], list[bytes]]] = {
+    "array": _array,
+    "bytes": _bytes,
+    "base64": _base64,
+}
+PROTOBUF = Syntax(VECTOR_ENCODINGS, _string, _attribute, separator=b"", array_bytes=4_300)
+
+
+def decode_vector(value: bytes) -> Vector:
+    """Read a vector from an encoded AnyValue, in any of our encodings.
+
+    Raises:
+        ValueError: it holds no vector.
+        google.protobuf.message.DecodeError: it is not an AnyValue.
+
+    """
+    parsed = pb.AnyValue.FromString(value)
+    match parsed.WhichOneof("value"):
+        case "array_value":
+            return _read_array(parsed.array_value)
+        case "bytes_value":
+            return np.frombuffer(parsed.bytes_value, "<f4")
+        case "string_value":
+            return np.frombuffer(base64.b64decode(parsed.string_value, validate=True), "<f4")
+        case kind:
+            raise ValueError(f"a vector is not kept as {kind}")
+
+
+def _read_array(encoded: bytes) -> Vector:
+    elements = np.frombuffer(encoded, ARRAY_DOUBLE)
+    if (elements["head"] != ARRAY_DOUBLE_HEAD).any():
+        raise ValueError("an array that is a vector holds nothing but doubles")
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        return elements["double"].astype(np.float32)
+
+
+def _is_whole(vector: Vector, dimension: int) -> bool:
+    """Tell whether a vector has its full dimension and unit length, as all of ours have."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.linalg.norm(vector)
+    return len(vector) == dimension and bool(abs(length - 1) < UNIT_TOLERANCE)

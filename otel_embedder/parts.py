@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from loky import cpu_count
 
-from otel_embedder.annotate import Annotator, Origin
+from otel_embedder.annotate import PROTOBUF, Annotator, Origin
 from otel_embedder.embedder.engines import ModelChoice
 from otel_embedder.embedder.weights import model_name
 from otel_embedder.render import RenderOptions
 
 if TYPE_CHECKING:
+    from otel_embedder.annotate import Syntax
     from otel_embedder.settings import Settings
 
-# An encoded array of 384 doubles is 4.3 KB: at most some 40 MB of them.
-MAX_ENCODED = 10_000
+# What is remembered of embeddings as attributes takes at most this much memory.
+MAX_ENCODED_BYTES = 43_000_000
 
 
 def model_choice(settings: Settings) -> ModelChoice:
@@ -34,12 +35,13 @@ def render_options(settings: Settings) -> RenderOptions:
     )
 
 
-def annotator(settings: Settings, text_version: str) -> Annotator:
+def annotator(settings: Settings, text_version: str, syntax: Syntax = PROTOBUF) -> Annotator:
     """Give what the settings say of the attributes."""
     return Annotator(
         Origin(model_name(settings.model), text_version),
         encoding=settings.encoding,
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,
-        max_remembered=min(settings.cache_size, MAX_ENCODED),
+        max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // syntax.array_bytes),
+        syntax=syntax,
     )

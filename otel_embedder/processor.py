@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.annotate import Standing
 from otel_embedder.errors import MalformedRequestError
+from otel_embedder.targets import find_target
 from otel_embedder.turns import Turn
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from otel_embedder.embedder import Embedding, Text
     from otel_embedder.render import Renderer
     from otel_embedder.status import Metadata
-    from otel_embedder.wire import ScopeSpans, TraceRequest
+    from otel_embedder.targets import StandingCounter, Target
+    from otel_embedder.wire import TraceRequest
 
 # Of the time that the caller waits, what embedding may use; the rest is for sending.
 EMBEDDING_SHARE = 0.5
@@ -43,41 +44,6 @@ class Exporter(Protocol):
     ) -> ExportTraceServiceResponse:
         """Send a request on by `deadline`, in the event loop's time, or raise ExportError."""
         ...
-
-
-class ProcessorMetrics(Protocol):
-    """What the processor tells of its work."""
-
-    def passed_as_is(self, standing: Standing) -> None:
-        """Count a span that had an embedding and was left alone."""
-        ...
-
-
-class Target(NamedTuple):
-    """A span to annotate.
-
-    Attributes:
-        scope: the spans of its scope.
-        place: its index there.
-        span: its bytes, without attributes of ours that are outdated.
-        has_vector: whether it came with a vector, of another model or text.
-
-    """
-
-    scope: ScopeSpans
-    place: int
-    span: bytes
-    has_vector: bool
-
-    def wants(self, embedding: Embedding) -> bool:
-        """Tell whether it is better off with an embedding than as it came."""
-        # A vector of another model is still true; a stand-in would be noise in its place.
-        return embedding.source == "model" or not self.has_vector
-
-    def append(self, attributes: bytes) -> None:
-        """Let encoded attributes go behind the span's bytes."""
-        self.scope.spans[self.place] = self.span
-        self.scope.appended[self.place] = attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +72,7 @@ class Processor:
         *,
         embed_timeout: float,
         turn_seconds: float,
-        metrics: ProcessorMetrics,
+        metrics: StandingCounter,
     ) -> None:
         self._renderer = renderer
         self._embedder = embedder
@@ -146,7 +112,7 @@ class Processor:
             for resource, scope in request.scopes():
                 service = self._renderer.service(resource.resource)
                 for place in range(len(scope.spans)):
-                    target = self._target(scope, place)
+                    target = find_target(scope, place, self._annotator, self._metrics)
                     if target is not None:
                         targets.append(target)
                         texts.append(self._renderer.render(target.span, service))
@@ -155,15 +121,3 @@ class Processor:
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
         return targets, texts
-
-    def _target(self, scope: ScopeSpans, place: int) -> Target | None:
-        """Give the span to annotate, or None where it keeps what it has."""
-        span = scope.spans[place]
-        standing = self._annotator.standing(span)
-        if standing is Standing.NONE:
-            return Target(scope, place, span, has_vector=False)
-        if standing in {Standing.CURRENT, Standing.FOREIGN}:
-            self._metrics.passed_as_is(standing)
-            return None
-        stripped = self._annotator.stripped(span)
-        return Target(scope, place, stripped, has_vector=standing is Standing.OUTDATED)

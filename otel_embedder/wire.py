@@ -115,12 +115,16 @@ class TraceRequest:
     header: bytes = b""
     resources: list[ResourceSpans] = field(default_factory=list)
 
-    def encode(self) -> bytes:
-        """Give the request as protobuf."""
+    def parts(self) -> list[bytes]:
+        """Give the encoded request in pieces."""
         parts = [self.header]
         for resource in self.resources:
             parts += message(RESOURCE_SPANS_TAG, resource.parts())
-        return b"".join(parts)
+        return parts
+
+    def encode(self) -> bytes:
+        """Give the request as protobuf."""
+        return b"".join(self.parts())
 
     def scopes(self) -> Iterator[tuple[ResourceSpans, ScopeSpans]]:
         """Give every scope with its resource."""

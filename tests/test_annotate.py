@@ -25,6 +25,8 @@ ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 
 VECTOR: Vector = np.random.default_rng(1).standard_normal(384).astype(np.float32)
 
+UNIT: Vector = VECTOR / np.linalg.norm(VECTOR)
+
 OURS: Mapping[str, Value] = {
     "embedding.vector": [0.5, -0.5],
     "embedding.model_name": "a-model",
@@ -308,3 +310,84 @@ def test_what_is_stripped_can_be_annotated_anew() -> None:
 
     assert new.standing(again) is Standing.CURRENT
     assert len(Span.FromString(again).attributes) == 4
+
+
+def current(vector: Value) -> bytes:
+    """Give a span that carries this as the vector that we would make."""
+    return span(attributes={**OURS, "embedding.vector": vector}).SerializeToString()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_vector_of_ours_is_read_whatever_its_encoding(encoding: Encoding) -> None:
+    attributes = annotator(encoding=encoding).attributes(Embedding(UNIT, "a-model", "model"), "")
+    by = annotator(encoding="array")
+
+    vector = by.vector(span().SerializeToString() + attributes, dimension=384)
+
+    assert vector is not None
+    assert vector.dtype == np.float32
+    assert vector.tobytes() == UNIT.tobytes()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"embedding.model_name": "another-model"},
+        {"embedding.text_version": "2"},
+        {"embedding.source": "fallback"},
+    ],
+    ids=["another model", "another text", "stand-in"],
+)
+def test_a_vector_that_we_would_not_make_is_not_read(changed: Mapping[str, Value]) -> None:
+    made = span(attributes={**OURS, "embedding.vector": [0.6, 0.8], **changed})
+
+    assert annotator().vector(made.SerializeToString(), dimension=2) is None
+
+
+def test_somebody_elses_vector_is_not_read() -> None:
+    made = span(attributes={"embedding.vector": [0.6, 0.8], "embedding.model_name": "a-model"})
+
+    assert annotator().vector(made.SerializeToString(), dimension=2) is None
+
+
+def test_a_span_without_a_vector_gives_none() -> None:
+    assert annotator().vector(span().SerializeToString(), dimension=2) is None
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        [1.0],
+        [0.6, 0.8, 0.0],
+        [0.6, float("nan")],
+        [0.6, float("inf")],
+        [1e300, 0.8],
+        [0.0, 0.0],
+        [3.0, 4.0],
+        [1, 0],
+        ["0.6", "0.8"],
+        ["as long", "as both"],  # a string that takes as many bytes as a double
+        [],
+        UNIT[:2].tobytes()[:7],
+        b"",
+        "PygZP83MTD8",
+        "[0.6, 0.8]",
+        "ü",
+        {"0": 0.6, "1": 0.8},
+        0.6,
+        None,
+    ],
+    ids=repr,
+)
+def test_a_damaged_vector_counts_as_none(damaged: Value) -> None:
+    assert annotator().vector(current(damaged), dimension=2) is None
+
+
+@pytest.mark.parametrize(
+    "whole", [[0.6, 0.8], np.array([0.6, 0.8], "<f4").tobytes(), "mpkZP83MTD8="], ids=repr
+)
+def test_a_whole_vector_of_any_encoding_counts(whole: Value) -> None:
+    vector = annotator().vector(current(whole), dimension=2)
+
+    assert vector is not None
+    assert vector.tolist() == pytest.approx([0.6, 0.8])

@@ -137,7 +137,7 @@ def test_render_takes_a_text_that_is_not_ascii(
 
 def test_a_file_of_something_else_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "traces.json"
-    file.write_text("{}\n{")
+    file.write_text("{}\n{\n")
 
     assert run(["render", str(file)]) == EXIT_FAILED
     assert capsys.readouterr().err.startswith("otel-embedder: line 2 is not OTLP/JSON")

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
 from otel_embedder.cli import COMMANDS, main
-from otel_embedder.settings import Settings
 from tests.docs import metrics_table, settings_table
 from tests.processes import own_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,11 +65,23 @@ def test_make_targets_that_documents_name_exist(document: Path) -> None:
     assert set(named) <= set(targets)
 
 
-def test_settings_that_the_readme_names_exist() -> None:
-    named = set(re.findall(r"`--([a-z-]+)", README))
+def test_flags_that_the_readme_names_exist() -> None:
+    named = set(re.findall(r"`(--[a-z-]+)", README))
 
     assert named
-    assert {name.replace("-", "_") for name in named} <= set(Settings.model_fields)
+    assert named <= {*flags(main), "--help"}
+
+
+def flags(command: click.Command) -> Iterator[str]:
+    """Give the flags of a command, and of those below it."""
+    for parameter in command.params:
+        yield from parameter.opts
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below
+            yield from flags(below)
 
 
 @pytest.mark.integration

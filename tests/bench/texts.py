@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SEED = 7
-PURCHASES = 80
-SPANS = 400
+PURCHASES = 64
+SPANS = 320
 # Rounded, the shop's durations make but some forty texts.
 EXACT = RenderOptions(exact_durations=True)
 ROUNDED = RenderOptions()

@@ -1,0 +1,216 @@
+"""`otel-embedder annotate`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from otel_embedder.annotate import Standing
+from otel_embedder.backlog import (
+    CountingModel,
+    SpanAnnotator,
+    Tally,
+    annotate_files,
+    json_format,
+    protobuf_format,
+)
+from otel_embedder.cli.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.progress import progress_bar
+from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.engines import load_model
+from otel_embedder.embedder.weights import model_name
+from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
+from otel_embedder.json_attributes import JSON
+from otel_embedder.otlp_file import Form
+from otel_embedder.output_file import OutputFile, Places
+from otel_embedder.parts import annotator, model_choice, render_options
+from otel_embedder.render import Renderer
+from otel_embedder.trace_files import STDIN, TraceFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_embedder.backlog import Format
+    from otel_embedder.settings import Settings
+
+# More than a sidecar's: a file may have its texts in any order, and nobody waits beside it.
+CACHE_SIZE = 20_000
+# What a kill may cost, besides a window of requests.
+CHECKPOINT_SECONDS = 10.0
+
+ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text")
+
+
+@click.command("annotate")
+@click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True),
+)
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    metavar="OUT",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the spans go with their vectors; compressed if it ends in .gz, or in .zst, which "
+    "is several times smaller and faster.",
+)
+@click.option("--resume", is_flag=True, help="Go on where a run was killed, if one was.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT, or start anew what was killed.")
+@click.option(
+    "--skip-cut-off",
+    is_flag=True,
+    help="Where a FILE is cut off, as by a Collector that was killed, go on without the rest.",
+)
+@click.option(
+    "--cache-size",
+    "cache_size",
+    help="Texts whose vectors are remembered, 6 KB each. "
+    f"[env: OTEL_EMBEDDER_CACHE_SIZE; default: {CACHE_SIZE}]",
+)
+@settings_options(*ATTRIBUTE_SETTINGS, *MODEL_SETTINGS, *TEXT_SETTINGS)
+def command(
+    *,
+    files: Sequence[str],
+    out: Path,
+    resume: bool,
+    overwrite: bool,
+    skip_cut_off: bool,
+    **flags: object,
+) -> None:
+    """Put a vector on each span in FILE..., and write them all to OUT; - is stdin.
+
+    A FILE holds OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter
+    writes them, compressed or not. OUT gets the same: JSON lines where JSON came,
+    the text unchanged but for our attributes; protobuf requests, each behind its
+    length in four bytes, where protobuf came, the bytes unchanged but for our
+    attributes. Only a single FILE that is one protobuf request without a length
+    comes out so again. Spans that have a vector are treated as the sidecar does.
+
+    OUT is there when it is whole, and not before: until then it is written to
+    OUT.partial. A run that was killed goes on with --resume.
+
+    Example: otel-embedder annotate traces-*.jsonl.gz -o embedded.jsonl.zst
+    """
+    if STDIN in files and (resume or len(files) > 1):
+        raise click.UsageError("stdin (-) must be the only FILE, and can't be read on by --resume.")
+    settings = settings_with_cache(flags)
+    traces = TraceFiles(files, on_cut_off=_warn if skip_cut_off else _refuse)
+    places = Places(out)
+    places.refuse_inputs([Path(file) for file in files if file != STDIN])
+    start = places.start(_run(files, settings), resume=resume, overwrite=overwrite)
+    traces.refuse_mixture()
+    _annotate(files, traces, OutputFile(places, start), settings)
+
+
+def settings_with_cache(flags: dict[str, object]) -> Settings:
+    """Collect the settings; the cache is a large one, unless somebody says otherwise."""
+    settings = settings_from(flags)
+    if "cache_size" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"cache_size": CACHE_SIZE})
+
+
+def _warn(error: CutOffFileError) -> None:
+    click.echo(f"otel-embedder: {error}; going on without the rest", err=True)
+
+
+def _refuse(error: CutOffFileError) -> None:
+    raise CutOffFileError(f"{error}; --skip-cut-off goes on without the rest") from error
+
+
+def _run(files: Sequence[str], settings: Settings) -> dict[str, str]:
+    """Give all that decides what is written, in words."""
+    return {
+        "engine": settings.engine,
+        "model": _model(settings.model),
+        "text_version": render_options(settings).version(),
+        **{name: str(getattr(settings, name)) for name in ATTRIBUTE_SETTINGS},
+        **{f"file {number}": _identity(file) for number, file in enumerate(files, start=1)},
+    }
+
+
+def _model(model: str) -> str:
+    # A directory's model carries only the last part of its path.
+    return str(Path(model).resolve()) if Path(model).is_dir() else model_name(model)
+
+
+def _identity(file: str) -> str:
+    if file == STDIN:
+        return file
+    status = Path(file).stat()
+    return f"{Path(file).resolve()} of {status.st_size} bytes, changed at {status.st_mtime_ns} ns"
+
+
+def _annotate(
+    files: Sequence[str], traces: TraceFiles, output: OutputFile, settings: Settings
+) -> None:
+    choice = model_choice(settings)
+    model = CountingModel(load_model(choice))
+    renderer, tally = Renderer(render_options(settings)), Tally()
+    started = time.monotonic()
+    with (
+        going_on_later(output),
+        output,
+        BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder,
+        progress_bar("Bytes read", _total_bytes(files)) as advance,
+    ):
+        formats = _formats(settings, renderer.text_version, is_single=len(files) == 1)
+        spans = SpanAnnotator(renderer, embedder, formats, tally)
+        annotate_files(
+            traces, spans, output, checkpoint_seconds=CHECKPOINT_SECONDS, advance=advance
+        )
+    _summarise(tally, model.texts, time.monotonic() - started)
+
+
+@contextmanager
+def going_on_later(output: OutputFile) -> Iterator[None]:
+    """Say how to go on with what is done, when it does not end well."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        click.echo(f"otel-embedder: interrupted; {_remedy(output)}", err=True)
+        raise click.Abort from interrupt
+    except EmbeddingError as error:
+        raise EmbeddingFailedError(f"{error}; {_remedy(output)}") from error
+
+
+def _remedy(output: OutputFile) -> str:
+    return f"--resume goes on behind the first {output.requests:,} requests"
+
+
+def _total_bytes(files: Sequence[str]) -> int | None:
+    return None if STDIN in files else sum(Path(file).stat().st_size for file in files)
+
+
+def _formats(settings: Settings, text_version: str, *, is_single: bool) -> dict[Form, Format]:
+    return {
+        Form.JSON: json_format(annotator(settings, text_version, JSON)),
+        Form.PROTOBUF: protobuf_format(
+            annotator(settings, text_version), with_lengths=not is_single
+        ),
+    }
+
+
+def _summarise(tally: Tally, texts: int, seconds: float) -> None:
+    left = tally.left_alone
+    click.echo(
+        f"{tally.spans():,} spans: {tally.annotated:,} given vectors; left as they were: "
+        f"{left[Standing.CURRENT]:,} that had theirs, {left[Standing.FOREIGN]:,} with another's\n"
+        f"{texts:,} texts embedded\n"
+        f"{seconds:,.1f} s, {tally.spans() / seconds:,.0f} spans/s",
+        err=True,
+    )

@@ -1,0 +1,106 @@
+"""Moves over JSON text, and tells where things stand in it.
+
+`json.loads` forgets where a value stood. Here values are decoded one by one by
+the same code, so that what is found can be changed in the text itself, and all
+else of the text stays as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+from json import JSONDecodeError, JSONDecoder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPACE = r"[ \t\n\r]*"
+OPEN_OBJECT = re.compile(rf"{SPACE}\{{{SPACE}")
+OPEN_ARRAY = re.compile(rf"\[{SPACE}")
+COLON = re.compile(rf"{SPACE}:{SPACE}")
+# To stop straight behind a bracket is to know where it stands.
+BEHIND_MEMBER = re.compile(rf"{SPACE}(?:,{SPACE}|\}})")
+BEHIND_ELEMENT = re.compile(rf"{SPACE}(?:,{SPACE}|\])")
+END = re.compile(rf"{SPACE}\Z")
+
+decode = JSONDecoder().raw_decode
+
+
+class JsonCursor:
+    """A place in a JSON text.
+
+    Attributes:
+        text: all of it.
+        place: the index of the next character.
+
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.place = 0
+
+    def value(self) -> object:
+        """Give the value that begins here, and move behind it.
+
+        Raises:
+            JSONDecodeError: none does.
+
+        """
+        value, self.place = decode(self.text, self.place)
+        return value
+
+    def members(self) -> Iterator[str]:
+        """Give each key of the object here; its value is to be moved over before the next.
+
+        Raises:
+            JSONDecodeError: there is no object, or its text is wrong.
+
+        """
+        self._take(OPEN_OBJECT, "Expecting an object")
+        is_over = self._skip("}")
+        while not is_over:
+            key = self.value()
+            if not isinstance(key, str):
+                raise JSONDecodeError("Expecting a string for a key", self.text, self.place)
+            self._take(COLON, "Expecting ':'")
+            yield key
+            self._take(BEHIND_MEMBER, "Expecting ',' or '}'")
+            is_over = self.text[self.place - 1] == "}"
+
+    def elements(self) -> Iterator[None]:
+        """Stop at each element of the array here, which is to be moved over before the next.
+
+        Protobuf's JSON takes null for any field to be the field's absence.
+
+        Raises:
+            JSONDecodeError: there is no array, or its text is wrong.
+
+        """
+        if self._skip("null"):
+            return
+        self._take(OPEN_ARRAY, "Expecting an array")
+        is_over = self._skip("]")
+        while not is_over:
+            yield
+            self._take(BEHIND_ELEMENT, "Expecting ',' or ']'")
+            is_over = self.text[self.place - 1] == "]"
+
+    def finish(self) -> None:
+        """Make sure that nothing follows.
+
+        Raises:
+            JSONDecodeError: something does.
+
+        """
+        self._take(END, "Extra data")
+
+    def _skip(self, word: str) -> bool:
+        is_here = self.text.startswith(word, self.place)
+        self.place += len(word) if is_here else 0
+        return is_here
+
+    def _take(self, pattern: re.Pattern[str], complaint: str) -> None:
+        match = pattern.match(self.text, self.place)
+        if match is None:
+            raise JSONDecodeError(complaint, self.text, self.place)
+        self.place = match.end()
