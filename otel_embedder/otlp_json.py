@@ -195,10 +195,8 @@ class JsonReader:
                 fields, slot = self._attributes(cursor)
             else:
                 rest[key] = cursor.value()
-        return JsonSpan(
-            _encode_span(rest) + b"".join(fields),
-            slot or _slot_of_none(cursor.place, is_first=not rest),
-        )
+        slot = slot or _slot_of_none(cursor.place, is_first=not rest)
+        return JsonSpan(_encode_span(rest) + b"".join(fields), slot)
 
     def _attributes(self, cursor: JsonCursor) -> tuple[list[bytes], Slot]:
         """Give the attributes here as fields, and where in the array's text others go."""
@@ -254,6 +252,7 @@ def _slot_of_none(end: int, *, is_first: bool) -> Slot:
 
 
 def _encode_span(fields: dict[str, Any]) -> bytes:
+    """Give a span's fields, which are used up, as protobuf."""
     span = otlp.Span()
     _take_usual(fields, span)
     for link in fields.get("links") or ():

@@ -140,7 +140,7 @@ def test_a_file_of_something_else_fails(tmp_path: Path, capsys: pytest.CaptureFi
     file.write_text("{}\n{\n")
 
     assert run(["render", str(file)]) == EXIT_FAILED
-    assert capsys.readouterr().err.startswith("otel-embedder: line 2 is not OTLP/JSON")
+    assert capsys.readouterr().err.startswith(f"otel-embedder: {file}: line 2 is not OTLP/JSON")
 
 
 @pytest.mark.parametrize(

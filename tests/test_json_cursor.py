@@ -37,12 +37,16 @@ def elements(text: str) -> list[object]:
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), INDENTS)
-def test_an_object_is_moved_over_key_by_key(value: dict[str, object], indent: int | str | None) -> None:
+def test_an_object_is_moved_over_key_by_key(
+    value: dict[str, object], indent: int | str | None
+) -> None:
     assert members(f" {json.dumps(value, indent=indent)}\n") == value
 
 
 @given(st.lists(VALUES, max_size=4), INDENTS)
-def test_an_array_is_moved_over_element_by_element(value: list[object], indent: int | str | None) -> None:
+def test_an_array_is_moved_over_element_by_element(
+    value: list[object], indent: int | str | None
+) -> None:
     assert elements(f"{json.dumps(value, indent=indent)}\n") == value
 
 

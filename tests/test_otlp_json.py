@@ -174,6 +174,7 @@ def test_what_nobody_appends_to_stays_as_it_is() -> None:
         ('{"attributes":null,"x":1}', '{"attributes":[NEW],"x":1}'),
         ('{"x":1.0e5 }', '{"x":1.0e5 ,"attributes":[NEW]}'),
         ("{ }", '{ "attributes":[NEW]}'),
+        ('{"name":"a"}', '{"name":"a","attributes":[NEW]}'),
         (
             '{"attributes":[{"key":"a"}, {"key":"embedding.source"}, {"key":"b"}]}',
             '{"attributes":[{"key":"a"},{"key":"b"},NEW]}',
@@ -185,7 +186,7 @@ def test_what_nobody_appends_to_stays_as_it_is() -> None:
             '{"name":"\\u00e4\\ud83d\\ude00","x":-0,"attributes":[NEW]}',
         ),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_all_else_of_a_span_stays_when_attributes_are_appended(before: str, after: str) -> None:
     expected = line_of_spans(after.replace("NEW", APPENDED.decode()))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from otel_embedder.cli.arguments import requests_in
 from otel_embedder.cli.options import TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.otlp_file import read_requests
 from otel_embedder.parts import annotator, render_options
 from otel_embedder.render import Renderer
 from otel_embedder.wire import parse_request
@@ -26,7 +26,7 @@ def command(file: BufferedReader, **flags: object) -> None:
     """Print the text of each span in FILE, a line each; - is stdin.
 
     FILE holds OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter
-    writes them, or gzip of either.
+    writes them, compressed or not.
 
     Example: otel-embedder render traces.jsonl.gz
     """
@@ -38,7 +38,7 @@ def rendered(file: BufferedReader, settings: Settings) -> Iterator[str]:
     """Give the text of each span in a file, whether it carries a vector or not."""
     renderer = Renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    for encoded in read_requests(file):
+    for encoded in requests_in([file]):
         for resource, scope in parse_request(encoded).scopes():
             service = renderer.service(resource.resource)
             for span in scope.spans:
