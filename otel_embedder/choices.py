@@ -56,6 +56,9 @@ def check_model(model: str, engine: str | None) -> None:
         return
     # A wrong engine is complained of itself; what it would have taken nobody knows.
     if engine == "ctranslate2":
-        raise ValueError(f"must be {DEFAULT_MODEL} or an existing directory for {engine}")
+        raise ValueError(
+            f"must be {DEFAULT_MODEL} or an existing directory; others are for the engine "
+            "sentence-transformers"
+        )
     if not HUB_NAME.fullmatch(model):
         raise ValueError("must be a name on the Hugging Face hub, or an existing directory")

@@ -17,6 +17,7 @@ from otel_embedder.embedder.recipe import (
     load_recipe,
     read_recipe,
 )
+from otel_embedder.embedder.weights import installed_directory
 from tests.tiny_bert import (
     SETTINGS_FILES,
     TINY_DIMENSION,
@@ -342,6 +343,15 @@ def test_a_number_that_the_configuration_lacks_is_named(
     model = write_tiny_bert(tmp_path / "tiny-bert", {key: value})
 
     assert refusal(model) == f"its config.json gives {value!r} as {key}"
+
+
+@pytest.mark.integration
+def test_the_default_models_own_files_say_what_we_take_for_granted() -> None:
+    directory = installed_directory()
+
+    assert directory is not None
+    assert (directory / "modules.json").exists()
+    assert read_recipe(directory) == DEFAULT_RECIPE
 
 
 def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:

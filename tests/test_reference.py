@@ -18,6 +18,7 @@ from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.engines import ModelChoice, load_model
 from otel_embedder.embedder.model import POOLINGS, CTranslate2Model, load_tokenizer, unit_length
 from otel_embedder.embedder.recipe import read_recipe
+from otel_embedder.embedder.reference import SentenceTransformersModel
 from otel_embedder.embedder.weights import MODEL_FILES, find_weights
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError, SettingsError
 from otel_embedder.settings import load_settings
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder import Embedding, Model, Vector
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.timeout(300)]
 
 HUB_MODEL = "BAAI/bge-small-en-v1.5"
 # Of one word, of many, of too many, of unknown ones, of none.
@@ -323,6 +324,17 @@ def test_the_same_text_has_the_same_bits_from_four_threads_at_once(
         answers = list(threads.map(default_reference.encode, [texts] * 8))
 
     assert all(bits(answer) == expected for answer in answers)
+
+
+def test_two_texts_at_the_same_time_do_not_take_the_weights_twice(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    model = reference(str(tiny_bert), tmp_path)
+    assert isinstance(model, SentenceTransformersModel)
+    one, other = (list(model._idle.get().parameters()) for _ in range(2))
+
+    assert len(one) > 10
+    assert all(its is theirs for its, theirs in zip(one, other, strict=True))
 
 
 def test_half_precision_is_not_kept(tiny_bert: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ POOLINGS: dict[str, Pooling] = {
     "cls": "cls",
     "max": "max",
 }
-# How pooling is written by sentence-transformers before 5.4: a flag for each mode.
+# How older releases of sentence-transformers write it: a flag for each mode.
 POOLING_FLAGS = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",

@@ -7,9 +7,10 @@ compare with, takes that.
 
 from __future__ import annotations
 
-import threading
+import copy
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,7 +24,7 @@ from otel_embedder.embedder.weights import MODEL_FILES, find_weights
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from otel_embedder.embedder import Vector
 
@@ -42,7 +43,11 @@ class Encoder(Protocol):
     max_seq_length: int
 
     def encode(self, inputs: list[str], *, batch_size: int, show_progress_bar: bool) -> Vector:
-        """Give one vector a text: shape (texts, dimension), or (0,) for none."""
+        """Give one vector a text: shape (texts, dimension)."""
+        ...
+
+    def parameters(self) -> Iterator[object]:
+        """Give the weights."""
         ...
 
 
@@ -51,7 +56,9 @@ class SentenceTransformersModel:
 
     Each text is encoded alone. In a batch texts are padded to the longest, which
     adds up other numbers in another order: the same text would have other bits
-    in other company.
+    in other company. And by one thread: more hardly help with one text, and
+    where other work wants the same CPUs, they wait for one another. For the
+    whole process torch is told so.
     """
 
     def __init__(self, model: str, *, name: str, threads: int) -> None:
@@ -60,7 +67,7 @@ class SentenceTransformersModel:
         Args:
             model: the default model, a directory, or a model's name on the hub.
             name: what its embeddings are said to come from.
-            threads: how many threads compute a text.
+            threads: how many texts may be computed at the same time.
 
         Raises:
             ModelUnavailableError: that library is not installed, or doesn't load the model.
@@ -69,10 +76,10 @@ class SentenceTransformersModel:
         if find_spec(REFERENCE_PACKAGE) is None:
             raise ModelUnavailableError(REFERENCE_REMEDY)
         self._name = name
-        # Its tokenizers are not to be called from two threads at once ("Already borrowed").
-        self._lock = threading.Lock()
-        self._encoder = _load(model, name, threads)
-        self._dimension = len(self._encode(["a"])[0])
+        self._idle: SimpleQueue[Encoder] = SimpleQueue()
+        for encoder in _load(model, name, threads):
+            self._idle.put(encoder)
+        self._dimension = self._measured_dimension()
 
     @property
     def dimension(self) -> int:
@@ -83,32 +90,44 @@ class SentenceTransformersModel:
         """Embed the texts; see `Model`."""
         if not texts:
             return []
+        encoder = self._idle.get()
         try:
-            vectors = self._encode(list(texts))
+            vectors = encoder.encode(list(texts), batch_size=1, show_progress_bar=False)
         except (RuntimeError, TypeError, ValueError, IndexError, MemoryError) as error:
             raise EmbeddingFailedError(f"the model failed: {_first_line(error)}") from error
-        return [Embedding(vector, self._name, "model") for vector in unit_length(vectors)]
+        finally:
+            self._idle.put(encoder)
+        rows = unit_length(np.asarray(vectors, np.float32))
+        return [Embedding(row, self._name, "model") for row in rows]
 
-    def _encode(self, texts: list[str]) -> Vector:
-        with self._lock:
-            vectors = self._encoder.encode(texts, batch_size=1, show_progress_bar=False)
-        return np.asarray(vectors, np.float32)
+    def _measured_dimension(self) -> int:
+        try:
+            [embedding] = self.encode(["a"])
+        except EmbeddingFailedError as error:
+            raise ModelUnavailableError(f"{self._name} does not run: {error}") from error
+        return embedding.vector.size
 
 
-def _load(model: str, name: str, threads: int) -> Encoder:
+def _load(model: str, name: str, threads: int) -> list[Encoder]:
+    """Give as many encoders as threads; they share their weights."""
     directory = find_weights(model).directory if name == DEFAULT_MODEL else None
     try:
         import torch  # noqa: PLC0415 - several seconds, and half a gigabyte
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415 - heavy
 
+        torch.set_num_threads(1)
         disable_progress_bar()  # it would go between the log's lines
-        # It would count the machine's CPUs, not those that this process may use.
-        torch.set_num_threads(threads)
-        return _load_any(model) if directory is None else _load_default(directory)
+        encoder = _load_any(model) if directory is None else _load_default(directory)
+        return [encoder, *(_twin(encoder) for _ in range(threads - 1))]
     except Exception as error:  # its libraries' own errors, of many kinds
         raise ModelUnavailableError(
             f"sentence-transformers does not load {model}: {_first_line(error)}"
         ) from error
+
+
+def _twin(encoder: Encoder) -> Encoder:
+    """Copy all but the weights: one tokenizer may not serve two threads ("Already borrowed")."""
+    return copy.deepcopy(encoder, {id(weights): weights for weights in encoder.parameters()})
 
 
 def _load_default(directory: Path) -> Encoder:
