@@ -210,6 +210,8 @@ class Annotator:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
+        if self._mark not in span:
+            return span
         parsed = pb.SpanAttributes.FromString(span)
         kept = [
             encoded
@@ -238,12 +240,17 @@ def _array(vector: Vector) -> list[bytes]:
     return message(ARRAY_TAG, [elements.tobytes()])
 
 
+def packed(vector: Vector) -> bytes:
+    """Give a vector as bytes and base64 have it: float32, little-endian."""
+    return vector.astype("<f4").tobytes()
+
+
 def _bytes(vector: Vector) -> list[bytes]:
-    return message(BYTES_TAG, [vector.astype("<f4").tobytes()])
+    return message(BYTES_TAG, [packed(vector)])
 
 
 def _base64(vector: Vector) -> list[bytes]:
-    return message(STRING_TAG, [base64.b64encode(vector.astype("<f4").tobytes())])
+    return message(STRING_TAG, [base64.b64encode(packed(vector))])
 
 
 VECTOR_ENCODINGS: Mapping[Encoding, Callable[[Vector], list[bytes]]] = {

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
-from otel_embedder.annotate import Syntax
+from otel_embedder.annotate import Syntax, packed
 
 if TYPE_CHECKING:
     from otel_embedder.embedder import Vector
@@ -31,11 +31,11 @@ def _array(vector: Vector) -> list[bytes]:
 
 
 def _bytes(vector: Vector) -> list[bytes]:
-    return [b'{"bytesValue":"', base64.b64encode(vector.astype("<f4").tobytes()), b'"}']
+    return [b'{"bytesValue":"', base64.b64encode(packed(vector)), b'"}']
 
 
 def _base64(vector: Vector) -> list[bytes]:
-    return [b'{"stringValue":"', base64.b64encode(vector.astype("<f4").tobytes()), b'"}']
+    return [b'{"stringValue":"', base64.b64encode(packed(vector)), b'"}']
 
 
 JSON = Syntax(

@@ -214,9 +214,10 @@ class EmbeddingService:
     async def _embeddings(
         self, traces: Sequence[AnyTrace], cache_key: str | None = None
     ) -> list[Embedding]:
-        keys = [cache_key] * len(traces)
         timeout = self._embed_timeout
-        return await self._on(lambda embedder: embedder.embed_traces(traces, keys, timeout=timeout))
+        return await self._on(
+            lambda embedder: embedder.embed_traces(traces, cache_key, timeout=timeout)
+        )
 
     async def _stacked(self, embeddings: list[Embedding]) -> Vector:
         if not embeddings:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from otel_embedder.annotate import Names
+from otel_embedder.annotate import Names, packed
 from otel_embedder.choices import DEFAULT_PREFIX
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library import EmbeddingService
@@ -139,16 +139,12 @@ def _array(vector: Vector) -> AttributeValue:
     return tuple(map(float, vector))
 
 
-def _bytes(vector: Vector) -> AttributeValue:
-    return vector.astype("<f4").tobytes()
-
-
 def _base64(vector: Vector) -> AttributeValue:
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    return base64.b64encode(packed(vector)).decode()
 
 
 ENCODINGS: Mapping[Encoding, Callable[[Vector], AttributeValue]] = {
     "array": _array,
-    "bytes": _bytes,
+    "bytes": packed,
     "base64": _base64,
 }

@@ -124,7 +124,7 @@ class TraceEmbedder:
     async def embed_traces(
         self,
         traces: Sequence[AnyTrace],
-        cache_keys: Sequence[str | None],
+        cache_key: str | None,
         *,
         timeout: float,  # noqa: ASYNC109 - it answers by then, with stand-ins
     ) -> list[Embedding]:
@@ -132,13 +132,13 @@ class TraceEmbedder:
 
         Args:
             traces: the traces.
-            cache_keys: for each one whose vector is that of another, the key that they share.
+            cache_key: of traces that share one vector; None lets each have its own.
             timeout: seconds after which those that have no vector get a stand-in.
 
         """
         readings: list[Reading] = []
         turn = Turn(seconds=TURN_SECONDS)
-        for trace, cache_key in zip(traces, cache_keys, strict=True):
+        for trace in traces:
             readings.append(self._keyed(self._read(trace), cache_key))
             if turn.is_over():
                 await asyncio.sleep(0)

@@ -204,6 +204,25 @@ def own_environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), **more}
 
 
+def python(code: str, *arguments: str, **environment: str) -> str:
+    """Run code, which must not fail, in a process of its own; give what it printed."""
+    finished = run_python(code, *arguments, **environment)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own; give what came of it."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=own_environment(environment),
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=50,
+    )
+
+
 def free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"

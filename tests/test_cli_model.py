@@ -23,8 +23,7 @@ from otel_embedder.embedder.weights import DEFAULT_MODEL_SHA256, MODEL_FILES, WE
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 from tests import golden
 from tests.fakes import FakeModel
-from tests.processes import free_address
-from tests.test_weights import python
+from tests.processes import free_address, python
 from tests.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:

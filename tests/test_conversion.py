@@ -23,7 +23,7 @@ from otel_embedder.embedder.model import CTranslate2Model
 from otel_embedder.embedder.recipe import DEFAULT_RECIPE, load_recipe, read_recipe
 from otel_embedder.embedder.weights import DEFAULT_MODEL_SHA256, MODEL_FILES, find_weights
 from otel_embedder.errors import ModelUnavailableError
-from tests.test_weights import python
+from tests.processes import python
 from tests.tiny_bert import (
     TINY_WORDS,
     modules,

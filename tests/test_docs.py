@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ import pytest
 
 from otel_embedder.cli import COMMANDS, main
 from tests.docs import metrics_table, settings_table
-from tests.processes import own_environment
+from tests.processes import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,14 +99,7 @@ def test_code_in_documents_runs_and_prints_what_they_say(document: Path, tmp_pat
         for (before, _), (language, text) in pairwise(blocks)
         if (before, language) == ("python", "text")
     )
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        env=own_environment({"XDG_CACHE_HOME": str(tmp_path)}),
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=60,
-    )
+    finished = run_python(code, XDG_CACHE_HOME=str(tmp_path))
 
     assert finished.stderr.replace(WARNING, "") == ""
     assert printed

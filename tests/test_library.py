@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -28,11 +26,12 @@ from otel_embedder.errors import (
 from otel_embedder.render import RenderOptions
 from otel_embedder.trace import to_otlp
 from tests.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
-from tests.processes import own_environment
+from tests.processes import run_python
 from tests.test_service import sidecar, vector_of
 from tests.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
@@ -537,25 +536,20 @@ def test_several_threads_may_share_it(model: FakeModel) -> None:
     assert len(model.batches) == 1
 
 
-def python(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own, for a tiny model."""
+def run_with_tiny_model(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run code, which must not fail, with all of Python's own checks."""
     model = write_tiny_bert(directory / "tiny-bert")
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-c", code, str(model), str(directory / "cache")],
-        env=own_environment({}),
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=30,
-    )
+    finished = run_python(code, str(model), str(directory / "cache"), PYTHONDEVMODE="1")
+    finished.check_returncode()
+    return finished
 
 
 def test_a_forked_process_is_told_that_it_has_no_threads(tmp_path: Path) -> None:
-    assert "the process was forked" in python(EMBED_IN_A_FORK, tmp_path).stdout
+    assert "the process was forked" in run_with_tiny_model(EMBED_IN_A_FORK, tmp_path).stdout
 
 
 def test_a_program_that_closes_nothing_ends_in_silence(tmp_path: Path) -> None:
-    finished = python(EMBED, tmp_path)
+    finished = run_with_tiny_model(EMBED, tmp_path)
 
     assert finished.stdout.endswith("(16,)\n")
     assert finished.stderr == ""

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import structlog
 from structlog.testing import capture_logs
 
 from otel_embedder.logs import get_logger
-from tests.processes import own_environment
+from tests.processes import run_python
 
 if TYPE_CHECKING:
     import pytest
@@ -25,15 +23,9 @@ print("data")
 
 
 def test_a_program_that_set_nothing_up_sees_warnings_on_stderr() -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", WITHOUT_SET_UP],
-        env=own_environment({}),
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=30,
-    )
+    finished = run_python(WITHOUT_SET_UP)
 
+    assert finished.returncode == 0
     assert finished.stdout == "data\n"
     assert finished.stderr == "event='model.unavailable' error='no disk'\n"
 

@@ -3,8 +3,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +20,7 @@ from otel_embedder.embedder.weights import (
 )
 from otel_embedder.errors import ModelUnavailableError
 from tests.hub import running_hub
-from tests.processes import free_address, own_environment
+from tests.processes import free_address, python, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,23 +61,6 @@ def write_files(directory: Path, weights: bytes = b"weights") -> Path:
     for name in MODEL_FILES:
         (directory / name).write_bytes(weights)
     return directory
-
-
-def python(code: str, *arguments: str, **environment: str) -> str:
-    finished = run_python(code, *arguments, **environment)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
-def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=own_environment(environment),
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=50,
-    )
 
 
 def test_a_directorys_weights_have_its_name_and_their_own_hash(tmp_path: Path) -> None:

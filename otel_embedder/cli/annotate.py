@@ -18,6 +18,7 @@ from otel_embedder.backlog import (
     json_format,
     protobuf_format,
 )
+from otel_embedder.cli.arguments import files_argument
 from otel_embedder.cli.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
@@ -51,13 +52,7 @@ ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text")
 
 
 @click.command("annotate")
-@click.argument(
-    "files",
-    metavar="FILE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True),
-)
+@files_argument
 @click.option(
     "-o",
     "--output",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -11,10 +11,13 @@ from otel_embedder.errors import CutOffFileError, UnreadableFileError
 from otel_embedder.otlp_file import read_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import BufferedReader
 
+Command = TypeVar("Command", bound="Callable[..., object]")
+
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 
 SPAN_ID = re.compile(r"[0-9a-fA-F]{16}")
 
@@ -58,18 +61,39 @@ def span_id_argument(_: click.Context, __: click.Parameter, value: str | None) -
     return value
 
 
-def requests_in(files: Iterable[BufferedReader]) -> Iterator[bytes]:
-    """Give the encoded requests of files, one after the other.
+def output_option(help_: str) -> Callable[[Command], Command]:
+    """Give a command the choice between a table and JSON; tell in words what each is."""
+    return click.option(
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help=help_,
+    )
+
+
+def requests_in(file: BufferedReader) -> Iterator[bytes]:
+    """Give the encoded requests of a file.
 
     Raises:
-        UnreadableFileError: one holds something else; the message names it.
+        UnreadableFileError: it holds something else; the message names it.
 
     """
-    for file in files:
-        try:
-            yield from read_requests(file)
-        except UnreadableFileError as error:
-            raise type(error)(f"{file.name}: {error}") from error
+    try:
+        yield from read_requests(file)
+    except UnreadableFileError as error:
+        raise type(error)(f"{file.name}: {error}") from error
+
+
+def requests_at(path: str) -> Iterator[bytes]:
+    """Give the encoded requests of the file at a path; - is stdin.
+
+    Raises:
+        UnreadableFileError: it holds something else; the message names it.
+
+    """
+    with click.open_file(path, "rb") as file:
+        yield from requests_in(cast("BufferedReader", file))
 
 
 def whole_requests_in(paths: Iterable[str]) -> Iterator[bytes]:
@@ -82,8 +106,7 @@ def whole_requests_in(paths: Iterable[str]) -> Iterator[bytes]:
 
     """
     for path in paths:
-        with click.open_file(path, "rb") as file:
-            try:
-                yield from requests_in([cast("BufferedReader", file)])
-            except CutOffFileError as error:
-                click.echo(f"otel-embedder: {error}; going on without the rest", err=True)
+        try:
+            yield from requests_at(path)
+        except CutOffFileError as error:
+            click.echo(f"otel-embedder: {error}; going on without the rest", err=True)

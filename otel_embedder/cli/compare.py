@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from otel_embedder.cli.arguments import FILE, SPAN_ID, text_argument, whole_requests_in
+from otel_embedder.cli.arguments import (
+    FILE,
+    SPAN_ID,
+    output_option,
+    text_argument,
+    whole_requests_in,
+)
 from otel_embedder.cli.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
@@ -47,13 +53,7 @@ ABSENT = "-"
     metavar="FILE",
     help="The file of the spans; - is stdin.",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="A table with long values cut, or a line of JSON, whole.",
-)
+@output_option("A table with long values cut, or a line of JSON, whole.")
 @settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(*, a: str, b: str, file: str | None, output: str, **flags: object) -> None:
     """Show how near two texts or two spans are, and what sets the spans apart.

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from otel_embedder.cli.arguments import output_option
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.conversion import converted_model
@@ -39,13 +40,7 @@ def command() -> None:
 
 @command.command("list")
 @settings_options("model_cache")
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="A table, or an array of JSON objects.",
-)
+@output_option("A table, or an array of JSON objects.")
 def list_command(output: str, **flags: object) -> None:
     """List the default model's official files and all converted models.
 

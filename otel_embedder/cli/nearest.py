@@ -10,7 +10,8 @@ import click
 from rich.table import Column
 
 from otel_embedder.cli.arguments import (
-    FILE,
+    files_argument,
+    output_option,
     span_id_argument,
     text_argument,
     whole_requests_in,
@@ -40,7 +41,7 @@ OTHER_COLUMNS = 56  # what a table needs besides the text
 
 
 @click.command("nearest")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@files_argument
 @click.option("--to", "text", callback=text_argument, metavar="TEXT", help="What to look for.")
 @click.option(
     "--to-span",
@@ -58,13 +59,7 @@ OTHER_COLUMNS = 56  # what a table needs besides the text
     help="Texts to give at most.",
 )
 @click.option("--errors-only", is_flag=True, help="Leave spans out whose status is not ERROR.")
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="A table with long texts cut, or a line of JSON for each text, whole.",
-)
+@output_option("A table with long texts cut, or a line of JSON for each text, whole.")
 @settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(  # noqa: PLR0913 - an option is an argument
     *,

@@ -10,7 +10,7 @@ from otel_embedder.cli.arguments import requests_in
 from otel_embedder.cli.options import TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.parts import annotator, render_options
 from otel_embedder.render import Renderer
-from otel_embedder.wire import parse_request
+from otel_embedder.search import spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,5 @@ def rendered(file: BufferedReader, settings: Settings) -> Iterator[str]:
     """Give the text of each span in a file, whether it carries a vector or not."""
     renderer = Renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    for encoded in requests_in([file]):
-        for resource, scope in parse_request(encoded).scopes():
-            service = renderer.service(resource.resource)
-            for span in scope.spans:
-                yield renderer.render(attributes.stripped(span), service).content
+    for span, service in spans_of(requests_in(file), renderer):
+        yield renderer.render(attributes.stripped(span), service).content

@@ -6,14 +6,14 @@ import asyncio
 import json
 import signal
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import click
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.arguments import requests_in
+from otel_embedder.cli.arguments import files_argument, output_option, requests_at
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
@@ -26,7 +26,6 @@ from otel_embedder.wire import parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from io import BufferedReader
 
     from otel_embedder.replay import Clock
     from otel_embedder.wire import TraceRequest
@@ -55,13 +54,7 @@ def _target_url(_: click.Context, __: click.Parameter, value: str | None) -> str
 
 
 @click.command("send")
-@click.argument(
-    "files",
-    metavar="FILE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True),
-)
+@files_argument
 @click.option(
     "--to",
     "target",
@@ -103,13 +96,7 @@ def _target_url(_: click.Context, __: click.Parameter, value: str | None) -> str
     show_default=True,
     help="Seconds that the target has to come up.",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="The summary as a table on stderr, or as JSON on stdout.",
-)
+@output_option("The summary as a table on stderr, or as JSON on stdout.")
 @settings_options(*TARGET_SETTINGS)
 def command(  # noqa: PLR0913 - an option is an argument
     *,
@@ -150,9 +137,8 @@ def _traces(files: Sequence[str], repeat: int) -> Iterator[TraceRequest]:
     """Give the requests that hold spans, with no more than one file open."""
     for _ in range(repeat):
         for file in files:
-            with click.open_file(file, "rb") as opened:
-                requests = map(parse_request, requests_in([cast("BufferedReader", opened)]))
-                yield from (request for request in requests if request.span_count())
+            requests = map(parse_request, requests_at(file))
+            yield from (request for request in requests if request.span_count())
 
 
 async def _send(

@@ -14,8 +14,8 @@ from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.engines import load_model
 from otel_embedder.parts import model_choice
 from otel_embedder.render import Renderer, RenderOptions
+from otel_embedder.search import spans_of
 from otel_embedder.settings import load_settings
-from otel_embedder.wire import parse_request
 from tests.generated import requests_of_texts
 
 if TYPE_CHECKING:
@@ -53,12 +53,8 @@ def texts_a_second(model: Model, count: int) -> float:
 def span_texts(count: int) -> list[Text]:
     """Render as many different spans."""
     renderer = Renderer(RenderOptions())
-    return [
-        renderer.render(span, renderer.service(resource.resource))
-        for request in requests_of_texts(count, texts=count)
-        for resource, scope in parse_request(request).scopes()
-        for span in scope.spans
-    ]
+    spans = spans_of(requests_of_texts(count, texts=count), renderer)
+    return [renderer.render(*span) for span in spans]
 
 
 async def _embed(model: Model, texts: list[Text]) -> None:

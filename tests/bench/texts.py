@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.otlp_file import read_requests
 from otel_embedder.render import Renderer, RenderOptions
+from otel_embedder.search import spans_of
 from otel_embedder.shop import FAULTS, Shop
-from otel_embedder.wire import parse_request
 from tests.generated import requests_of_every_shape, requests_of_texts
 from tests.processes import Sink
 
@@ -53,10 +53,5 @@ def texts_of_file(file: str) -> list[str]:
 def distinct_texts(requests: Iterable[bytes], options: RenderOptions) -> list[str]:
     """Give each text of encoded requests once, in the order that they come."""
     renderer = Renderer(options)
-    texts = (
-        renderer.render(span, renderer.service(resource.resource)).content
-        for request in requests
-        for resource, scope in parse_request(request).scopes()
-        for span in scope.spans
-    )
-    return list(dict.fromkeys(texts))
+    spans = spans_of(requests, renderer)
+    return list(dict.fromkeys(renderer.render(*span).content for span in spans))
