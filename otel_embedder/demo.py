@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -17,31 +16,32 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
-import numpy as np
 import structlog
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from otel_embedder.annotate import Standing
 from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.engines import load_model
-from otel_embedder.parts import model_choice
+from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.receiver import TRACE_SERVICE
+from otel_embedder.render import Renderer
+from otel_embedder.search import TextIndex, spans_of
 from otel_embedder.service import running
 from otel_embedder.settings import load_settings
 from otel_embedder.shop import FAULTS, Shop
 from otel_embedder.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+    from otel_embedder.embedder import Model
+    from otel_embedder.search import Row
+    from otel_embedder.settings import Settings
 
-    from otel_embedder.embedder import Model, Vector
+    Handler = grpc.RpcMethodHandler[bytes, bytes]
 
 SEED = 7
 PURCHASES = 80
@@ -61,36 +61,12 @@ class Sink:
 
     Attributes:
         port: where it listens on 127.0.0.1.
-        requests: what it was sent, in the order that it came.
+        requests: what it was sent, encoded, in the order that it came.
 
     """
 
     port: int
-    requests: list[ExportTraceServiceRequest]
-
-    def spans(self) -> Iterator[dict[str, AnyValue]]:
-        """Give the attributes of each span."""
-        for request in self.requests:
-            for resource in request.resource_spans:
-                for scope in resource.scope_spans:
-                    for span in scope.spans:
-                        yield {pair.key: pair.value for pair in span.attributes}
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The distinct texts among the sink's spans.
-
-    Attributes:
-        texts: the texts.
-        counts: how many spans have each.
-        vectors: shape (texts, dimension), unit length.
-
-    """
-
-    texts: list[str]
-    counts: list[int]
-    vectors: Vector
+    requests: list[bytes]
 
 
 async def demonstrate() -> None:
@@ -106,7 +82,6 @@ async def demonstrate() -> None:
                 "listen": "127.0.0.1:0",
                 "next_hop": f"http://127.0.0.1:{sink.port}",
                 "metrics_listen": "",
-                "attach_text": True,
             }
         )
         console.print("The sidecar starts, and with it the model ...")
@@ -114,10 +89,28 @@ async def demonstrate() -> None:
         async with running(settings, metrics) as port:
             console.print("A small shop sells, and things go wrong ...\n")
             sent = await asyncio.to_thread(_sell, f"127.0.0.1:{port}")
-    found = _distinct(sink)
+    index, with_vectors = _read(sink, settings, model)
     for question in QUESTIONS:
-        console.print(_table(question, _nearest(question, found, model)))
-    console.print(_summary(sent, sink, metrics, time.monotonic() - started))
+        [asked] = model.encode([question])
+        console.print(_table(question, index.nearest(question, asked.vector, NEAREST)))
+    computed = metrics.value("embedded_texts_total", source="model")
+    console.print(
+        f"{sent} spans in, {index.spans} out, {with_vectors} of them with the model's vector. "
+        f"The model ran for {computed:.0f} texts only: a hit rate of {1 - computed / sent:.0%}. "
+        f"{time.monotonic() - started:.1f} s in all."
+    )
+
+
+def _read(sink: Sink, settings: Settings, model: Model) -> tuple[TextIndex, int]:
+    """Give what the sink has, to be searched, and how many of the spans have the model's vector."""
+    renderer = Renderer(render_options(settings))
+    attributes = annotator(settings, renderer.text_version)
+    index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=False)
+    with_vectors = 0
+    for span, service in spans_of(sink.requests, renderer):
+        index.add(span, service)
+        with_vectors += attributes.standing(span) is Standing.CURRENT
+    return index, with_vectors
 
 
 def _sell(endpoint: str) -> int:
@@ -136,15 +129,13 @@ def _sell(endpoint: str) -> int:
 @asynccontextmanager
 async def sinking() -> AsyncIterator[Sink]:
     """Run a sink."""
-    requests: list[ExportTraceServiceRequest] = []
+    requests: list[bytes] = []
 
-    async def export(request: ExportTraceServiceRequest, _: object) -> ExportTraceServiceResponse:
+    async def export(request: bytes, _: object) -> bytes:
         requests.append(request)
-        return ExportTraceServiceResponse()
+        return ExportTraceServiceResponse().SerializeToString()
 
-    handler = grpc.unary_unary_rpc_method_handler(
-        export, ExportTraceServiceRequest.FromString, ExportTraceServiceResponse.SerializeToString
-    )
+    handler: Handler = grpc.unary_unary_rpc_method_handler(export)
     server = grpc.aio.server(options=UNLIMITED)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": handler}),)
@@ -157,41 +148,8 @@ async def sinking() -> AsyncIterator[Sink]:
         await server.stop(None)
 
 
-def _distinct(sink: Sink) -> Found:
-    vectors: dict[str, list[float]] = {}
-    counts: Counter[str] = Counter()
-    for attributes in sink.spans():
-        if attributes["embedding.source"].string_value == "model":
-            text = attributes["embedding.text"].string_value
-            counts[text] += 1
-            values = attributes["embedding.vector"].array_value.values
-            vectors.setdefault(text, [value.double_value for value in values])
-    matrix = np.array([*vectors.values()], np.float32)
-    return Found([*vectors], [counts[text] for text in vectors], matrix)
-
-
-def _nearest(question: str, found: Found, model: Model) -> list[tuple[float, int, str]]:
-    """Give likeness, number of spans and text of what is nearest to the question."""
-    [asked] = model.encode([question])
-    # Both are of unit length, so this is the cosine.
-    likeness = found.vectors @ asked.vector
-    best = np.argsort(-likeness)[:NEAREST]
-    return [(float(likeness[row]), found.counts[row], found.texts[row]) for row in best]
-
-
-def _table(question: str, rows: Sequence[tuple[float, int, str]]) -> Table:
+def _table(question: str, rows: Sequence[Row]) -> Table:
     table = Table("cosine", "spans", "text", title=question, title_justify="left", box=SIMPLE)
-    for cosine, spans, text in rows:
-        table.add_row(f"{cosine:.2f}", str(spans), cell(text))
+    for row in rows:
+        table.add_row(f"{row.cosine:.2f}", str(row.spans), cell(row.text))
     return table
-
-
-def _summary(sent: int, sink: Sink, metrics: Metrics, seconds: float) -> str:
-    spans = [*sink.spans()]
-    with_vectors = sum(span["embedding.source"].string_value == "model" for span in spans)
-    computed = metrics.value("embedded_texts_total", source="model")
-    return (
-        f"{sent} spans in, {len(spans)} out, {with_vectors} of them with the model's vector. "
-        f"The model ran for {computed:.0f} texts only: a hit rate of {1 - computed / sent:.0%}. "
-        f"{seconds:.1f} s in all."
-    )
