@@ -50,7 +50,8 @@ def line_of_spans(*spans: str) -> str:
 def test_whatever_otlp_can_say_is_read(made: ExportTraceServiceRequest, indent: int | None) -> None:
     text = json.dumps(otlp_json(made), indent=indent)
 
-    assert official(JsonReader().read(text.encode())) == made
+    # In words, for a message with NaN in it is not equal even to itself.
+    assert str(official(JsonReader().read(text.encode()))) == str(made)
 
 
 KEYS = [
