@@ -48,9 +48,9 @@ class Wrap(Protocol):
 
 
 @asynccontextmanager
-async def batcher(model: Model) -> AsyncIterator[BatchingEmbedder]:
+async def batcher(model: Model, *, workers: int = 2) -> AsyncIterator[BatchingEmbedder]:
     async with BatchingEmbedder(
-        model, workers=2, max_batch_size=4, max_queue_size=1000, metrics=FakeMetrics()
+        model, workers=workers, max_batch_size=4, max_queue_size=1000, metrics=FakeMetrics()
     ) as embedder:
         yield embedder
 
@@ -192,3 +192,18 @@ async def test_who_leaves_takes_nothing_from_those_who_stay(embed: Embed) -> Non
         task.cancel()
 
     assert same(await staying, await embed(texts(CONTENTS)))
+
+
+async def test_a_text_wanted_in_the_very_moment_that_it_is_done_is_not_computed_again() -> None:
+    """The cache hears of a vector a turn of the event loop after the batcher has it."""
+    model = FakeModel()
+    again: list[asyncio.Future[Embedding]] = []
+    async with batcher(model, workers=1) as inner:
+        cache = CachingEmbedder(inner, max_texts=100, metrics=FakeMetrics())
+        a, b = cache.embed([Text("a"), Text("b")])
+        a.add_done_callback(lambda _: again.extend(cache.embed([Text("b")])))
+        embedding = await b
+        answered_again = await again[0]
+
+    assert answered_again is embedding
+    assert model.batches == [["a", "b"]]

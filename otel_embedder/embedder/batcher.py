@@ -46,19 +46,28 @@ class _Entry:
     content: str
     queued_at: float
     waiters: list[asyncio.Future[Embedding]] = field(default_factory=list)
+    outcome: Embedding | EmbeddingError | None = None
 
     def is_wanted(self) -> bool:
         return any(not waiter.done() for waiter in self.waiters)
 
-    def resolve(self, embedding: Embedding) -> None:
-        for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(embedding)
+    def add(self, waiter: asyncio.Future[Embedding]) -> None:
+        self.waiters.append(waiter)
+        if self.outcome is not None:
+            _settle(waiter, self.outcome)
 
-    def fail(self, error: EmbeddingError) -> None:
+    def settle(self, outcome: Embedding | EmbeddingError) -> None:
+        self.outcome = outcome
         for waiter in self.waiters:
             if not waiter.done():
-                waiter.set_exception(error)
+                _settle(waiter, outcome)
+
+
+def _settle(waiter: asyncio.Future[Embedding], outcome: Embedding | EmbeddingError) -> None:
+    if isinstance(outcome, EmbeddingError):
+        waiter.set_exception(outcome)
+    else:
+        waiter.set_result(outcome)
 
 
 class BatchingEmbedder:
@@ -102,7 +111,7 @@ class BatchingEmbedder:
         self._closed = True
         # Nobody is left to serve these; an error beats waiting for ever.
         for entry in (*self._urgent, *self._waiting):
-            entry.fail(EmbedderClosedError("the embedder has closed"))
+            entry.settle(EmbedderClosedError("the embedder has closed"))
         self._urgent.clear()
         self._waiting.clear()
         await asyncio.gather(*self._batches)
@@ -126,7 +135,7 @@ class BatchingEmbedder:
         if refusal is not None:
             future.set_exception(refusal)
             return future
-        self._entry(text).waiters.append(future)
+        self._entry(text).add(future)
         return future
 
     def _refusal(self, text: Text) -> EmbeddingError | None:
@@ -180,7 +189,7 @@ class BatchingEmbedder:
         try:
             embeddings = await loop.run_in_executor(self._threads, self._model.encode, contents)
             for entry, embedding in zip(batch, embeddings, strict=True):
-                entry.resolve(embedding)
+                entry.settle(embedding)
         except EmbeddingError as error:
             self._fail(batch, error)
         except BaseException as error:  # noqa: BLE001 - one bad batch must not end the batcher
@@ -192,10 +201,15 @@ class BatchingEmbedder:
 
     def _fail(self, batch: list[_Entry], error: EmbeddingError) -> None:
         for entry in batch:
-            entry.fail(error)
+            entry.settle(error)
 
     def _finish(self, batch: list[_Entry]) -> None:
-        for entry in batch:
-            del self._entries[entry.content]
+        # A cache hears of the vectors in the loop's next turn. Whoever asks before
+        # that gets them from here: a text is computed once.
+        asyncio.get_running_loop().call_soon(self._forget, batch)
         self._idle_workers += 1
         self._start_batches()
+
+    def _forget(self, batch: list[_Entry]) -> None:
+        for entry in batch:
+            del self._entries[entry.content]
