@@ -102,6 +102,8 @@ lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	    -o requirements/reference.txt
 	$(LOCK) --group go -o requirements/go.txt
 	$(LOCK) --group uv -o requirements/uv.txt
+	$(LOCK) pyproject.toml --group fuzz -o requirements/fuzz.txt
+	$(LOCK) --group audit -o requirements/audit.txt
 
 # For every system and every Python we support; without this machine's paths and indexes.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
