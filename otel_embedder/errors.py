@@ -5,10 +5,16 @@
     OtelEmbedderError
     ├── SettingsError             mend the settings; the process ends with 2
     ├── ListenError               free the address, or name another
+    ├── CredentialsError          mend the files of the certificates
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
     ├── MalformedRequestError     not OTLP: never send it again
+    ├── IncompleteRequestError    it never arrived whole
+    ├── RequestTooLargeError      send it in smaller pieces
+    ├── BusyError                 too much at once: send it again in a while
+    ├── UnauthenticatedError      no good token came: mend it; keep the spans till then
+    ├── LoopError                 was here before: mend the next hop; keep it till then
     ├── EmbeddingError            the span gets a stand-in and goes on
     │   ├── MalformedTraceError       no span can be made of a dict
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused
@@ -20,6 +26,7 @@
     └── ExportError               the next hop did not take the spans
         ├── RetryableExportError      may be sent again: the Collector will
         └── PermanentExportError      would be refused again
+            └── TooLargeExportError       may pass in smaller pieces
 
 For a receiver the one question is "may it be sent again?"; `status` turns the
 answer into a gRPC status.
@@ -31,6 +38,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+UNAVAILABLE = 14  # the gRPC status code
 
 
 class OtelEmbedderError(Exception):
@@ -49,6 +58,10 @@ class ListenError(OtelEmbedderError):
     """Raised when the address to listen on can't be had."""
 
 
+class CredentialsError(OtelEmbedderError):
+    """Raised when the files of a certificate, its key or its authorities can't be used."""
+
+
 class UnreadableFileError(OtelEmbedderError):
     """Raised when a file is missing or holds no OTLP traces."""
 
@@ -65,8 +78,41 @@ class MalformedRequestError(OtelEmbedderError):
     """Raised when bytes are not a valid ExportTraceServiceRequest."""
 
 
+class IncompleteRequestError(OtelEmbedderError):
+    """Raised when a call brought no whole request in time."""
+
+
+class RequestTooLargeError(OtelEmbedderError):
+    """Raised when a request is larger than is taken in."""
+
+
+class BusyError(OtelEmbedderError):
+    """Raised when there is no room for a request at the moment.
+
+    Attributes:
+        retry_after: seconds until there may be.
+
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LoopError(OtelEmbedderError):
+    """Raised when a request comes back to the sidecar that sent it on."""
+
+
+class UnauthenticatedError(OtelEmbedderError):
+    """Raised when a call brings no token that is good here."""
+
+
 class EmbeddingError(OtelEmbedderError):
     """Raised when a text could not be given its vector."""
+
+    def loggable(self) -> str:
+        """Give what a log may hold of it: nothing of the text."""
+        return str(self)
 
 
 class MalformedTraceError(EmbeddingError):
@@ -91,7 +137,20 @@ class DamagedModelError(ModelUnavailableError):
 
 
 class EmbeddingFailedError(EmbeddingError):
-    """Raised when the model failed on the batch that a text was in."""
+    """Raised when the model failed on the batch that a text was in.
+
+    Attributes:
+        kind: the name of the error that it failed with. The message may quote a text.
+
+    """
+
+    def __init__(self, message: str, *, kind: str = "EmbeddingFailedError") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def loggable(self) -> str:
+        """Give what a log may hold of it: nothing of the text."""
+        return f"the model failed: {self.kind}"
 
 
 class EmbeddingTimeoutError(EmbeddingError):
@@ -115,12 +174,16 @@ class RetryableExportError(ExportError):
 
     Attributes:
         retry_after: seconds the next hop asked to wait, or None if it did not ask.
+        code: the next hop's gRPC status code, as its number.
 
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, code: int = UNAVAILABLE
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.code = code
 
 
 class PermanentExportError(ExportError):
@@ -134,3 +197,16 @@ class PermanentExportError(ExportError):
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class TooLargeExportError(PermanentExportError):
+    """Raised when the next hop takes no request of this size.
+
+    Attributes:
+        limit: bytes that it says it takes, or None if it does not say.
+
+    """
+
+    def __init__(self, message: str, *, code: int, limit: int | None) -> None:
+        super().__init__(message, code=code)
+        self.limit = limit

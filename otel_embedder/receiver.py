@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import grpc
 import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_embedder.errors import OtelEmbedderError
+from otel_embedder.errors import IncompleteRequestError, OtelEmbedderError
 from otel_embedder.logs import get_logger
 from otel_embedder.processor import Call
 from otel_embedder.status import refusal
 from otel_embedder.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from otel_embedder.inbox import Context, Inbox
     from otel_embedder.status import Metadata
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
-    Context = grpc.aio.ServicerContext[bytes, bytes]
 
 TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 EMPTY = ExportTraceServiceResponse()
 
 REQUEST_FAILED = "request.failed"
+REQUEST_INCOMPLETE = "request.incomplete"
 
 # Metadata that belongs to one connection, not to the request.
 HOP_BY_HOP = {"user-agent", "content-type", "te", "host"}
@@ -62,42 +66,66 @@ class ReceiverMetrics(Protocol):
 class TraceReceiver:
     """Takes requests in as bytes and answers when they are done with."""
 
-    def __init__(self, next_: Consumer, *, metrics: ReceiverMetrics) -> None:
+    def __init__(self, next_: Consumer, inbox: Inbox, *, metrics: ReceiverMetrics) -> None:
         self._next = next_
+        self._inbox = inbox
         self._metrics = metrics
 
     def rpc_handler(self) -> grpc.GenericRpcHandler:
-        """Give the handler to add to a server. It reads the bytes itself, to choose the status."""
-        export: Handler = grpc.unary_unary_rpc_method_handler(self.export)
+        """Give the handler to add to a server.
+
+        To gRPC it is one for streams, which leaves the reading to us. On the wire that is the same.
+        """
+        export: Handler = grpc.stream_unary_rpc_method_handler(self.export)
         return grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": export})
 
-    async def export(self, encoded: bytes, context: Context) -> bytes:
+    async def export(self, _: object, context: Context) -> bytes:
         """Answer an ExportTraceServiceRequest, or end the call with the status that fits."""
-        spans = 0
-        try:
+        async with ending_badly(context), self._inbox.message(context) as encoded:
             request = parse_request(encoded)
-            spans = request.span_count()
-            response = await self._consume(request, context) if spans else EMPTY
-        except OtelEmbedderError as error:
-            await self._refuse(error, spans, context)
-        except Exception as error:
-            # It would become UNKNOWN, and the Collector would drop the spans.
-            log.exception(REQUEST_FAILED, spans=spans)
-            await self._refuse(error, spans, context)
+            del encoded  # the request has copies of its spans
+            return await self._answer(request, context)
+
+    async def _answer(self, request: TraceRequest, context: Context) -> bytes:
+        spans = request.span_count()
+        try:
+            response = await self._next.consume(request, call_of(context)) if spans else EMPTY
+        except Exception:
+            self._metrics.refused(spans=spans)
+            raise
         self._metrics.accepted(spans=spans)
         return response.SerializeToString()
 
-    async def _consume(self, request: TraceRequest, context: Context) -> ExportTraceServiceResponse:
-        remaining = context.time_remaining()
-        now = asyncio.get_running_loop().time()
-        # The stubs forget that there may be no deadline.
-        deadline = math.inf if remaining is None else now + remaining  # type: ignore[redundant-expr]
-        return await self._next.consume(request, Call(deadline, passed_on(context)))
 
-    async def _refuse(self, error: Exception, spans: int, context: Context) -> NoReturn:
-        self._metrics.refused(spans=spans)
-        answer = refusal(error)
-        await context.abort(answer.code, answer.details, answer.trailing_metadata)
+@asynccontextmanager
+async def ending_badly(context: Context) -> AsyncIterator[None]:
+    """End the call with the status that fits, whatever is raised."""
+    try:
+        yield
+    except IncompleteRequestError as error:
+        # gRPC may have ended the call already, with a status that makes a Collector drop it.
+        log.warning(REQUEST_INCOMPLETE, error=str(error))
+        await _refuse(error, context)
+    except OtelEmbedderError as error:
+        await _refuse(error, context)
+    except Exception as error:
+        # It would become UNKNOWN, and the Collector would drop the spans.
+        log.exception(REQUEST_FAILED)
+        await _refuse(error, context)
+
+
+async def _refuse(error: Exception, context: Context) -> NoReturn:
+    answer = refusal(error)
+    await context.abort(answer.code, answer.details, answer.trailing_metadata)
+
+
+def call_of(context: Context) -> Call:
+    """Give what a request came with."""
+    remaining = context.time_remaining()
+    now = asyncio.get_running_loop().time()
+    # The stubs forget that there may be no deadline.
+    deadline = math.inf if remaining is None else now + remaining  # type: ignore[redundant-expr]
+    return Call(deadline, passed_on(context))
 
 
 def passed_on(context: Context) -> Metadata:

@@ -9,19 +9,25 @@ exporter/otlpexporter/otlp.go, shouldRetry.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import grpc
 import grpc.aio
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from otel_embedder.errors import (
+    BusyError,
     ExportError,
+    LoopError,
     MalformedRequestError,
+    OtelEmbedderError,
     PermanentExportError,
+    RequestTooLargeError,
     RetryableExportError,
+    TooLargeExportError,
 )
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -37,7 +43,16 @@ RETRYABLE_CODES = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
 }
+# What grpc-go and grpcio say when a request is larger than they take, the last number being how
+# much that is: "grpc: received message larger than max (5242880 vs. 4194304)".
+TOO_LARGE = re.compile(
+    r"message (?:after decompression )?larger than max\b(?:[^(]*\(\d+ vs\. |\s+)?(?P<limit>\d+)?",
+    re.IGNORECASE,
+)
 CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# Nobody mends a configuration faster.
+LOOP_RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +73,50 @@ class Refusal:
 
 def refusal(error: Exception) -> Refusal:
     """Choose the status that tells a Collector what to do about an error."""
+    code, details = _code(error), _details(error)
+    seconds = _wait(error)
+    return Refusal(code, details, () if seconds is None else _retry_info(code, details, seconds))
+
+
+def _code(error: Exception) -> grpc.StatusCode:
     match error:
         case MalformedRequestError():
-            return Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            return grpc.StatusCode.INVALID_ARGUMENT
+        case RequestTooLargeError():
+            # As gRPC itself says it. Without RetryInfo nobody sends the same again.
+            return grpc.StatusCode.RESOURCE_EXHAUSTED
         case PermanentExportError():
-            return Refusal(CODES[error.code], str(error))
-        case RetryableExportError(retry_after=float() | int() as seconds):
-            return _throttle(str(error), seconds)
-        case ExportError():
-            return Refusal(grpc.StatusCode.UNAVAILABLE, str(error))
+            return CODES[error.code]
         case _:
-            # A fault of ours. UNKNOWN, which grpcio would make of it, or
+            # Also for a fault of ours. UNKNOWN, which grpcio would make of it, or
             # INTERNAL would lose the spans; later or elsewhere they may pass.
-            return Refusal(grpc.StatusCode.UNAVAILABLE, f"unexpected {type(error).__name__}")
+            return grpc.StatusCode.UNAVAILABLE
 
 
-def _throttle(details: str, seconds: float) -> Refusal:
-    """Say UNAVAILABLE with RetryInfo: a Collector then waits so long and sends again."""
-    status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=details)
+def _details(error: Exception) -> str:
+    # What another library says may quote what it was given.
+    own = isinstance(error, OtelEmbedderError)
+    return str(error) if own else f"unexpected {type(error).__name__}"
+
+
+def _wait(error: Exception) -> float | None:
+    """Give the seconds after which to send again, where they are known."""
+    match error:
+        case BusyError() | RetryableExportError():
+            return error.retry_after
+        case LoopError():
+            return LOOP_RETRY_SECONDS
+        case _:
+            return None
+
+
+def _retry_info(code: grpc.StatusCode, details: str, seconds: float) -> Metadata:
+    """Say how long to wait: beside UNAVAILABLE, a Collector then does and sends again."""
+    status = status_pb2.Status(code=code.value[0], message=details)
     delay = Duration()
     delay.FromNanoseconds(round(seconds * 1e9))
     status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    metadata = ((STATUS_DETAILS_KEY, status.SerializeToString()),)
-    return Refusal(grpc.StatusCode.UNAVAILABLE, details, metadata)
+    return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
 
 
 def export_error(error: grpc.aio.AioRpcError) -> ExportError:
@@ -88,9 +124,17 @@ def export_error(error: grpc.aio.AioRpcError) -> ExportError:
     message = f"the next hop answered {error.code().name}: {error.details()}"
     retry_after = _retry_after(error)
     throttled = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
+    code = error.code().value[0]
     if throttled or error.code() in RETRYABLE_CODES:
-        return RetryableExportError(message, retry_after=retry_after)
-    return PermanentExportError(message, code=error.code().value[0])
+        return RetryableExportError(message, retry_after=retry_after, code=code)
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and (said := _too_large(error)):
+        limit = said["limit"]
+        return TooLargeExportError(message, code=code, limit=int(limit) if limit else None)
+    return PermanentExportError(message, code=code)
+
+
+def _too_large(error: grpc.aio.AioRpcError) -> re.Match[str] | None:
+    return TOO_LARGE.search(error.details() or "")
 
 
 def _retry_after(error: grpc.aio.AioRpcError) -> float | None:

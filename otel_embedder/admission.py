@@ -1,0 +1,123 @@
+"""Bounds what is in flight, so that memory stays bounded whatever is sent.
+
+Until the next hop has answered, a request is held here. When the next hop
+hangs, its Collector's next request comes all the same: beyond the bounds it is
+refused, for now, and stays in the Collector's queue.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from otel_embedder.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Those that are refused at one time should not all come back at one time.
+MIN_RETRY_SECONDS = 0.5
+MAX_RETRY_SECONDS = 1.5
+
+
+class AdmissionMetrics(Protocol):
+    """What admission tells of its work."""
+
+    def turned_away(self) -> None:
+        """Count a request that found no room."""
+        ...
+
+
+class Place:
+    """A request's share of the bytes in flight.
+
+    Attributes:
+        size: how many bytes that is, by now.
+
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self.size = 0
+
+    def grow(self, more: int) -> None:
+        """Take so many more bytes.
+
+        Raises:
+            BusyError: there is no room for them.
+
+        """
+        self._admission.check_room(self, more)
+        self.size += more
+
+
+class Admission:
+    """Lets requests in, as long as neither they nor their bytes are too many."""
+
+    def __init__(self, *, max_requests: int, max_bytes: int, metrics: AdmissionMetrics) -> None:
+        """Open.
+
+        Args:
+            max_requests: how many may be in flight.
+            max_bytes: how many bytes they may have together, decompressed. A request that is alone
+                may have more: it would never get in otherwise.
+            metrics: who counts.
+
+        """
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._metrics = metrics
+        self._places: set[Place] = set()
+
+    def requests(self) -> int:
+        """How many requests are in flight."""
+        return len(self._places)
+
+    def bytes(self) -> int:
+        """How many bytes the requests in flight have together."""
+        return sum(place.size for place in self._places)
+
+    def check(self) -> None:
+        """Make sure that there may be room for one more request.
+
+        Raises:
+            BusyError: there is none, whatever its size.
+
+        """
+        if len(self._places) >= self._max_requests:
+            raise self._busy(f"{self._max_requests} requests are in flight")
+        if self.bytes() >= self._max_bytes:
+            raise self._busy(f"requests of {self.bytes()} bytes are in flight")
+
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """Let a request in; it is in flight until the end.
+
+        Raises:
+            BusyError: there is no room for it.
+
+        """
+        self.check()
+        place = Place(self)
+        self._places.add(place)
+        try:
+            yield place
+        finally:
+            self._places.remove(place)
+
+    def check_room(self, place: Place, more: int) -> None:
+        """Make sure that a request may have more bytes.
+
+        Raises:
+            BusyError: it may not.
+
+        """
+        others = self.bytes() - place.size
+        if others and others + place.size + more > self._max_bytes:
+            raise self._busy(f"requests of {others} bytes are in flight besides this one")
+
+    def _busy(self, reason: str) -> BusyError:
+        self._metrics.turned_away()
+        seconds = random.uniform(MIN_RETRY_SECONDS, MAX_RETRY_SECONDS)  # noqa: S311 - no secret
+        return BusyError(f"too much at once: {reason}", retry_after=seconds)

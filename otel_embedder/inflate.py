@@ -1,0 +1,90 @@
+"""Decompresses requests, never further than allowed.
+
+gRPC would do it by itself, but without a bound: 64 MiB of gzip may hold 64 GiB,
+and these would be in memory before anybody asked how large they are. So the
+server is told to leave messages alone. What they are compressed with is then to
+be seen from their first bytes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING
+
+from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# No message begins like this: 0x1F would be a field of wire type 7, which protobuf has not.
+GZIP = b"\x1f\x8b"
+# What gRPC calls deflate is zlib's format (RFC 1950): 0x78, and both bytes a multiple of 31. A
+# message could begin so, if OTLP had a field 15; it would not be valid zlib to its end.
+ZLIB = b"\x78"
+ZLIB_MULTIPLE = 31
+
+EITHER_FORMAT = zlib.MAX_WBITS | 32
+
+# One step keeps others waiting for some milliseconds.
+STEP_BYTES = 1024 * 1024
+SLICE_BYTES = 256 * 1024
+
+
+async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None]) -> bytes:
+    """Give a message decompressed, if it is compressed with gzip or deflate.
+
+    Args:
+        message: as it came.
+        max_bytes: how many it may have at most.
+        grow: is told of all bytes that are made, and may raise to end it.
+
+    Raises:
+        MalformedRequestError: it begins as gzip does, and is not.
+        RequestTooLargeError: it would be larger than allowed.
+
+    """
+    if not (message.startswith(GZIP) or _may_be_zlib(message)):
+        return message
+    steps: list[bytes] = []
+    size = 0
+    try:
+        for step in _inflate(message):
+            size += len(step)
+            if size > max_bytes:
+                raise RequestTooLargeError(f"the request has more than {max_bytes} bytes inflated")
+            grow(len(step))
+            steps.append(step)
+            await asyncio.sleep(0)
+    except zlib.error as error:
+        if not message.startswith(GZIP):
+            return message
+        raise MalformedRequestError("the request is compressed with gzip, and damaged") from error
+    return b"".join(steps)
+
+
+def _may_be_zlib(message: bytes) -> bool:
+    return message.startswith(ZLIB) and int.from_bytes(message[:2]) % ZLIB_MULTIPLE == 0
+
+
+def _inflate(message: bytes) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(EITHER_FORMAT)
+    for start in range(0, len(message), SLICE_BYTES):
+        if inflater.eof:
+            raise zlib.error("something follows")
+        rest = message[start : start + SLICE_BYTES]
+        while rest and not inflater.eof:
+            yield inflater.decompress(rest, STEP_BYTES)
+            rest = inflater.unconsumed_tail
+    yield from _last(inflater)
+
+
+def _last(inflater: zlib._Decompress) -> Iterator[bytes]:
+    """Give what was held back for lack of room."""
+    while not inflater.eof:
+        step = inflater.decompress(b"", STEP_BYTES)
+        if not step:
+            raise zlib.error("cut off")
+        yield step
+    if inflater.unused_data:
+        raise zlib.error("something follows")

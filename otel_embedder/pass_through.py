@@ -1,0 +1,89 @@
+"""Other signals: logs, metrics and profiles, passed on as the bytes they came as.
+
+They have no business here. But a Collector whose exporter for spans is in the
+wrong pipeline would drop them for good, were they refused as UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import grpc
+
+from otel_embedder.logs import get_logger
+from otel_embedder.receiver import call_of, ending_badly
+
+if TYPE_CHECKING:
+    from otel_embedder.inbox import Context, Inbox
+    from otel_embedder.status import Metadata
+
+    Handler = grpc.RpcMethodHandler[bytes, bytes]
+
+# Profiles are in development; their package will be v1.
+OTHER_SERVICES = {
+    "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
+    "opentelemetry.proto.collector.metrics.v1.MetricsService": "metrics",
+    "opentelemetry.proto.collector.profiles.v1development.ProfilesService": "profiles",
+    "opentelemetry.proto.collector.profiles.v1.ProfilesService": "profiles",
+}
+
+SIGNAL_PASSED_THROUGH = "signal.passed_through"
+
+log = get_logger()
+
+
+class Forwarder(Protocol):
+    """Sends requests on as they are."""
+
+    async def forward(
+        self, method: str, encoded: bytes, *, deadline: float, metadata: Metadata
+    ) -> bytes:
+        """Call a method of the next hop by `deadline`, or raise ExportError; give its answer."""
+        ...
+
+
+class PassThroughMetrics(Protocol):
+    """What is told of other signals."""
+
+    def passed_through(self, signal: str) -> None:
+        """Count a request that was passed on."""
+        ...
+
+
+class PassThrough:
+    """Takes requests of other signals, and answers what the next hop answers."""
+
+    def __init__(self, next_: Forwarder, inbox: Inbox, *, metrics: PassThroughMetrics) -> None:
+        self._next = next_
+        self._inbox = inbox
+        self._metrics = metrics
+        self._known: set[str] = set()
+
+    def rpc_handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Give the handlers to add to a server, one a service."""
+        return [
+            grpc.method_handlers_generic_handler(service, self._methods(service, signal))
+            for service, signal in OTHER_SERVICES.items()
+        ]
+
+    def _methods(self, service: str, signal: str) -> dict[str, Handler]:
+        export = partial(self._export, f"/{service}/Export", signal)
+        return {"Export": grpc.stream_unary_rpc_method_handler(export)}
+
+    async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
+        async with ending_badly(context), self._inbox.message(context) as encoded:
+            call = call_of(context)
+            answer = await self._next.forward(
+                method, encoded, deadline=call.deadline, metadata=call.metadata
+            )
+            self._note(signal)
+            return answer
+
+    def _note(self, signal: str) -> None:
+        self._metrics.passed_through(signal)
+        if signal not in self._known:
+            self._known.add(signal)
+            log.warning(
+                SIGNAL_PASSED_THROUGH, signal=signal, hint="only traces need to be sent here"
+            )
