@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench golden \
-    otelcol wheel test-wheel lock upgrade clean
+    otelcol wheel test-wheel faults fuzz soak audit lock upgrade clean
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -69,6 +69,16 @@ bench: $(INSTALLED) build/otelcol  ## Measure the sidecar beside a Collector tha
 golden: build/reference/installed  ## Make the golden vectors anew (installs 5 GB of torch)
 	build/reference/bin/python -m tests.golden.make
 
+faults: $(INSTALLED) build/otelcol  ## Break what can break around a sidecar, and count the spans
+	$(BIN)/python -m tests.faults
+
+soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
+	$(BIN)/python -m tests.soak
+
+audit: build/audit/installed  ## Look for known vulnerabilities in what we depend on
+	for file in requirements/*.txt; do echo "$$file"; \
+	    build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$file || exit; done
+
 otelcol: build/otelcol  ## Build the Collector that the tests run
 
 wheel: $(INSTALLED)  ## Build the wheel into dist
@@ -126,6 +136,11 @@ $(INSTALLED): requirements/dev.txt pyproject.toml $(UV)
 	@echo '==> .venv: installing what development needs'
 	$(call environment,.venv,$<)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
+	touch $@
+
+build/audit/installed: requirements/audit.txt $(UV)
+	@echo '==> build/audit: installing pip-audit'
+	$(call environment,build/audit,$<)
 	touch $@
 
 build/reference/installed: requirements/reference.txt pyproject.toml $(UV)
