@@ -72,6 +72,10 @@ golden: build/reference/installed  ## Make the golden vectors anew (installs 5 G
 faults: $(INSTALLED) build/otelcol  ## Break what can break around a sidecar, and count the spans
 	$(BIN)/python -m tests.faults
 
+fuzz: $(INSTALLED) build/fuzz/installed  ## Look for inputs that break a promise, for some minutes
+	$(BIN)/pytest tests/test_fuzz.py --hypothesis-profile=fuzz --timeout=600
+	build/fuzz/bin/python -m tests.fuzz --seconds 60
+
 soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
 	$(BIN)/python -m tests.soak
 
@@ -136,6 +140,11 @@ $(INSTALLED): requirements/dev.txt pyproject.toml $(UV)
 	@echo '==> .venv: installing what development needs'
 	$(call environment,.venv,$<)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python .venv --editable .
+	touch $@
+
+build/fuzz/installed: requirements/fuzz.txt $(UV)
+	@echo '==> build/fuzz: installing atheris'
+	$(call environment,build/fuzz,$<)
 	touch $@
 
 build/audit/installed: requirements/audit.txt $(UV)

@@ -132,16 +132,17 @@ class Annotator:
         """Give the keys of our attributes."""
         return frozenset(self._names)
 
-    def attributes(self, embedding: Embedding, text: str) -> bytes:
+    def attributes(self, embedding: Embedding, text: str | None) -> bytes:
         """Give an embedding of `text` as attributes, in this annotator's syntax.
 
+        Of a span that was not rendered the text is None, and so is not attached.
         A model's embedding recurs, so its encoding is remembered; a stand-in's does not.
         """
         if embedding.source == "model":
             return self._remembered(embedding, text)
         return self._encode(embedding, text)
 
-    def _encode(self, embedding: Embedding, text: str) -> bytes:
+    def _encode(self, embedding: Embedding, text: str | None) -> bytes:
         attribute, string = self._syntax.attribute, self._syntax.string
         fields = [
             attribute(self._names.vector, self._encode_vector(embedding.vector)),
@@ -149,7 +150,7 @@ class Annotator:
             attribute(self._names.source, string(embedding.source)),
             attribute(self._names.text_version, string(self._origin.text_version)),
         ]
-        if self._attach_text:
+        if self._attach_text and text is not None:
             fields.append(attribute(self._names.text, string(text)))
         return self._syntax.separator.join(fields)
 

@@ -30,6 +30,17 @@ DEFAULT_VOLATILE_KEYS = (
     *("*.id", "*_id", "*.ids", "*.uuid", "*.guid"),
 )
 
+# Words of a key, however it is spelt: api.key is apiKey, API_KEY and x-api-key, too.
+DEFAULT_SECRET_KEYS = (
+    *("*authorization", "bearer", "jwt", "*cookie", "*cookies", "*session", "*sessionid"),
+    *("*sessid", "sid", "*password", "*passwords", "*passwd", "*passphrase", "*pwd", "pass"),
+    *("*secret", "*secrets", "*token", "*credential", "*credentials", "api.key", "*apikey"),
+    *("access.key", "*accesskey", "account.key", "*accountkey", "auth.key", "encryption.key"),
+    *("functions.key", "master.key", "private.key", "*privatekey", "shared.key", "signing.key"),
+    *("ssh.key", "subscription.key", "connection.string", "connection.strings"),
+    *("*connectionstring", "dsn", "sig", "signature", "otp", "cvc", "cvv"),
+)
+
 
 def check_engine(engine: str) -> None:
     """Make sure that there is such an engine here.

@@ -1,50 +1,56 @@
-"""Sends spans to the next hop over OTLP/gRPC.
+"""Sends requests to the next hop over OTLP/gRPC.
 
-It does not retry. The Collector in front has a queue on disk and retries
-already; a retry inside a retry multiplies under load.
+As a rule it does not retry. The Collector in front has a queue on disk and retries already; a
+retry inside a retry multiplies under load. The exception is the rest of a request of which the
+next hop has taken a part: from the Collector that part would come again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import math
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
-from urllib.parse import urlsplit
 
-import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_before_delay,
+    wait_exponential_jitter,
+)
 
-from otel_embedder.errors import PermanentExportError
-from otel_embedder.status import Metadata, export_error
-from otel_embedder.wire import TraceRequest, bare_spans, split
+from otel_embedder.backoff import as_asked_or
+from otel_embedder.delivery import Delivery
+from otel_embedder.errors import PermanentExportError, RetryableExportError, TooLargeExportError
+from otel_embedder.next_hop import NextHopChannel
+from otel_embedder.room import Room
+from otel_embedder.send_limit import SendLimit
+from otel_embedder.status import export_error
+from otel_embedder.wire import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
-    from otel_embedder.choices import Compression
+    from tenacity import RetryCallState
 
-Export = grpc.aio.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse]
+    from otel_embedder.next_hop import NextHop
+    from otel_embedder.status import Metadata
+    from otel_embedder.wire import TraceRequest
 
 EXPORT_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
-COMPRESSIONS = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
+# 0.1, 0.2, 0.4 ... seconds, and up to 0.1 more, so that many requests don't come back together.
+BACKOFF = wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1)
+# Of the time that the caller waits, what our answer needs to travel back.
+RESERVE_SECONDS = 0.2
 
-CHANNEL_OPTIONS = (
-    # The answer is small, but an error's details may not be.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    # The next hop is an address that was chosen, often on loopback. A proxy for
-    # the web, which gRPC would take from the environment, is not on the way.
-    ("grpc.enable_http_proxy", 0),
-    # gRPC's own retries would hide from the Collector what happens.
-    ("grpc.enable_retries", 0),
-    # A next hop that restarts should be found again in a second, not in two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 250),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
+MAX_SENDING_BYTES = 32 * 1024 * 1024
 
 
 class ExporterMetrics(Protocol):
@@ -62,42 +68,43 @@ class ExporterMetrics(Protocol):
         """Count spans that the next hop did not take."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class NextHop:
-    """Where the spans go, and how.
-
-    Attributes:
-        url: http://HOST:PORT, or https://HOST:PORT for TLS.
-        headers: gRPC metadata to send along.
-        compression: none or gzip.
-        certificate: the file of the authorities to trust; None is the system's own.
-
-    """
-
-    url: str
-    headers: Mapping[str, str]
-    compression: Compression
-    certificate: Path | None
+    def send_retried(self, *, spans: int) -> None:
+        """Count spans that are sent again within a request."""
+        ...
 
 
 class OtlpExporter:
-    """One channel to the next hop."""
+    """The client of the next hop."""
 
     def __init__(
-        self, next_hop: NextHop, *, timeout: float, max_send_bytes: int, metrics: ExporterMetrics
+        self,
+        next_hop: NextHop,
+        *,
+        timeout: float,
+        max_send_bytes: int,
+        max_sending_bytes: int = MAX_SENDING_BYTES,
+        metrics: ExporterMetrics,
     ) -> None:
-        self._next_hop = next_hop
+        """Prepare to connect.
+
+        Args:
+            next_hop: where the spans go, and how.
+            timeout: seconds that one call may take.
+            max_send_bytes: how large one is at most, unless the next hop takes less.
+            max_sending_bytes: how much is encoded at the same time. A vector makes a span some ten
+                times as large, so the rest waits: whoever came first is sent whole, and first.
+            metrics: who counts.
+
+        """
+        self._configured_headers = next_hop.headers
+        self._channel = NextHopChannel(next_hop)
         self._timeout = timeout
-        self._max_send_bytes = max_send_bytes
+        self._room = Room(max_sending_bytes)
+        self._limit = SendLimit(max_send_bytes, clock=time.monotonic)
         self._metrics = metrics
 
     async def __aenter__(self) -> Self:
-        self._channel = _channel(self._next_hop)
-        # Requests are bytes already, so there is nothing to serialise.
-        self._export: Export = self._channel.unary_unary(
-            EXPORT_METHOD, response_deserializer=ExportTraceServiceResponse.FromString
-        )
+        await self._channel.__aenter__()
         return self
 
     async def __aexit__(
@@ -106,12 +113,19 @@ class OtlpExporter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._channel.close()
+        await self._channel.__aexit__(exc_type, exc, traceback)
+
+    def send_limit(self) -> int:
+        """Give the bytes that a request may have at the moment."""
+        return self._limit.current()
 
     async def export(
         self, request: TraceRequest, *, deadline: float, metadata: Metadata
     ) -> ExportTraceServiceResponse:
         """Send a request, in several where it is too large; sum up what was rejected.
+
+        Once the next hop has taken a part, what it does not take for now is sent again by and by,
+        until the caller stops waiting; or, if that is never, for as long as one call may take.
 
         Args:
             request: the spans.
@@ -125,65 +139,133 @@ class OtlpExporter:
                 a request in several is summed up as rejected, and the rest is sent all the same.
 
         """
-        chunks = split(request, self._max_send_bytes)
-        if bare := bare_spans(request, chunks):
-            self._metrics.sent_bare(spans=bare)
-        headers = self._headers(metadata)
-        total = ExportTraceServiceResponse()
-        refusals: list[PermanentExportError] = []
-        for chunk in chunks:
+        size = min(request.max_encoded_bytes(), self._limit.current())
+        async with self._place(size, deadline):
+            return await self._deliver(Delivery(request), deadline, self._headers(metadata))
+
+    async def forward(
+        self, method: str, encoded: bytes, *, deadline: float, metadata: Metadata
+    ) -> bytes:
+        """Send another signal's request on as it is; give the next hop's answer as it is.
+
+        Args:
+            method: the full name, such as
+                /opentelemetry.proto.collector.logs.v1.LogsService/Export.
+            encoded: the request.
+            deadline: the event loop's time at which the caller stops waiting.
+            metadata: the caller's own headers; the configured ones go before them.
+
+        Raises:
+            RetryableExportError: the next hop did not take it.
+            PermanentExportError: the next hop refused it for good.
+
+        """
+        async with self._place(len(encoded), deadline):
+            return await self._call(method, encoded, deadline, self._headers(metadata))
+
+    @asynccontextmanager
+    async def _place(self, size: int, deadline: float) -> AsyncIterator[None]:
+        """Hold bytes in what is being sent; wait for them no longer than the caller does."""
+        async with AsyncExitStack() as place:
             try:
-                _add(await self._send(chunk, deadline, headers), total)
+                async with asyncio.timeout_at(None if deadline == math.inf else deadline):
+                    await place.enter_async_context(self._room.taken(size))
+            except TimeoutError as error:
+                raise RetryableExportError(
+                    "others were being sent for as long as the caller waits"
+                ) from error
+            yield
+
+    async def _deliver(
+        self, delivery: Delivery, deadline: float, headers: Metadata
+    ) -> ExportTraceServiceResponse:
+        while not delivery.is_over():
+            chunk = self._next_chunk(delivery)
+            try:
+                patiently = delivery.has_accepted
+                delivery.accept(await self._send(chunk, deadline, headers, patiently=patiently))
             except PermanentExportError as error:
                 # The Collector drops a request as a whole, the parts that might pass with it.
-                refusals.append(error)
-                _add(_rejection(chunk, error), total)
-        if len(refusals) == len(chunks):
-            raise refusals[0]
-        return total
+                self._refused(delivery, chunk, error)
+        return delivery.answer()
+
+    def _next_chunk(self, delivery: Delivery) -> TraceRequest:
+        chunk, bare_spans = delivery.next_chunk(self._limit.current())
+        if bare_spans:
+            self._metrics.sent_bare(spans=bare_spans)
+        return chunk
 
     async def _send(
-        self, chunk: TraceRequest, deadline: float, metadata: Metadata
+        self, chunk: TraceRequest, deadline: float, headers: Metadata, *, patiently: bool
     ) -> ExportTraceServiceResponse:
         spans = chunk.span_count()
-        timeout = min(self._timeout, deadline - asyncio.get_running_loop().time())
         try:
-            answer = await self._export(chunk.encode(), timeout=timeout, metadata=metadata)
-            # grpcio gives None for an answer that it can't read. Its status was OK.
-            answer = answer or ExportTraceServiceResponse()
-        except grpc.aio.AioRpcError as error:
+            attempt = partial(self._attempt, chunk, deadline, headers)
+            answer = await (self._retrying(spans, deadline)(attempt) if patiently else attempt())
+        except RetryableExportError as error:
             self._metrics.send_failed(spans=spans)
-            raise export_error(error) from error
+            # What has retried is in the traceback and holds the error: the chunk would stay in
+            # memory until the garbage is collected.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
         self._metrics.sent(spans=spans)
         return answer
 
+    def _retrying(self, spans: int, deadline: float) -> AsyncRetrying:
+        def count_retry(_: RetryCallState) -> None:
+            self._metrics.send_retried(spans=spans)
+
+        return AsyncRetrying(
+            retry=retry_if_exception_type(RetryableExportError),
+            stop=stop_before_delay(self._patience(deadline)),
+            wait=as_asked_or(BACKOFF),
+            before_sleep=count_retry,
+            reraise=True,
+        )
+
+    def _patience(self, deadline: float) -> float:
+        """Give the seconds in which to send a chunk again."""
+        if deadline == math.inf:
+            return self._timeout
+        return deadline - RESERVE_SECONDS - asyncio.get_running_loop().time()
+
+    async def _attempt(
+        self, chunk: TraceRequest, deadline: float, headers: Metadata
+    ) -> ExportTraceServiceResponse:
+        answer = await self._call(EXPORT_METHOD, chunk.encode(), deadline, headers)
+        try:
+            return ExportTraceServiceResponse.FromString(answer)
+        except DecodeError:
+            # Its status was OK: the spans are there.
+            return ExportTraceServiceResponse()
+
+    async def _call(self, method: str, encoded: bytes, deadline: float, headers: Metadata) -> bytes:
+        timeout = min(self._timeout, deadline - asyncio.get_running_loop().time())
+        try:
+            return await self._channel.call(method, encoded, timeout=timeout, metadata=headers)
+        except grpc.aio.AioRpcError as error:
+            raise export_error(error) from error
+
+    def _refused(
+        self, delivery: Delivery, chunk: TraceRequest, error: PermanentExportError
+    ) -> None:
+        if isinstance(error, TooLargeExportError) and (smaller := self._smaller(chunk, error)):
+            delivery.put_back(smaller)
+            return
+        self._metrics.send_failed(spans=chunk.span_count())
+        delivery.refuse(chunk, error)
+
+    def _smaller(self, chunk: TraceRequest, error: TooLargeExportError) -> TraceRequest | None:
+        """Give what to try in the place of a chunk that was too large; None if all was tried."""
+        if chunk.span_count() > 1:
+            # With the limit lowered, it will be split.
+            self._limit.lower(refused=len(chunk.encode()), told=error.limit)
+            return chunk
+        if chunk.appended_count():
+            self._metrics.sent_bare(spans=1)
+            return bare(chunk)
+        return None
+
     def _headers(self, metadata: Metadata) -> Metadata:
-        configured = self._next_hop.headers
+        configured = self._configured_headers
         passed_on = ((key, value) for key, value in metadata if key not in configured)
         return (*configured.items(), *passed_on)
-
-
-def _rejection(chunk: TraceRequest, error: PermanentExportError) -> ExportTraceServiceResponse:
-    response = ExportTraceServiceResponse()
-    response.partial_success.rejected_spans = chunk.span_count()
-    response.partial_success.error_message = str(error)
-    return response
-
-
-def _add(answer: ExportTraceServiceResponse, total: ExportTraceServiceResponse) -> None:
-    rejected, message = answer.partial_success.rejected_spans, answer.partial_success.error_message
-    if rejected:
-        total.partial_success.rejected_spans += rejected
-    if message:
-        messages = filter(None, (total.partial_success.error_message, message))
-        total.partial_success.error_message = "; ".join(messages)
-
-
-def _channel(next_hop: NextHop) -> grpc.aio.Channel:
-    url = urlsplit(next_hop.url)
-    compression = COMPRESSIONS[next_hop.compression]
-    if url.scheme == "http":
-        return grpc.aio.insecure_channel(url.netloc, CHANNEL_OPTIONS, compression)
-    authorities = next_hop.certificate.read_bytes() if next_hop.certificate else None
-    credentials = grpc.ssl_channel_credentials(authorities)
-    return grpc.aio.secure_channel(url.netloc, credentials, CHANNEL_OPTIONS, compression)

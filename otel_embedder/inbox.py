@@ -11,14 +11,13 @@ import asyncio
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-import grpc
-import grpc.aio
-
 from otel_embedder.errors import IncompleteRequestError
 from otel_embedder.inflate import inflated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import grpc.aio
 
     from otel_embedder.admission import Admission, Place
 
@@ -82,8 +81,8 @@ class Inbox:
             ) from error
         if not isinstance(message, bytes):  # grpc.aio.EOF
             raise IncompleteRequestError(
-                f"no whole request arrived: it is larger than {self._max_bytes} bytes, or compressed "
-                "otherwise than with gzip or deflate, or its sender has left"
+                f"no whole request arrived: it is larger than {self._max_bytes} bytes, or "
+                "compressed otherwise than with gzip or deflate, or its sender has left"
             )
         return message
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # No message begins like this: 0x1F would be a field of wire type 7, which protobuf has not.
 GZIP = b"\x1f\x8b"
-# What gRPC calls deflate is zlib's format (RFC 1950): 0x78, and both bytes a multiple of 31. A
-# message could begin so, if OTLP had a field 15; it would not be valid zlib to its end.
+# What gRPC calls deflate is zlib's format (RFC 1950): 0x78, and both bytes a multiple of 31. That
+# would be a field 15, which no request of OTLP has.
 ZLIB = b"\x78"
 ZLIB_MULTIPLE = 31
 
@@ -40,11 +40,11 @@ async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None
         grow: is told of all bytes that are made, and may raise to end it.
 
     Raises:
-        MalformedRequestError: it begins as gzip does, and is not.
+        MalformedRequestError: it begins as if compressed, and is damaged.
         RequestTooLargeError: it would be larger than allowed.
 
     """
-    if not (message.startswith(GZIP) or _may_be_zlib(message)):
+    if not is_compressed(message):
         return message
     steps: list[bytes] = []
     size = 0
@@ -57,14 +57,14 @@ async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None
             steps.append(step)
             await asyncio.sleep(0)
     except zlib.error as error:
-        if not message.startswith(GZIP):
-            return message
-        raise MalformedRequestError("the request is compressed with gzip, and damaged") from error
+        raise MalformedRequestError("the request is compressed, and damaged") from error
     return b"".join(steps)
 
 
-def _may_be_zlib(message: bytes) -> bool:
-    return message.startswith(ZLIB) and int.from_bytes(message[:2]) % ZLIB_MULTIPLE == 0
+def is_compressed(message: bytes) -> bool:
+    """Tell whether a message begins as gzip or deflate do, and so as no request does."""
+    is_zlib = message.startswith(ZLIB) and int.from_bytes(message[:2]) % ZLIB_MULTIPLE == 0
+    return is_zlib or message.startswith(GZIP)
 
 
 def _inflate(message: bytes) -> Iterator[bytes]:

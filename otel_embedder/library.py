@@ -22,7 +22,7 @@ from otel_embedder.background import BackgroundLoop
 from otel_embedder.choices import DEFAULT_MODEL, check_engine, check_model
 from otel_embedder.embedder import CacheInfo
 from otel_embedder.embedder.engines import ModelChoice, lazy_model
-from otel_embedder.embedder.model import LazyModel
+from otel_embedder.embedder.lazy import LazyModel
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.render import Renderer, RenderOptions
 from otel_embedder.trace_embedder import TraceEmbedder

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
 Child = TypeVar("Child")
 
-# What is raised where a value is not of the type that its field has. The last of them is
-# protobuf's for a key with half of a surrogate pair in it.
-PARSE_ERRORS = (ParseError, ValueError, TypeError, AttributeError, RecursionError, SystemError)
+# What is raised where a value is not of the type that its field has. OverflowError is for an
+# infinite one, SystemError is protobuf's for a key with half of a surrogate pair in it.
+PARSE_ERRORS = (
+    *(ParseError, ValueError, TypeError, AttributeError),
+    *(RecursionError, OverflowError, SystemError),
+)
 
 # OTLP/JSON writes these in hex, unlike every other bytes field.
 # Source: the OTLP specification, "JSON Protobuf Encoding".
@@ -294,6 +297,9 @@ def _read_scope_header(text: bytes) -> bytes:
 
 def _read_attribute(text: bytes) -> Attribute:
     attribute = json.loads(text)
+    # Protobuf's reader of JSON would go through a string or an array for keys that it knows.
+    if not isinstance(attribute, dict):
+        raise MalformedRequestError("an attribute is not an object")
     match attribute:
         # A vector. To read its numbers one by one would take some milliseconds.
         case {"key": str(key), "value": {"arrayValue": {"values": [*values]}}} if _are_doubles(

@@ -32,6 +32,8 @@ def render_options(settings: Settings) -> RenderOptions:
         exact_durations=settings.exact_durations,
         mask_values=settings.mask_values,
         volatile_keys=settings.volatile_keys,
+        secret_keys=settings.secret_keys,
+        mask_secrets=settings.mask_secrets,
     )
 
 

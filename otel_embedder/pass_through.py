@@ -15,7 +15,10 @@ from otel_embedder.logs import get_logger
 from otel_embedder.receiver import call_of, ending_badly
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from otel_embedder.inbox import Context, Inbox
+    from otel_embedder.loops import Hops
     from otel_embedder.status import Metadata
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
@@ -54,8 +57,28 @@ class PassThroughMetrics(Protocol):
 class PassThrough:
     """Takes requests of other signals, and answers what the next hop answers."""
 
-    def __init__(self, next_: Forwarder, inbox: Inbox, *, metrics: PassThroughMetrics) -> None:
+    def __init__(
+        self,
+        next_: Forwarder,
+        inbox: Inbox,
+        hops: Hops,
+        *,
+        metrics: PassThroughMetrics,
+        withheld: Collection[str] = (),
+    ) -> None:
+        """Take in for the next hop.
+
+        Args:
+            next_: the next hop.
+            inbox: what reads the messages.
+            hops: what recognises a request that was here before.
+            metrics: who counts.
+            withheld: the caller's headers that are meant for this sidecar alone.
+
+        """
         self._next = next_
+        self._hops = hops
+        self._withheld = withheld
         self._inbox = inbox
         self._metrics = metrics
         self._known: set[str] = set()
@@ -73,9 +96,10 @@ class PassThrough:
 
     async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
         async with ending_badly(context), self._inbox.message(context) as encoded:
-            call = call_of(context)
+            call = call_of(context, self._withheld)
+            metadata = self._hops.with_own(call.metadata)
             answer = await self._next.forward(
-                method, encoded, deadline=call.deadline, metadata=call.metadata
+                method, encoded, deadline=call.deadline, metadata=metadata
             )
             self._note(signal)
             return answer

@@ -22,7 +22,7 @@ from otel_embedder.status import refusal
 from otel_embedder.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from otel_embedder.inbox import Context, Inbox
     from otel_embedder.status import Metadata
@@ -66,10 +66,27 @@ class ReceiverMetrics(Protocol):
 class TraceReceiver:
     """Takes requests in as bytes and answers when they are done with."""
 
-    def __init__(self, next_: Consumer, inbox: Inbox, *, metrics: ReceiverMetrics) -> None:
+    def __init__(
+        self,
+        next_: Consumer,
+        inbox: Inbox,
+        *,
+        metrics: ReceiverMetrics,
+        withheld: Collection[str] = (),
+    ) -> None:
+        """Take in for the next stage.
+
+        Args:
+            next_: the next stage.
+            inbox: what reads the messages.
+            metrics: who counts.
+            withheld: the caller's headers that are meant for this sidecar alone.
+
+        """
         self._next = next_
         self._inbox = inbox
         self._metrics = metrics
+        self._withheld = withheld
 
     def rpc_handler(self) -> grpc.GenericRpcHandler:
         """Give the handler to add to a server.
@@ -89,7 +106,8 @@ class TraceReceiver:
     async def _answer(self, request: TraceRequest, context: Context) -> bytes:
         spans = request.span_count()
         try:
-            response = await self._next.consume(request, call_of(context)) if spans else EMPTY
+            call = call_of(context, self._withheld)
+            response = await self._next.consume(request, call) if spans else EMPTY
         except Exception:
             self._metrics.refused(spans=spans)
             raise
@@ -119,20 +137,21 @@ async def _refuse(error: Exception, context: Context) -> NoReturn:
     await context.abort(answer.code, answer.details, answer.trailing_metadata)
 
 
-def call_of(context: Context) -> Call:
+def call_of(context: Context, withheld: Collection[str]) -> Call:
     """Give what a request came with."""
     remaining = context.time_remaining()
     now = asyncio.get_running_loop().time()
     # The stubs forget that there may be no deadline.
     deadline = math.inf if remaining is None else now + remaining  # type: ignore[redundant-expr]
-    return Call(deadline, passed_on(context))
+    return Call(deadline, passed_on(context, withheld))
 
 
-def passed_on(context: Context) -> Metadata:
-    """Give the caller's own headers, such as a tenant's name."""
+def passed_on(context: Context, withheld: Collection[str]) -> Metadata:
+    """Give the caller's own headers, such as a tenant's name, but for those withheld."""
     metadata = context.invocation_metadata() or ()
+    kept = HOP_BY_HOP.union(withheld)
     return tuple(
         (key, value)
         for key, value in metadata
-        if key not in HOP_BY_HOP and not key.startswith(HOP_BY_HOP_PREFIXES)
+        if key not in kept and not key.startswith(HOP_BY_HOP_PREFIXES)
     )

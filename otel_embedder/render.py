@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from fnmatch import translate
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from otel_embedder.any_value import decode, read_key_value, render_value
-from otel_embedder.choices import DEFAULT_VOLATILE_KEYS
+from otel_embedder.any_value import decode, read_key_value, render_named, render_value
+from otel_embedder.choices import DEFAULT_SECRET_KEYS, DEFAULT_VOLATILE_KEYS
 from otel_embedder.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.embedder import UNKNOWN_TRACE_ID, Text
 from otel_embedder.masks import mask
 from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.secrets import Secrets
 from otel_embedder.template import DEFAULT_TEMPLATE, FIELDS, parse_template
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 # Raise it when the same span with the same options would get another text.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 
 UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
 UNKNOWN_OPERATION = "unknown_operation"
@@ -71,6 +72,8 @@ class RenderOptions:
         exact_durations: give durations to the nanosecond instead of rounded to R5.
         mask_values: put words for ids, addresses and times; see `masks`.
         volatile_keys: patterns (`fnmatch`) of attribute keys that are left out.
+        secret_keys: words of keys whose values are hidden, wherever they stand; see `secrets`.
+        mask_secrets: put a word for what looks like a secret, even if `mask_values` is off.
 
     """
 
@@ -78,6 +81,8 @@ class RenderOptions:
     exact_durations: bool = False
     mask_values: bool = True
     volatile_keys: tuple[str, ...] = DEFAULT_VOLATILE_KEYS
+    secret_keys: tuple[str, ...] = DEFAULT_SECRET_KEYS
+    mask_secrets: bool = True
 
     def version(self) -> str:
         """Name the text that these options make: vectors compare only within one version."""
@@ -106,7 +111,7 @@ class Part(NamedTuple):
     Attributes:
         name: an attribute's key, or the template's field in its braces.
         encoded: the value as bytes: different values may read alike.
-        value: the value in words.
+        value: the value in words, without secrets.
         words: the value as the text has it, masked or rounded; None where it leaves it out.
 
     """
@@ -159,11 +164,13 @@ class Renderer:
         self._separator = template.separator
         self._milliseconds = exact_milliseconds if options.exact_durations else rounded_milliseconds
         self._mask = mask if options.mask_values else str
+        self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
         self._fragments = Remembered(self._read_fragment)
         self._operations = Remembered(self._read_operation)
-        self._services = Remembered(_read_service)
+        self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
+        self._exceptions = Remembered(self._render)
 
     def service(self, resource: bytes) -> str:
         """Give the `service.name` of an encoded Resource.
@@ -208,15 +215,15 @@ class Renderer:
         return [
             *self._field_parts(span, service),
             *map(self._attribute_part, span.attributes[:MAX_ATTRIBUTES]),
-            *map(_unread_part, span.attributes[MAX_ATTRIBUTES:]),
+            *map(self._unread_part, span.attributes[MAX_ATTRIBUTES:]),
         ]
 
     def _field_parts(self, span: pb.Span, service: str) -> Iterator[Part]:
         status = self._error_words(self._statuses[span.status], span)
         fields = {
             "service": (service, service),
-            "operation": (decode(span.name), self._operations[span.name]),
-            "status": (_status(span), status),
+            "operation": (self._decode(span.name), self._operations[span.name]),
+            "status": (self._status(span), status),
             "duration_ms": (
                 _duration(span, exact_milliseconds),
                 _duration(span, self._milliseconds),
@@ -229,7 +236,7 @@ class Renderer:
     def _attribute_part(self, encoded: bytes) -> Part:
         _, is_said, words = self._fragments[encoded].partition(KEY_END)
         said = self._said(len(FIELDS), words) if is_said else None
-        return _unread_part(encoded)._replace(words=said)
+        return self._unread_part(encoded)._replace(words=said)
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
@@ -238,7 +245,7 @@ class Renderer:
     def _error_words(self, status: Status, span: pb.Span) -> str:
         """Give the status with the exception's own words behind it, each only once."""
         words = status.words
-        for value in _exception(span):
+        for value in self._exception(span):
             part = self._error_text(value)
             if part[:RECOGNISED_CHARACTERS] not in words:
                 words += f" {part}"
@@ -251,27 +258,54 @@ class Renderer:
         return self._mask(value)[:MAX_ERROR_CHARACTERS]
 
     def _read_fragment(self, encoded: bytes) -> str:
-        key, value = read_key_value(encoded)
+        key, value = read_key_value(encoded, self._secrets)
         if self._volatile.match(key):
             return ""
-        return f"{key}{KEY_END}{self._words(render_value(value))}"
+        return f"{key}{KEY_END}{self._words(render_named(key, value, self._secrets))}"
 
     def _read_operation(self, name: bytes) -> str:
-        return self._words(decode(name)) or UNKNOWN_OPERATION
+        return self._words(self._decode(name)) or UNKNOWN_OPERATION
 
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
         name = STATUS_NAMES.get(status.code, "UNSET")
-        words = f"{name} {self._error_text(decode(status.message))}".rstrip()
+        words = f"{name} {self._error_text(self._decode(status.message))}".rstrip()
         return Status(words, is_error=name == "ERROR")
 
+    def _read_service(self, resource: bytes) -> str:
+        for encoded in pb.Resource.FromString(resource).attributes:
+            key, value = read_key_value(encoded, self._secrets)
+            if key == "service.name" and value:
+                return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
+        return UNKNOWN_SERVICE
 
-def _read_service(resource: bytes) -> str:
-    for encoded in pb.Resource.FromString(resource).attributes:
-        key, value = read_key_value(encoded)
-        if key == "service.name" and value:
-            return render_value(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
-    return UNKNOWN_SERVICE
+    def _status(self, span: pb.Span) -> str:
+        """Give status, message and exception as they are, without mask."""
+        status = pb.Status.FromString(span.status)
+        name = STATUS_NAMES.get(status.code, "UNSET")
+        message = self._decode(status.message)
+        return " ".join(filter(None, (name, message, *self._exception(span))))
+
+    def _unread_part(self, attribute: bytes) -> Part:
+        key, value = read_key_value(attribute, self._secrets)
+        return Part(key, value, render_named(key, value, self._secrets), words=None)
+
+    def _exception(self, span: pb.Span) -> tuple[str, ...]:
+        """Give type and message of the last exception that the span recorded, if it did."""
+        for encoded in reversed(span.events):
+            if EXCEPTION in encoded:
+                event = pb.Event.FromString(encoded)
+                if event.name == EXCEPTION:
+                    values = dict(read_key_value(pair, self._secrets) for pair in event.attributes)
+                    known = (values[key] for key in EXCEPTION_KEYS if key in values)
+                    return tuple(map(self._exceptions.__getitem__, known))
+        return ()
+
+    def _render(self, value: bytes) -> str:
+        return render_value(value, self._secrets)
+
+    def _decode(self, encoded: bytes) -> str:
+        return decode(encoded, self._secrets.hidden)
 
 
 def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
@@ -279,28 +313,3 @@ def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
     if not started or ended < started:
         return UNKNOWN_DURATION
     return words(ended - started)
-
-
-def _status(span: pb.Span) -> str:
-    """Give status, message and exception as they are, without mask."""
-    status = pb.Status.FromString(span.status)
-    name = STATUS_NAMES.get(status.code, "UNSET")
-    return " ".join(filter(None, (name, decode(status.message), *_exception(span))))
-
-
-def _unread_part(attribute: bytes) -> Part:
-    key, value = read_key_value(attribute)
-    return Part(key, value, render_value(value), words=None)
-
-
-def _exception(span: pb.Span) -> tuple[str, ...]:
-    """Give type and message of the last exception that the span recorded, if it did."""
-    for encoded in reversed(span.events):
-        if EXCEPTION in encoded:
-            event = pb.Event.FromString(encoded)
-            if event.name == EXCEPTION:
-                attributes = dict(map(read_key_value, event.attributes))
-                return tuple(
-                    render_value(attributes[key]) for key in EXCEPTION_KEYS if key in attributes
-                )
-    return ()

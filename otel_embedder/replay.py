@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-import grpc.aio
 import numpy as np
 from tenacity import (
     AsyncRetrying,
@@ -26,7 +25,9 @@ from tenacity import (
     wait_fixed,
 )
 
-from otel_embedder.errors import ExportError, RetryableExportError
+from otel_embedder.backoff import as_asked_or
+from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
+from otel_embedder.status import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,8 +172,11 @@ class Tally:
 
 def _status(error: ExportError) -> str:
     """Give the name of the status that an error was made from."""
-    cause = error.__cause__
-    return cause.code().name if isinstance(cause, grpc.aio.AioRpcError) else "OTHER"
+    match error:
+        case RetryableExportError() | PermanentExportError():
+            return CODES[error.code].name
+        case _:
+            return "OTHER"
 
 
 class Pace:
@@ -275,7 +279,7 @@ class Replay:
         return AsyncRetrying(
             retry=retry_if_exception_type(RetryableExportError),
             stop=stop_after_attempt(self._load.attempts),
-            wait=_delay,
+            wait=as_asked_or(BACKOFF),
             before_sleep=self._count_retry,
             sleep=self._clock.sleep,
             reraise=True,
@@ -283,14 +287,6 @@ class Replay:
 
     def _count_retry(self, _: RetryCallState) -> None:
         self._tally.retries += 1
-
-
-def _delay(state: RetryCallState) -> float:
-    """Give the seconds to wait: as many as the target asked for, else more each time."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RetryableExportError) and error.retry_after is not None:
-        return error.retry_after
-    return BACKOFF(state)
 
 
 async def reach(url: str, *, patience: float, clock: Clock) -> None:

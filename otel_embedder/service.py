@@ -12,52 +12,43 @@ import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import OVERALL_HEALTH
-from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_reflection.v1alpha import reflection
-
+from otel_embedder.admission import Admission
 from otel_embedder.embedder import MAX_BATCH_SIZE
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.engines import lazy_model
 from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.errors import ListenError
-from otel_embedder.exporter import NextHop, OtlpExporter
-from otel_embedder.health import HealthServicer
+from otel_embedder.exporter import OtlpExporter
+from otel_embedder.inbox import Inbox
+from otel_embedder.listener import check_exposure, listening, own_headers
 from otel_embedder.logs import get_logger
+from otel_embedder.loops import Hops, check_next_hop
+from otel_embedder.next_hop import Keepalive, NextHop
 from otel_embedder.parts import annotator, model_choice, render_options
+from otel_embedder.pass_through import PassThrough
 from otel_embedder.processor import Processor
-from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
+from otel_embedder.receiver import TraceReceiver
 from otel_embedder.render import Renderer
 from otel_embedder.telemetry import Metrics, serving_metrics
+from otel_embedder.tls_files import TlsFiles
+from otel_embedder.turns import TURN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from otel_embedder.embedder import Embedder, Model
+    from otel_embedder.embedder.lazy import LazyModel
     from otel_embedder.settings import Settings
 
 SERVICE_STARTED = "service.started"
 SERVICE_STOPPING = "service.stopping"
 SERVICE_STOPPED = "service.stopped"
 
-# For so long a request may keep the event loop from others: health checks, answers.
-TURN_SECONDS = 0.01
 # Under overload some requests fail and some do not: that is one failure, not many.
 QUIET_SECONDS = 10.0
 
-SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
-
-# The Collector pings every 10 s if told so; grpcio's default takes a ping more
-# often than every five minutes for abuse and hangs up.
-SERVER_OPTIONS = (
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # A second sidecar on the same port should fail, not share it in silence.
-    ("grpc.so_reuseport", 0),
-)
+# Of what requests in flight may have, what is encoded at the same time, in addition.
+SENDING_SHARE = 4
 
 log = get_logger()
 
@@ -99,11 +90,14 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     """Run a sidecar; give the port that it listens on.
 
     Raises:
+        SettingsError: other hosts are let in without TLS, or the next hop is this sidecar itself.
         ListenError: an address can't be had.
 
     """
+    check_exposure(settings)
+    check_next_hop(settings.listen, settings.next_hop)
     renderer = Renderer(render_options(settings))
-    model = lazy_model(model_choice(settings))
+    model = lazy_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
         model.preload()
     async with AsyncExitStack() as parts:
@@ -112,6 +106,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         batcher = await parts.enter_async_context(batching_embedder(settings, model, metrics))
         # Left before the batcher, whose workers may wait for a download.
         parts.callback(model.close)
+        hops = Hops()
         processor = Processor(
             renderer,
             span_embedder(settings, model, batcher, metrics),
@@ -120,9 +115,26 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             embed_timeout=settings.embed_timeout,
             turn_seconds=TURN_SECONDS,
             metrics=metrics,
+            hops=hops,
         )
-        receiver = TraceReceiver(processor, metrics=metrics)
-        yield await parts.enter_async_context(listening(receiver, settings))
+        box = inbox(settings, metrics)
+        withheld = own_headers(settings)
+        handlers = (
+            TraceReceiver(processor, box, metrics=metrics, withheld=withheld).rpc_handler(),
+            *PassThrough(exporter, box, hops, metrics=metrics, withheld=withheld).rpc_handlers(),
+        )
+        yield await parts.enter_async_context(listening(handlers, settings))
+
+
+def inbox(settings: Settings, metrics: Metrics) -> Inbox:
+    """Give what takes messages in, for all signals together."""
+    admission = Admission(
+        max_requests=settings.max_inflight_requests,
+        max_bytes=settings.max_inflight_bytes,
+        metrics=metrics,
+    )
+    metrics.watch_in_flight(admission.requests, admission.bytes)
+    return Inbox(admission, max_bytes=settings.max_receive_bytes)
 
 
 def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
@@ -131,17 +143,25 @@ def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
         settings.next_hop,
         headers=settings.next_hop_headers,
         compression=settings.next_hop_compression,
-        certificate=settings.next_hop_certificate,
+        files=TlsFiles(
+            authorities=settings.next_hop_certificate,
+            certificate=settings.next_hop_client_certificate,
+            key=settings.next_hop_client_key,
+        ),
+        keepalive=Keepalive(settings.next_hop_keepalive, settings.next_hop_keepalive_timeout),
     )
-    return OtlpExporter(
+    exporter = OtlpExporter(
         next_hop,
         timeout=settings.next_hop_timeout,
         max_send_bytes=settings.max_send_bytes,
+        max_sending_bytes=settings.max_inflight_bytes // SENDING_SHARE,
         metrics=metrics,
     )
+    metrics.watch_send_limit(exporter.send_limit)
+    return exporter
 
 
-def batching_embedder(settings: Settings, model: Model, metrics: Metrics) -> BatchingEmbedder:
+def batching_embedder(settings: Settings, model: LazyModel, metrics: Metrics) -> BatchingEmbedder:
     """Give the embedder that runs the model."""
     batcher = BatchingEmbedder(
         model,
@@ -149,6 +169,8 @@ def batching_embedder(settings: Settings, model: Model, metrics: Metrics) -> Bat
         max_batch_size=MAX_BATCH_SIZE,
         max_queue_size=settings.max_queue_size,
         metrics=metrics,
+        batch_timeout=settings.model_timeout,
+        on_hang=model.lose,
     )
     metrics.watch_queue(batcher.queue_size)
     return batcher
@@ -165,40 +187,3 @@ def span_embedder(
         quiet_seconds=QUIET_SECONDS,
         metrics=metrics,
     )
-
-
-@asynccontextmanager
-async def listening(receiver: TraceReceiver, settings: Settings) -> AsyncIterator[int]:
-    """Listen, with health and reflection; give the port.
-
-    Raises:
-        ListenError: the address can't be had.
-
-    """
-    limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
-    server = grpc.aio.server(options=(*SERVER_OPTIONS, limit))
-    server.add_generic_rpc_handlers((receiver.rpc_handler(),))
-    health_servicer = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        (TRACE_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server
-    )
-    port = _bind(server, settings.listen)
-    await server.start()
-    for service in SERVICES:
-        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    try:
-        yield port
-    finally:
-        await health_servicer.enter_graceful_shutdown()
-        await server.stop(settings.shutdown_timeout)
-
-
-def _bind(server: grpc.aio.Server, address: str) -> int:
-    try:
-        return server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ListenError(
-            f"listen: cannot listen on {address}: another process is there already, or this host "
-            "has no such address"
-        ) from error

@@ -25,6 +25,7 @@ from pydantic import (
     FilePath,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     ValidationInfo,
 )
@@ -36,9 +37,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from otel_embedder.addresses import addresses, check_address, check_host_and_port
 from otel_embedder.choices import (
     DEFAULT_MODEL,
     DEFAULT_PREFIX,
+    DEFAULT_SECRET_KEYS,
     DEFAULT_VOLATILE_KEYS,
     Compression,
     Encoding,
@@ -49,7 +52,14 @@ from otel_embedder.choices import (
     check_engine,
     check_model,
 )
+from otel_embedder.credentials import (
+    check_certificates,
+    check_key_pair,
+    check_token,
+    read_tokens,
+)
 from otel_embedder.errors import SettingsError
+from otel_embedder.secrets import Secrets
 from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
 
 if TYPE_CHECKING:
@@ -59,17 +69,19 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
-MAX_PORT = 65_535
 MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own
 # Longer than anybody waits; gRPC takes infinity for the past.
 MAX_SECONDS = 3_600.0
 
 
 def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and int(port) <= MAX_PORT
-    if not (host and colon and is_port):
-        raise ValueError("must be HOST:PORT, such as 127.0.0.1:4327")
+    check_host_and_port(value)
+    return value
+
+
+def _addresses(value: str) -> str:
+    for address in addresses(value):
+        check_address(address)
     return value
 
 
@@ -104,6 +116,55 @@ def _model(value: str, others: ValidationInfo) -> str:
 def _certificate(value: Path) -> Path:
     if "-----BEGIN CERTIFICATE-----" not in value.read_text(encoding="utf-8", errors="replace"):
         raise ValueError("must be a PEM file with certificates")
+    return value
+
+
+def _certificates(value: Path) -> Path:
+    check_certificates(value)
+    return value
+
+
+def _key(value: Path | None, others: ValidationInfo) -> Path | None:
+    _check_pair("tls_certificate", others, value)
+    return value
+
+
+def _client_key(value: Path | None, others: ValidationInfo) -> Path | None:
+    _check_pair("next_hop_client_certificate", others, value)
+    return value
+
+
+def _check_pair(field: str, others: ValidationInfo, key: Path | None) -> None:
+    # A wrong certificate is complained of itself, and is not among the others.
+    certificate = others.data.get(field, key)
+    if certificate and not key:
+        raise ValueError(f"must be given, as {field} is")
+    if key and not certificate:
+        raise ValueError(f"is of no use without {field}")
+    if certificate and key and field in others.data:
+        check_key_pair(certificate, key)
+
+
+def _client_authority(value: Path | None, others: ValidationInfo) -> Path | None:
+    if value:
+        check_certificates(value)
+        if others.data.get("tls_certificate", value) is None:
+            raise ValueError("is of no use without tls_certificate and tls_key")
+    return value
+
+
+def _token_file(value: Path) -> Path:
+    read_tokens(value)
+    return value
+
+
+def _token(value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+    if value is None:
+        return value
+    if others.data.get("bearer_token_file"):
+        raise ValueError("is of no use beside bearer_token_file")
+    # An empty one must not come to mean that none is wanted.
+    check_token(value.get_secret_value().encode())
     return value
 
 
@@ -143,14 +204,47 @@ class Settings(BaseSettings):
 
     config: FilePath | None = Field(None, description="YAML file with any of these settings.")
 
-    listen: Annotated[str, AfterValidator(_address)] = Field(
-        "127.0.0.1:4327", description="HOST:PORT to receive OTLP/gRPC on."
+    listen: Annotated[str, AfterValidator(_addresses)] = Field(
+        "127.0.0.1:4327",
+        description="HOST:PORT or unix:PATH to receive OTLP/gRPC on; several with commas.",
+    )
+    # Each of these behind those that have a say in what it may be.
+    tls_certificate: Annotated[FilePath, AfterValidator(_certificates)] | None = Field(
+        None, description="PEM file of the certificate to show; a renewed one is picked up."
+    )
+    tls_key: Annotated[FilePath | None, AfterValidator(_key)] = Field(
+        None, description="PEM file of its private key, without a password."
+    )
+    tls_client_authority: Annotated[FilePath | None, AfterValidator(_client_authority)] = Field(
+        None, description="PEM file of the authorities that clients must have a certificate of."
+    )
+    listen_insecure: bool = Field(
+        False, description="Let other hosts send without TLS, as within a pod or a safe network."
+    )
+    bearer_token_file: Annotated[FilePath, AfterValidator(_token_file)] | None = Field(
+        None,
+        description="File of the tokens, one a line, of which senders must bring one; a renewed "
+        "file is picked up.",
+    )
+    bearer_token: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
+        None,
+        description="The one token that senders must bring; as a flag it shows in the list of "
+        "processes.",
     )
     max_receive_bytes: ByteSize = Field(
         ByteSize(64 * 1024 * 1024),
         ge=1024,
         le=MAX_MESSAGE_BYTES,
         description="Largest request taken in, decompressed; in bytes, or with a unit (64MiB).",
+    )
+    max_inflight_requests: PositiveInt = Field(
+        256, description="Requests in flight at most; more are refused for a while."
+    )
+    max_inflight_bytes: ByteSize = Field(
+        ByteSize(128 * 1024 * 1024),
+        ge=1024,
+        description="Bytes that the requests in flight have at most, decompressed; a request that "
+        "is alone may have more.",
     )
     next_hop: Annotated[str, AfterValidator(_url)] = Field(
         "http://127.0.0.1:4337",
@@ -163,8 +257,29 @@ class Settings(BaseSettings):
     next_hop_certificate: Annotated[FilePath, AfterValidator(_certificate)] | None = Field(
         None, description="PEM file of the authorities to trust for https://, else the system's."
     )
+    next_hop_client_certificate: Annotated[FilePath, AfterValidator(_certificates)] | None = Field(
+        None, description="PEM file of the certificate to show to the next hop, if it wants one."
+    )
+    # Behind its certificate, which it has to fit.
+    next_hop_client_key: Annotated[FilePath | None, AfterValidator(_client_key)] = Field(
+        None, description="PEM file of that certificate's private key, not encrypted."
+    )
     next_hop_timeout: PositiveFloat = Field(
         10.0, le=MAX_SECONDS, description="Seconds that one request to the next hop may take."
+    )
+    next_hop_keepalive: PositiveFloat = Field(
+        310.0,
+        ge=1,
+        le=MAX_SECONDS,
+        description="Seconds of silence, while a request waits for its answer, before a ping. Most "
+        "servers hang up on whoever pings more often than every 300 s.",
+    )
+    next_hop_keepalive_timeout: PositiveFloat = Field(
+        20.0,
+        ge=1,
+        le=MAX_SECONDS,
+        description="Seconds without an acknowledgement, of a ping or of anything sent, after "
+        "which the next hop is connected to anew.",
     )
     max_send_bytes: ByteSize = Field(
         ByteSize(4 * 1024 * 1024 - 4096),
@@ -189,6 +304,12 @@ class Settings(BaseSettings):
     model_threads: PositiveInt | None = Field(
         None, description="Texts computed at the same time; as many as there are CPUs, if not set."
     )
+    model_timeout: PositiveFloat = Field(
+        30.0,
+        le=MAX_SECONDS,
+        description="Seconds that texts wait for the model to load, and after which a batch of 32 "
+        "is taken to hang: then the model is loaded anew.",
+    )
     preload: bool = Field(True, description="Load the model at start, else with the first text.")
     cache_size: int = Field(
         1000, ge=100, le=1_000_000, description="Texts whose vectors are remembered, 6 KB each."
@@ -197,7 +318,9 @@ class Settings(BaseSettings):
         10_000, description="Texts that may wait for the model; others get no vector."
     )
     embed_timeout: PositiveFloat = Field(
-        3.0, le=MAX_SECONDS, description="Seconds that a request may wait for vectors."
+        3.0,
+        le=MAX_SECONDS,
+        description="Seconds that a request may wait for vectors; less where its deadline is near.",
     )
     on_failure: OnFailure = Field(
         "fallback",
@@ -219,6 +342,13 @@ class Settings(BaseSettings):
     mask_values: bool = Field(True, description="Put words for ids, addresses and times.")
     volatile_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         DEFAULT_VOLATILE_KEYS, description="Patterns of attribute keys to leave out, with commas."
+    )
+    secret_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        DEFAULT_SECRET_KEYS,
+        description="Words of keys whose values are secret, with commas; each shows as <secret>.",
+    )
+    mask_secrets: bool = Field(
+        True, description="Put <secret> for what looks like one, even without mask_values."
     )
 
     metrics_listen: Annotated[str, AfterValidator(_address_or_nothing)] = Field(
@@ -251,6 +381,10 @@ class Settings(BaseSettings):
         )
 
 
+# Their values are not repeated.
+SECRET_FIELDS = {"next_hop_headers", "bearer_token"}
+
+
 def default_text(field: FieldInfo) -> str:
     """Give a field's default as a user would write it; `none` where there is none."""
     default = field.default
@@ -268,6 +402,8 @@ OTLP_VARIABLES = {
     "next_hop_headers": "HEADERS",
     "next_hop_compression": "COMPRESSION",
     "next_hop_certificate": "CERTIFICATE",
+    "next_hop_client_certificate": "CLIENT_CERTIFICATE",
+    "next_hop_client_key": "CLIENT_KEY",
     "next_hop_timeout": "TIMEOUT",
 }
 MILLISECONDS_PER_SECOND = 1_000
@@ -275,14 +411,23 @@ MILLISECONDS_PER_SECOND = 1_000
 
 def otlp_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Give the settings that OTEL_EXPORTER_OTLP_[TRACES_]* variables stand for."""
-    values: dict[str, Any] = {}
-    for field, variable in OTLP_VARIABLES.items():
-        for name in (f"OTEL_EXPORTER_OTLP_TRACES_{variable}", f"OTEL_EXPORTER_OTLP_{variable}"):
-            if environment.get(name):
-                values.setdefault(field, environment[name])
+    values: dict[str, Any] = {
+        field: value
+        for field, variable in OTLP_VARIABLES.items()
+        if (value := _otlp_variable(variable, environment))
+    }
+    if "next_hop" in values and "://" not in values["next_hop"]:
+        is_insecure = _otlp_variable("INSECURE", environment).lower() == "true"
+        values["next_hop"] = f"{'http' if is_insecure else 'https'}://{values['next_hop']}"
     with suppress(KeyError, ValueError):  # what is no number, validation complains of
         values["next_hop_timeout"] = float(values["next_hop_timeout"]) / MILLISECONDS_PER_SECOND
     return values
+
+
+def _otlp_variable(variable: str, environment: Mapping[str, str]) -> str:
+    """Give what a variable of the exporter's is set to, the signal's own first."""
+    own = environment.get(f"OTEL_EXPORTER_OTLP_TRACES_{variable}")
+    return own or environment.get(f"OTEL_EXPORTER_OTLP_{variable}", "")
 
 
 def read_config(file: str) -> dict[str, Any]:
@@ -343,9 +488,11 @@ def _problem(detail: ErrorDetails) -> str:
     if field in OTLP_VARIABLES:
         words.append(f"OTEL_EXPORTER_OTLP_{OTLP_VARIABLES[field]}")
     spellings = f"{field} ({', '.join(words)})"
-    if field == "next_hop_headers":  # they may hold a secret
+    if field in SECRET_FIELDS:
         return f"{spellings}: {message}"
-    return f"{spellings}: {message}; it is {detail['input']!r}"
+    # So may a URL.
+    shown = Secrets(DEFAULT_SECRET_KEYS, by_look=True).hidden(repr(detail["input"]))
+    return f"{spellings}: {message}; it is {shown}"
 
 
 # Kubernetes sets these in each pod for a Service that is named otel-embedder.

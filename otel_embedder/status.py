@@ -28,6 +28,7 @@ from otel_embedder.errors import (
     RequestTooLargeError,
     RetryableExportError,
     TooLargeExportError,
+    UnauthenticatedError,
 )
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -53,6 +54,8 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 # Nobody mends a configuration faster.
 LOOP_RETRY_SECONDS = 30.0
+# A token that was renewed on one side has soon come to the other.
+TOKEN_RETRY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ def _wait(error: Exception) -> float | None:
             return error.retry_after
         case LoopError():
             return LOOP_RETRY_SECONDS
+        case UnauthenticatedError():
+            return TOKEN_RETRY_SECONDS
         case _:
             return None
 

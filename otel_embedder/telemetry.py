@@ -20,14 +20,15 @@ from prometheus_client import (
     start_http_server,
 )
 from structlog.processors import ExceptionRenderer
-from structlog.tracebacks import ExceptionDictTransformer
+from structlog.tracebacks import ExceptionDictTransformer, extract
 
 from otel_embedder.errors import ListenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TextIO
 
-    from structlog.typing import Processor
+    from structlog.typing import ExcInfo, Processor
 
     from otel_embedder.annotate import Standing
     from otel_embedder.choices import LogFormat, LogLevel
@@ -39,19 +40,18 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
     """Send log lines to stderr: readable ones, or a JSON object each.
 
-    Tracebacks come without local variables, for these hold spans and headers.
+    Tracebacks come without messages and local variables, for these may hold what a span holds.
     """
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if log_format == "json":
-        frames = ExceptionDictTransformer(show_locals=False)
-        processors += (ExceptionRenderer(frames), structlog.processors.JSONRenderer())
+        processors += (ExceptionRenderer(_stacks), structlog.processors.JSONRenderer())
     else:
         processors.append(
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=sys.stderr.isatty(), exception_formatter=_write_stacks
             )
         )
     structlog.configure(
@@ -59,6 +59,22 @@ def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _stacks(exc_info: ExcInfo) -> list[dict[str, object]]:
+    """Give an exception and its causes as their kinds and frames."""
+    stacks = ExceptionDictTransformer(show_locals=False)(exc_info)
+    return [{part: stack[part] for part in ("exc_type", "frames")} for stack in stacks]
+
+
+def _write_stacks(file: TextIO, exc_info: ExcInfo) -> None:
+    for stack in reversed(extract(*exc_info, show_locals=False).stacks):
+        file.write("\nTraceback (most recent call last):\n")
+        file.writelines(
+            f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n'
+            for frame in stack.frames
+        )
+        file.write(f"{stack.exc_type}\n")
 
 
 class Metrics:
@@ -69,10 +85,22 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._accepted = self._counter("receiver_accepted_spans", "Spans taken in and passed on.")
         self._refused = self._counter("receiver_refused_spans", "Spans answered with an error.")
+        self._turned_away = self._counter(
+            "receiver_busy_requests", "Requests refused for a while, since too much was in flight."
+        )
+        self._passed_through = self._counter(
+            "receiver_other_requests",
+            "Requests of other signals, passed on as they came: logs, metrics or profiles.",
+            ("signal",),
+        )
         self._sent = self._counter("exporter_sent_spans", "Spans that the next hop took.")
         self._sent_bare = self._counter(
             "exporter_sent_bare_spans",
             "Spans sent without a vector, for which they were too large.",
+        )
+        self._send_retried = self._counter(
+            "exporter_retried_spans",
+            "Spans sent again, since the next hop had taken others of their request.",
         )
         self._send_failed = self._counter(
             "exporter_send_failed_spans", "Spans that the next hop did not take."
@@ -81,6 +109,9 @@ class Metrics:
             "passed_spans",
             "Spans left alone, by standing: current or foreign vector.",
             ("standing",),
+        )
+        self._came_back = self._counter(
+            "came_back_spans", "Spans that were sent on from here before: a loop, see the log."
         )
         self._fallback = self._counter(
             "fallback_spans", "Spans that got a stand-in, or nothing, for lack of a vector."
@@ -119,6 +150,14 @@ class Metrics:
         """Count spans that were answered with an error."""
         self._refused.inc(spans)
 
+    def turned_away(self) -> None:
+        """Count a request that found no room."""
+        self._turned_away.inc()
+
+    def passed_through(self, signal: str) -> None:
+        """Count a request of another signal that was passed on."""
+        self._passed_through.labels(signal).inc()
+
     def sent(self, *, spans: int) -> None:
         """Count spans that the next hop took."""
         self._sent.inc(spans)
@@ -127,6 +166,20 @@ class Metrics:
         """Count spans that were sent without what was to go behind them."""
         self._sent_bare.inc(spans)
 
+    def send_retried(self, *, spans: int) -> None:
+        """Count spans that are sent again within a request."""
+        self._send_retried.inc(spans)
+
+    def watch_send_limit(self, limit: Callable[[], int]) -> None:
+        """Report how large a request may be, whenever it is asked for."""
+        gauge = Gauge(
+            "exporter_send_limit_bytes",
+            "Largest request that the next hop takes, as far as is known.",
+            namespace=NAMESPACE,
+            registry=self.registry,
+        )
+        gauge.set_function(limit)
+
     def send_failed(self, *, spans: int) -> None:
         """Count spans that the next hop did not take."""
         self._send_failed.inc(spans)
@@ -134,6 +187,10 @@ class Metrics:
     def passed_as_is(self, standing: Standing) -> None:
         """Count a span that had an embedding and was left alone."""
         self._passed.labels(standing.value).inc()
+
+    def came_back(self, *, spans: int) -> None:
+        """Count spans that were sent on from here before."""
+        self._came_back.inc(spans)
 
     def fell_back(self, *, spans: int) -> None:
         """Count the spans that went without the model's vector."""
@@ -158,9 +215,17 @@ class Metrics:
         return self.registry.get_sample_value(f"{NAMESPACE}_{name}", labels) or 0.0
 
     def watch_queue(self, size: Callable[[], int]) -> None:
-        """Report a queue's size whenever it is asked for."""
-        gauge = Gauge("queue_size", "Texts that wait.", namespace=NAMESPACE, registry=self.registry)
-        gauge.set_function(size)
+        """Report how many texts wait whenever it is asked for."""
+        self._watch("queue_size", "Texts that wait.", size)
+
+    def watch_in_flight(self, requests: Callable[[], int], size: Callable[[], int]) -> None:
+        """Report what is in flight whenever it is asked for."""
+        self._watch("receiver_inflight_requests", "Requests not yet answered.", requests)
+        self._watch("receiver_inflight_bytes", "Bytes of these, decompressed.", size)
+
+    def _watch(self, name: str, description: str, value: Callable[[], int]) -> None:
+        gauge = Gauge(name, description, namespace=NAMESPACE, registry=self.registry)
+        gauge.set_function(value)
 
 
 @contextmanager

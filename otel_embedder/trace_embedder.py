@@ -16,7 +16,7 @@ from otel_embedder.embedder.fallback import EMBEDDING_FAILED, FallbackEmbedder, 
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.logs import get_logger
 from otel_embedder.trace import for_text, from_readable_span, trace_id_of
-from otel_embedder.turns import Turn
+from otel_embedder.turns import TURN_SECONDS, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_embedder.embedder import Embedding
-    from otel_embedder.embedder.model import LazyModel
+    from otel_embedder.embedder.lazy import LazyModel
     from otel_embedder.render import Renderer
 
     AnyTrace = Mapping[str, object] | ReadableSpan
-
-# For so long the rendering of many traces may keep others waiting.
-TURN_SECONDS = 0.01
 
 log = get_logger()
 
@@ -174,7 +171,7 @@ class TraceEmbedder:
             trace_id = trace_id_of(fields)
             return Reading(trace_id, self._text(fields)._replace(trace_id=trace_id))
         except MalformedTraceError as error:
-            log.warning(EMBEDDING_FAILED, error=str(error), trace_id=trace_id, fallback=True)
+            log.warning(EMBEDDING_FAILED, error=error.loggable(), trace_id=trace_id, fallback=True)
             return Reading(trace_id, None)
 
     def _text(self, fields: Mapping[str, object]) -> Text:

@@ -9,7 +9,7 @@ splitting needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -117,10 +117,11 @@ class TraceRequest:
 
     def parts(self) -> list[bytes]:
         """Give the encoded request in pieces."""
-        parts = [self.header]
+        parts: list[bytes] = []
         for resource in self.resources:
             parts += message(RESOURCE_SPANS_TAG, resource.parts())
-        return parts
+        # Behind the others: what begins with a field that OTLP has not may look compressed.
+        return [*parts, self.header]
 
     def encode(self) -> bytes:
         """Give the request as protobuf."""
@@ -185,8 +186,8 @@ def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
 
     Resource and scope are repeated in each; those without spans are left out. A
     span that is too large only for what is to go behind it goes without that. A
-    span that is too large by itself goes alone: whoever set the limit may still
-    take it, and to drop it is not for us.
+    span that is too large by itself goes alone, with all that belongs to it:
+    whoever set the limit may still take it, and to drop it is not for us.
     """
     if request.max_encoded_bytes() <= max_bytes:
         return [request]
@@ -195,6 +196,15 @@ def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
         for span, appended in scope.annotated():
             chunks.add(resource, scope, span, appended)
     return chunks.requests
+
+
+def bare(request: TraceRequest) -> TraceRequest:
+    """Give a request with the same spans, and nothing behind them."""
+    resources = [
+        replace(resource, scopes=[replace(scope, appended={}) for scope in resource.scopes])
+        for resource in request.resources
+    ]
+    return replace(request, resources=resources)
 
 
 def bare_spans(request: TraceRequest, chunks: list[TraceRequest]) -> int:
@@ -225,7 +235,8 @@ class _Chunks:
 
     def add(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes, appended: bytes) -> None:
         """Put a span into the open request, or into a new one where it does not fit."""
-        if self._size_alone(resource, scope, span) + len(appended) > self._max_bytes:
+        alone = self._size_alone(resource, scope, span)
+        if alone <= self._max_bytes < alone + len(appended):
             appended = b""
         size = MAX_PREFIX_BYTES + len(span) + len(appended)
         if self._scope and self._bytes + self._overhead(resource, scope) + size > self._max_bytes:

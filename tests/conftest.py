@@ -14,6 +14,7 @@ import grpc.aio
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import converted_model
@@ -29,25 +30,28 @@ if TYPE_CHECKING:
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
+# For the four tests of test_fuzz.py: 20,000 examples in all.
+settings.register_profile("fuzz", max_examples=5_000)
+
 FILE_CALLS = (
     *("os.stat", "os.path.abspath", "os.getcwd"),
     *("io.TextIOWrapper.read", "io.BufferedReader.read"),
 )
+SOCKET_CALLS = ("os.unlink", "socket.socket.connect")
 # Whose frames the event loop may wait in: (call, file, function).
 MAY_BLOCK = (
     # Before it listens and after it has stopped nobody waits for it. Requests are tasks of their
     # own, and so not below this frame.
     *((call, "service.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
+    *((call, "listener.py", "listening") for call in (*FILE_CALLS, *SOCKET_CALLS)),
     # A library's own loop, on which nobody waits yet. And to start a thread is to wait for it.
     *((call, "library.py", "_embedder") for call in FILE_CALLS),
     ("threading.Lock.acquire", "background.py", "__init__"),
     # Whether a model's directory is there is said at once.
     ("os.stat", "library.py", "__init__"),
     # The same, where a test has such a part by itself.
-    ("io.BufferedReader.read", "exporter.py", "__aenter__"),
-    ("threading.Lock.acquire", "batcher.py", "__aexit__"),
     # Comes before there is an event loop, but not in tests.
-    ("os.stat", "settings.py", "load_settings"),
+    *((call, "settings.py", "load_settings") for call in FILE_CALLS),
     # Only tests and the demo ask for one metric.
     *((call, "telemetry.py", "value") for call in ("io.BufferedReader.read", "os.listdir")),
     # The traceback of an error that nobody expected shows lines of the source.

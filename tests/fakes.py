@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_embedder.embedder import Embedding
+from otel_embedder.embedder.fallback import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,11 +129,12 @@ class BrokenEmbedder:
 
 
 class FakeSpanEmbedder:
-    """Embeds every text but those it is told to omit; remembers texts and time limits."""
+    """Embeds every text but those it is told to omit; remembers what it was asked."""
 
     def __init__(self, omit: Sequence[str] = ()) -> None:
         self.texts: list[Text] = []
         self.timeouts: list[float] = []
+        self.without_text_of: list[str] = []
         self._omit = omit
 
     async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
@@ -141,6 +143,10 @@ class FakeSpanEmbedder:
         return [
             None if text.content in self._omit else embedding_of(text.content) for text in texts
         ]
+
+    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
+        self.without_text_of += trace_ids
+        return [stand_in(trace_id, DIMENSION) for trace_id in trace_ids]
 
 
 class FakeExporter:
@@ -202,8 +208,17 @@ class FakeMetrics:
     def sent_bare(self, *, spans: int) -> None:
         self.counts["sent_bare"] += spans
 
+    def turned_away(self) -> None:
+        self.counts["turned_away"] += 1
+
+    def passed_through(self, signal: str) -> None:
+        self.counts[signal] += 1
+
     def left_queue(self, *, seconds: float) -> None:
         self.waits.append(seconds)
+
+    def send_retried(self, *, spans: int) -> None:
+        self.counts["send_retried"] += spans
 
     def send_failed(self, *, spans: int) -> None:
         self.counts["send_failed"] += spans
@@ -213,6 +228,9 @@ class FakeMetrics:
 
     def passed_as_is(self, standing: Standing) -> None:
         self.counts[standing.value] += 1
+
+    def came_back(self, *, spans: int) -> None:
+        self.counts["came_back"] += spans
 
     def looked_up(self, *, hits: int, misses: int) -> None:
         self.counts["hits"] += hits

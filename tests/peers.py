@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otel_embedder.exporter import EXPORT_METHOD, Export
+from otel_embedder.exporter import EXPORT_METHOD
 from otel_embedder.receiver import TRACE_SERVICE
 from tests.fakes import PATIENCE
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.status import Metadata
 
+    Export = grpc.aio.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse]
     Check = grpc.aio.UnaryUnaryMultiCallable[
         health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
     ]
@@ -86,9 +87,19 @@ class Answer:
 class Client:
     """What a Collector's exporter is to a sidecar."""
 
-    def __init__(self, port: int, *, compression: grpc.Compression | None = None) -> None:
-        self._channel = grpc.aio.insecure_channel(
-            f"127.0.0.1:{port}", CLIENT_OPTIONS, compression=compression
+    def __init__(
+        self,
+        server: int | str,
+        *,
+        compression: grpc.Compression | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Connect to an address, or to a port here."""
+        address = server if isinstance(server, str) else f"127.0.0.1:{server}"
+        self._channel = (
+            grpc.aio.secure_channel(address, credentials, CLIENT_OPTIONS, compression)
+            if credentials
+            else grpc.aio.insecure_channel(address, CLIENT_OPTIONS, compression)
         )
         self._export: Export = self._channel.unary_unary(
             EXPORT_METHOD, response_deserializer=ExportTraceServiceResponse.FromString
@@ -172,6 +183,7 @@ class FakeNextHop:
         *,
         credentials: grpc.ServerCredentials | None = None,
         options: Sequence[tuple[str, int]] = (),
+        host: str = "localhost",
         port: int = 0,
     ) -> None:
         self.requests: list[ExportTraceServiceRequest] = []
@@ -181,7 +193,7 @@ class FakeNextHop:
         self.was_left = asyncio.Event()
         self._credentials = credentials
         self._options = options
-        self._wanted_port = port
+        self._wanted = f"{host}:{port}"
         self._arrived = asyncio.Semaphore(0)
         self._free = asyncio.Event()
         self._free.set()
@@ -234,10 +246,9 @@ class FakeNextHop:
                 await self._arrived.acquire()
 
     def _bind(self) -> int:
-        address = f"localhost:{self._wanted_port}"
         if self._credentials:
-            return self._server.add_secure_port(address, self._credentials)
-        return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(self._wanted, self._credentials)
+        return self._server.add_insecure_port(self._wanted)
 
     async def _export(
         self, request: ExportTraceServiceRequest, context: Context

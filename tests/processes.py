@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent
 COLLECTOR = REPOSITORY / "build" / "otelcol"
 CONFIGURATIONS = REPOSITORY / "collector-config"
+OTEL_EMBEDDER = (sys.executable, "-m", "otel_embedder")
 
 TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT_METHOD = f"/{TRACE_SERVICE}/Export"
@@ -123,6 +124,11 @@ class Process:
             raise ProcessError(f"no line with {parts} in {timeout} s; {self.last_words()}")
         return line
 
+    def lines_with(self, part: str) -> list[str]:
+        """Give the lines so far that hold a part."""
+        with self._changed:
+            return [line for line in self._lines if part in line]
+
     def _find(self, parts: Sequence[str]) -> str | None:
         return next((line for line in self._lines if all(part in line for part in parts)), None)
 
@@ -152,10 +158,11 @@ def running_sidecar(
     listen: str = "127.0.0.1:0",
     settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = OTEL_EMBEDDER,
 ) -> Iterator[Sidecar]:
     """Run a sidecar that listens already; `settings` are more flags."""
     command = [
-        *(sys.executable, "-m", "otel_embedder", "serve", "--log-format", "json"),
+        *(*program, "serve", "--log-format", "json"),
         *("--listen", listen, "--next-hop", f"http://{next_hop}", "--metrics-listen", ""),
         *settings,
     ]
@@ -330,6 +337,15 @@ RETRIES = json.dumps(
 
 def resident_bytes(pid: int) -> int:
     """Give the memory that a process holds now."""
+    return _memory(pid, "VmRSS:")
+
+
+def peak_bytes(pid: int) -> int:
+    """Give the most memory that a process has ever held."""
+    return _memory(pid, "VmHWM:")
+
+
+def _memory(pid: int, kind: str) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    line = next(line for line in status.splitlines() if line.startswith(kind))
     return int(line.split()[1]) * BYTES_A_KIBIBYTE

@@ -5,11 +5,14 @@ from hypothesis import given, settings
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from otel_embedder.any_value import decode, read_key_value, render_value
+from otel_embedder.secrets import Secrets
 from tests.otlp_samples import Value, any_value, field, key_value, messages
+
+NO_SECRETS = Secrets((), by_look=False)
 
 
 def rendered(value: Value) -> str:
-    return render_value(any_value(value).SerializeToString())
+    return render_value(any_value(value).SerializeToString(), NO_SECRETS)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_every_kind_of_value_has_words(value: Value, words: str) -> None:
 
 
 def test_a_kind_of_a_later_version_is_null() -> None:
-    assert render_value(field(1000, b"?")) == "null"
+    assert render_value(field(1000, b"?"), NO_SECRETS) == "null"
 
 
 def test_a_string_goes_on_one_line() -> None:
@@ -48,11 +51,11 @@ def test_a_string_goes_on_one_line() -> None:
 
 
 def test_what_is_not_utf_8_becomes_a_replacement_character() -> None:
-    assert decode(b"K\xf6ln am Rhein") == "K\N{REPLACEMENT CHARACTER}ln am Rhein"
+    assert decode(b"K\xf6ln am Rhein", str) == "K\N{REPLACEMENT CHARACTER}ln am Rhein"
 
 
 def test_a_character_cut_in_two_does_no_harm() -> None:
-    assert decode(("x" + "€" * 2_000).encode()).startswith("x€€€")
+    assert decode(("x" + "€" * 2_000).encode(), str).startswith("x€€€")
 
 
 @pytest.mark.parametrize(
@@ -80,19 +83,20 @@ def test_a_value_nested_a_thousand_deep_is_cut(kind: str) -> None:
         encoded = field(number, field(1, inner))
 
     assert (
-        render_value(encoded) == {"array": "[[[[[...]]]]]", "key-values": "{={={={={...}}}}}"}[kind]
+        render_value(encoded, NO_SECRETS)
+        == {"array": "[[[[[...]]]]]", "key-values": "{={={={={...}}}}}"}[kind]
     )
 
 
 def test_a_key_is_read_with_its_value_still_encoded() -> None:
-    key, value = read_key_value(key_value("http.status_code", 500).SerializeToString())
+    key, value = read_key_value(key_value("http.status_code", 500).SerializeToString(), NO_SECRETS)
 
     assert key == "http.status_code"
     assert AnyValue.FromString(value) == any_value(500)
 
 
 def test_a_key_value_of_nothing_is_read_too() -> None:
-    assert read_key_value(KeyValue().SerializeToString()) == ("", b"")
+    assert read_key_value(KeyValue().SerializeToString(), NO_SECRETS) == ("", b"")
 
 
 @settings(deadline=None)
@@ -100,5 +104,5 @@ def test_a_key_value_of_nothing_is_read_too() -> None:
 def test_any_value_renders_on_one_line_and_always_the_same(value: AnyValue) -> None:
     encoded = value.SerializeToString()
 
-    assert len(render_value(encoded).splitlines()) <= 1
-    assert render_value(encoded) == render_value(encoded)
+    assert len(render_value(encoded, NO_SECRETS).splitlines()) <= 1
+    assert render_value(encoded, NO_SECRETS) == render_value(encoded, NO_SECRETS)

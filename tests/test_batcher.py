@@ -1,27 +1,33 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from otel_embedder.embedder import Embedding, Text
-from otel_embedder.embedder.batcher import BatchingEmbedder
+from otel_embedder.embedder.batcher import CLOSING_SECONDS, BatchingEmbedder
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingFailedError,
+    EmbeddingTimeoutError,
     ModelUnavailableError,
     QueueFullError,
 )
-from tests.fakes import DIMENSION, FakeMetrics, FakeModel, embedding_of, errors_of
+from tests.fakes import DIMENSION, PATIENCE, FakeMetrics, FakeModel, embedding_of, errors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from otel_embedder.embedder import Model
 
 pytestmark = pytest.mark.timeout(20)
+
+
+NO_SUCH_MEMORY = 2**47  # of a process, in bytes
 
 
 class PanickingModel:
@@ -45,6 +51,25 @@ class ForgetfulModel:
         return [embedding_of(text) for text in texts[1:]]
 
 
+class HangingModel:
+    """Never comes back from texts that say so, until it is let go."""
+
+    dimension = DIMENSION
+
+    def __init__(self) -> None:
+        self.hanging: list[int] = []
+        self._free = threading.Event()
+
+    def let_go(self) -> None:
+        self._free.set()
+
+    def encode(self, texts: Sequence[str]) -> list[Embedding]:
+        if "hang" in texts:
+            self.hanging.append(threading.get_ident())
+            assert self._free.wait(2 * PATIENCE)
+        return [embedding_of(text) for text in texts]
+
+
 def batching(
     model: Model,
     metrics: FakeMetrics | None = None,
@@ -52,6 +77,8 @@ def batching(
     workers: int = 1,
     max_batch_size: int = 32,
     max_queue_size: int = 100,
+    batch_timeout: float = math.inf,
+    on_hang: Callable[[int], None] = lambda _: None,
 ) -> BatchingEmbedder:
     return BatchingEmbedder(
         model,
@@ -59,7 +86,16 @@ def batching(
         max_batch_size=max_batch_size,
         max_queue_size=max_queue_size,
         metrics=metrics or FakeMetrics(),
+        batch_timeout=batch_timeout,
+        on_hang=on_hang,
     )
+
+
+@pytest.fixture
+def hanging_model() -> Iterator[HangingModel]:
+    model = HangingModel()
+    yield model
+    model.let_go()
 
 
 def texts(contents: Iterable[str], *, urgent: bool = False) -> list[Text]:
@@ -297,6 +333,76 @@ async def test_a_model_that_panics_fails_its_callers_and_leaves_none_waiting() -
                 await gathered(batcher.embed(texts("a")))
 
 
+@pytest.mark.parametrize("error", [StopIteration(), KeyboardInterrupt(), SystemExit(3)], ids=repr)
+async def test_whatever_a_model_raises_ends_only_its_batch(error: BaseException) -> None:
+    async with batching(FakeModel({"bad": error})) as batcher:
+        failed = batcher.embed(texts(["bad"]))
+        await asyncio.wait(failed)
+        embeddings = await gathered(batcher.embed(texts("a")))
+
+    assert errors_of(failed) == [EmbeddingFailedError]
+    assert are_vectors_of("a", embeddings)
+
+
+async def test_where_no_thread_is_to_be_had_the_batch_fails_and_the_next_one_runs() -> None:
+    async with batching(FakeModel()) as batcher:
+        usual = threading.stack_size(NO_SUCH_MEMORY)
+        failed = batcher.embed(texts("a"))
+        await asyncio.wait(failed)
+        threading.stack_size(usual)
+        embeddings = await gathered(batcher.embed(texts("a")))
+
+    assert errors_of(failed) == [EmbeddingFailedError]
+    assert are_vectors_of("a", embeddings)
+
+
+async def test_a_batch_that_hangs_fails_and_the_next_one_runs(hanging_model: HangingModel) -> None:
+    told: list[int] = []
+    async with batching(hanging_model, batch_timeout=0.05, on_hang=told.append) as batcher:
+        hung = batcher.embed(texts(["hang"]))
+        later = batcher.embed(texts("ab"))
+        await asyncio.wait(hung)
+        embeddings = await gathered(later)
+
+    assert errors_of(hung) == [EmbeddingTimeoutError]
+    assert are_vectors_of("ab", embeddings)
+    assert told == hanging_model.hanging
+
+
+async def test_a_text_that_hung_can_be_wanted_again(hanging_model: HangingModel) -> None:
+    async with batching(hanging_model, batch_timeout=0.05) as batcher:
+        await asyncio.wait(batcher.embed(texts(["hang"])))
+        hanging_model.let_go()
+        embeddings = await gathered(batcher.embed(texts(["hang"])))
+
+    assert are_vectors_of(["hang"], embeddings)
+
+
+async def test_after_every_worker_has_hung_there_are_as_many_as_before(
+    hanging_model: HangingModel,
+) -> None:
+    async with batching(hanging_model, workers=2, max_batch_size=1, batch_timeout=0.05) as batcher:
+        for _ in range(3):
+            await asyncio.wait(batcher.embed(texts(["hang"])))
+        workers = len(batcher._idle_workers)
+
+    assert workers == 2
+    assert len(set(hanging_model.hanging)) == 3
+
+
+async def test_what_a_hung_batch_gives_in_the_end_disturbs_nobody(
+    hanging_model: HangingModel,
+) -> None:
+    async with batching(hanging_model, batch_timeout=0.05) as batcher:
+        hung = batcher.embed(texts(["hang"]))
+        await asyncio.wait(hung)
+        hanging_model.let_go()
+        embeddings = await gathered(batcher.embed(texts("abc")))
+
+    assert errors_of(hung) == [EmbeddingTimeoutError]
+    assert are_vectors_of("abc", embeddings)
+
+
 async def test_urgent_texts_go_first_where_texts_queue() -> None:
     model = FakeModel()
     model.hold()
@@ -358,6 +464,16 @@ async def test_whoever_waits_hears_of_the_closing_before_the_running_batch_ends(
             waiting.add_done_callback(lambda _: model.release())
 
     assert isinstance(waiting.exception(), EmbedderClosedError)
+
+
+async def test_a_model_that_hangs_does_not_keep_it_from_closing(
+    hanging_model: HangingModel,
+) -> None:
+    async with asyncio.timeout(CLOSING_SECONDS + PATIENCE):
+        async with batching(hanging_model) as batcher:
+            running = batcher.embed(texts(["hang"]))
+
+    assert errors_of(running) == [EmbedderClosedError]
 
 
 async def test_a_closed_batcher_refuses() -> None:

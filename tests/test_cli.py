@@ -16,6 +16,7 @@ from otel_embedder import __version__
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, main, run
 from otel_embedder.settings import Settings
 from tests.otlp_samples import Value, request, span
+from tests.processes import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -308,3 +309,27 @@ def test_the_module_runs_the_command_line() -> None:
 
     assert completed.returncode == EXIT_USAGE
     assert "No such command 'nonsense'" in completed.stderr
+
+
+LEAVING = """
+import atexit, sys, threading
+from otel_embedder.__main__ import leave
+
+atexit.register(print, "taken down")
+for _ in sys.argv[1:]:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+print("the last word")
+leave(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "the last word\ntaken down\n"), (["a thread that hangs"], "the last word\n")],
+)
+def test_python_is_not_taken_down_around_a_thread_that_hangs(
+    arguments: list[str], said: str
+) -> None:
+    finished = run_python(LEAVING, *arguments)
+
+    assert (finished.returncode, finished.stdout, finished.stderr) == (3, said, "")

@@ -152,10 +152,19 @@ def test_send_says_what_to_do_where_nobody_listens(
 def test_send_goes_by_default_to_where_the_sidecar_listens(
     file: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_EMBEDDER_LISTEN", sink.address)
+    monkeypatch.setenv("OTEL_EMBEDDER_LISTEN", f"unix:sidecar.sock,{sink.address}")
 
     assert run(["send", str(file)]) == EXIT_OK
     assert len(sink.requests) == 2
+
+
+def test_send_wants_a_target_where_the_sidecar_has_no_port(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_EMBEDDER_LISTEN", "unix:sidecar.sock")
+
+    assert run(["send", str(file)]) == EXIT_USAGE
+    assert "name the target with --to" in words(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

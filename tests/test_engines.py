@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
+from structlog.testing import capture_logs
 
 from otel_embedder.choices import DEFAULT_MODEL, Engine
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.engines import LOADERS, ModelChoice, lazy_model, load_model
+from otel_embedder.embedder.lazy import MODEL_UNAVAILABLE
 from otel_embedder.errors import ModelUnavailableError
 from tests.tiny_bert import TINY_DIMENSION, write_tiny_bert
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from otel_embedder.embedder.lazy import LazyModel
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -61,6 +64,28 @@ def test_what_is_damaged_and_cannot_be_removed_is_an_error_that_says_both(
 
 def test_a_lazy_model_has_the_dimension_before_it_is_loaded(choice: ModelChoice) -> None:
     assert lazy_model(choice).dimension == TINY_DIMENSION
+
+
+def retries(model: LazyModel, count: int) -> list[float]:
+    """Give the seconds before each of so many retries of a load that fails."""
+    with capture_logs() as logs:
+        for _ in range(count):
+            with pytest.raises(ModelUnavailableError):
+                model.loaded()
+            model._next_attempt = 0
+    return [line["retry_after"] for line in logs if line["event"] == MODEL_UNAVAILABLE]
+
+
+def test_files_that_are_here_are_tried_again_every_minute_at_least(choice: ModelChoice) -> None:
+    Path(choice.model, "config.json").unlink()
+
+    assert retries(lazy_model(choice), 6) == [5, 10, 20, 40, 60, 60]
+
+
+def test_what_is_fetched_from_afar_is_not_fetched_every_minute(tmp_path: Path) -> None:
+    choice = ModelChoice("sentence-transformers", "nobody/has-this", tmp_path, threads=1)
+
+    assert retries(lazy_model(choice), 11)[-3:] == [1_280, 1_800, 1_800]
 
 
 @pytest.mark.parametrize("model", [DEFAULT_MODEL, "BAAI/bge-small-en-v1.5", "."])

@@ -266,7 +266,7 @@ async def test_the_log_names_the_first_span_that_failed_and_not_the_first_span()
             await embedder.embed([Text("good", "two"), Text("bad", "three")], timeout=10)
 
     assert logs[0]["trace_id"] == "three"
-    assert logs[0]["error"] == "ValueError: no such text"
+    assert logs[0]["error"] == "the model failed: ValueError"
 
 
 async def test_where_nothing_stands_in_the_log_says_so() -> None:
@@ -286,6 +286,50 @@ async def test_every_span_that_goes_without_is_counted(on_failure: OnFailure) ->
     await embedder.embed(texts("a"), timeout=1)
 
     assert metrics.counts == {"fell_back": 4}
+
+
+async def test_a_span_without_a_text_gets_its_traces_stand_in_too() -> None:
+    metrics = FakeMetrics()
+    embedder = falling_back(FakeEmbedder(), metrics=metrics)
+    with capture_logs() as logs:
+        embeddings = await embedder.without_text(["one", "two", "one"])
+
+    for trace_id, embedding in zip(("one", "two", "one"), embeddings, strict=True):
+        assert embedding is not None
+        assert np.array_equal(embedding.vector, stand_in(trace_id, DIMENSION).vector)
+    assert metrics.counts == {"fell_back": 3}
+    assert [(line["event"], line["error"]) for line in logs] == [
+        (EMBEDDING_FAILED, "no time was left to render it")
+    ]
+
+
+async def test_a_span_without_a_text_stays_as_it_came_if_that_is_wanted() -> None:
+    metrics = FakeMetrics()
+    embedder = falling_back(FakeEmbedder(), on_failure="omit", metrics=metrics)
+
+    assert await embedder.without_text(["one", "two"]) == [None, None]
+    assert metrics.counts == {"fell_back": 2}
+
+
+async def test_many_stand_ins_leave_others_their_turn() -> None:
+    longest = 0.0
+
+    async def other() -> None:
+        nonlocal longest
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0)
+            longest = max(longest, loop.time() - before)
+
+    task = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    started = asyncio.get_running_loop().time()
+    await falling_back(FakeEmbedder()).without_text([str(number) for number in range(5_000)])
+    took = asyncio.get_running_loop().time() - started
+    task.cancel()
+
+    assert longest < took / 2
 
 
 async def test_who_leaves_cancels_what_nobody_else_wants() -> None:

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from otel_embedder.admission import Admission
 from otel_embedder.errors import BusyError
 from otel_embedder.inbox import READERS, Inbox
+from otel_embedder.listener import SERVER_OPTIONS
 from otel_embedder.receiver import REQUEST_INCOMPLETE, ending_badly
-from otel_embedder.service import SERVER_OPTIONS
 from tests.fakes import PATIENCE, FakeMetrics
 from tests.peers import CLIENT_OPTIONS, retry_after
 

@@ -173,7 +173,7 @@ async def test_model_failure_fallback(sample_trace_dict: Trace) -> None:
     assert cached == 0
     assert {
         "event": "embedding-generation-failed",
-        "error": "RuntimeError: out of memory",
+        "error": "the model failed: RuntimeError",
         "trace_id": sample_trace_dict["trace_id"],
         "fallback": True,
         "log_level": "warning",
@@ -507,7 +507,7 @@ def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> N
         assert [one.source for one in service.embed_all([sample_trace_dict] * 2)] == ["model"] * 2
         assert (service.embed_text(TEXT) == vector).all()
         assert (service.embed_texts([TEXT, TEXT])[1] == vector).all()
-        assert service.text_version == "1"
+        assert service.text_version == "2"
         assert service.cache_info() == CacheInfo(hits=5, misses=1, maxsize=7, currsize=1)
 
 

@@ -1,26 +1,20 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from structlog.testing import capture_logs
 
 from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.model import (
-    MODEL_LOADED,
-    MODEL_UNAVAILABLE,
     CTranslate2Model,
-    LazyModel,
 )
 from otel_embedder.embedder.recipe import RECIPE_FILE
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
-from tests.fakes import FakeModel, embedding_of
 from tests.golden import TEXTS
 from tests.tiny_bert import write_settings, write_tiny_bert
 
@@ -31,20 +25,6 @@ if TYPE_CHECKING:
     from otel_embedder.embedder import Embedding
 
 pytestmark = pytest.mark.timeout(60)
-
-
-class Loads:
-    """Loads a fake model, or fails as it is told to; counts how often it was asked."""
-
-    def __init__(self, *failures: Exception) -> None:
-        self.count = 0
-        self._failures = list(failures)
-
-    def __call__(self) -> FakeModel:
-        self.count += 1
-        if self._failures:
-            raise self._failures.pop(0)
-        return FakeModel()
 
 
 @pytest.fixture
@@ -59,130 +39,6 @@ def load(directory: Path) -> CTranslate2Model:
 
 def bits(embeddings: Sequence[Embedding]) -> list[bytes]:
     return [embedding.vector.tobytes() for embedding in embeddings]
-
-
-def length_of_traceback(error: BaseException) -> int:
-    length, traceback = 0, error.__traceback__
-    while traceback is not None:
-        length, traceback = length + 1, traceback.tb_next
-    return length
-
-
-def test_a_lazy_model_loads_with_the_first_texts() -> None:
-    loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=60)
-    before = loads.count
-    with capture_logs() as logs:
-        [embedding] = model.encode(["a"])
-        model.encode(["b"])
-
-    assert (before, loads.count) == (0, 1)
-    assert np.array_equal(embedding.vector, embedding_of("a").vector)
-    assert [line["event"] for line in logs] == [MODEL_LOADED]
-
-
-def test_eight_threads_load_it_once() -> None:
-    loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=60)
-    start = threading.Barrier(8)
-
-    def encode(text: str) -> list[Embedding]:
-        start.wait(10)
-        return model.encode([text])
-
-    with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(encode, "abcdefgh"))
-
-    assert loads.count == 1
-    for text, [embedding] in zip("abcdefgh", answers, strict=True):
-        assert np.array_equal(embedding.vector, embedding_of(text).vector)
-
-
-def test_a_load_that_failed_is_not_tried_again_too_soon() -> None:
-    loads = Loads(ModelUnavailableError("the disk is gone"))
-    model = LazyModel(loads, dimension=16, retry_after=60)
-    with capture_logs() as logs:
-        for _ in range(3):
-            with pytest.raises(ModelUnavailableError, match="the disk is gone"):
-                model.encode(["a"])
-
-    assert loads.count == 1
-    assert [line["event"] for line in logs] == [MODEL_UNAVAILABLE]
-    assert (logs[0]["error"], logs[0]["retry_after"]) == ("the disk is gone", 60)
-
-
-def test_a_load_that_failed_is_tried_again_later() -> None:
-    loads = Loads(ModelUnavailableError("the disk is gone"))
-    model = LazyModel(loads, dimension=16, retry_after=0)
-    with pytest.raises(ModelUnavailableError):
-        model.encode(["a"])
-    embeddings = model.encode(["a"])
-
-    assert loads.count == 2
-    assert len(embeddings) == 1
-
-
-def test_who_waits_for_a_load_that_is_given_up_need_not_wait() -> None:
-    hangs = threading.Event()
-
-    def load() -> FakeModel:
-        hangs.wait(10)
-        return FakeModel()
-
-    model = LazyModel(load, dimension=16, retry_after=60)
-    with capture_logs() as logs, ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(model.encode, ["a"])
-        model.preload()
-        model.close()
-
-        with pytest.raises(ModelUnavailableError, match="given up"):
-            waiting.result(5)
-        hangs.set()
-
-    assert logs == []
-
-
-def test_each_failure_has_its_own_message() -> None:
-    model = LazyModel(
-        Loads(ModelUnavailableError("one"), ModelUnavailableError("two")),
-        dimension=16,
-        retry_after=0,
-    )
-    messages = []
-    for _ in range(2):
-        with pytest.raises(ModelUnavailableError) as raised:
-            model.encode(["a"])
-        messages.append(str(raised.value))
-
-    assert messages == ["one", "two"]
-
-
-@pytest.mark.parametrize("failure", [MemoryError("3 GB wanted"), OSError(5, "I/O error")], ids=str)
-def test_whatever_stops_a_load_the_model_is_unavailable_and_the_log_says_why(
-    failure: Exception,
-) -> None:
-    loads = Loads(failure)
-    model = LazyModel(loads, dimension=16, retry_after=60)
-    with capture_logs() as logs:
-        for _ in range(2):
-            with pytest.raises(ModelUnavailableError, match=str(failure.args[-1])):
-                model.encode(["a"])
-
-    assert loads.count == 1
-    assert [line["event"] for line in logs] == [MODEL_UNAVAILABLE]
-
-
-def test_an_error_given_a_thousand_times_does_not_grow() -> None:
-    model = LazyModel(
-        Loads(ModelUnavailableError("the disk is gone")), dimension=16, retry_after=60
-    )
-    lengths = []
-    for _ in range(1000):
-        with pytest.raises(ModelUnavailableError) as raised:
-            model.encode(["a"])
-        lengths.append(length_of_traceback(raised.value))
-
-    assert max(lengths) < 20
 
 
 def test_a_model_of_few_words_embeds(tiny_model: Path) -> None:

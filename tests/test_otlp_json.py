@@ -150,6 +150,17 @@ def test_an_array_is_read_whatever_it_holds(values: list[dict[str, Any]]) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    "member",
+    ['"attributes":["key"]', '"attributes":[["key"]]', '"kind":Infinity', '"flags":1e400'],
+)
+def test_what_protobuf_would_overlook_or_stumble_over_is_refused(member: str) -> None:
+    line = line_of_spans(f"{{{member}}}")
+
+    with pytest.raises(MalformedRequestError):
+        JsonReader().read(line.encode())
+
+
 @pytest.mark.parametrize("number", ["NaN", "1e400"])
 def test_an_array_of_what_json_has_not_is_refused(number: str) -> None:
     array = (

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from otel_embedder.admission import Admission
 from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
 from otel_embedder.inbox import Inbox
+from otel_embedder.listener import listening
+from otel_embedder.loops import HOPS_KEY, Hops
 from otel_embedder.pass_through import OTHER_SERVICES, SIGNAL_PASSED_THROUGH, PassThrough
-from otel_embedder.service import listening
 from otel_embedder.settings import load_settings
 from tests.fakes import PATIENCE, FakeMetrics
 from tests.peers import Client, retry_after
@@ -58,7 +59,8 @@ async def passing(
 ) -> AsyncIterator[grpc.aio.Channel]:
     metrics = metrics or FakeMetrics()
     admission = Admission(max_requests=10, max_bytes=100_000, metrics=metrics)
-    pass_through = PassThrough(forwarder, Inbox(admission, max_bytes=10_000), metrics=metrics)
+    inbox = Inbox(admission, max_bytes=10_000)
+    pass_through = PassThrough(forwarder, inbox, Hops(), metrics=metrics)
     settings = load_settings({"listen": "127.0.0.1:0"})
     async with (
         listening(pass_through.rpc_handlers(), settings) as port,
@@ -82,7 +84,8 @@ async def test_other_signals_and_their_answers_pass_untouched(method: str) -> No
 
     assert answer == ANSWER
     assert forwarder.requests == [(method, REQUEST)]
-    assert forwarder.metadata == [(("x-scope-orgid", "shop"),)]
+    [[own, (hops, _)]] = forwarder.metadata
+    assert (own, hops) == (("x-scope-orgid", "shop"), HOPS_KEY)
     assert metrics.counts == {OTHER_SERVICES[method.split("/")[1]]: 1}
 
 
@@ -124,3 +127,14 @@ async def test_what_the_next_hop_refuses_is_refused_alike(
     assert raised.value.code() is code
     assert retry_after(raised.value) == delay
     assert metrics.counts == {}
+
+
+async def test_what_has_been_here_before_is_kept_by_whoever_sent_it() -> None:
+    forwarder = FakeForwarder(ANSWER)
+    async with passing(forwarder) as channel:
+        await send(channel, METHODS[0])
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await send(channel, METHODS[0], metadata=forwarder.metadata[0])
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(forwarder.requests) == 1

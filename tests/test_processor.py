@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from otel_embedder.choices import Encoding
     from otel_embedder.embedder import Embedding, Text
     from otel_embedder.processor import SpanEmbedder
+    from otel_embedder.status import Metadata
+    from otel_embedder.wire import TraceRequest
     from tests.otlp_samples import Value
 
 pytestmark = pytest.mark.timeout(30)
@@ -56,6 +59,7 @@ def processing(
     embed_timeout: float = 3,
     encoding: Encoding = "bytes",
     attach_text: bool = False,
+    renderer: Renderer | None = None,
 ) -> Processor:
     annotator = Annotator(
         Origin(FAKE_MODEL, OPTIONS.version()),
@@ -65,7 +69,7 @@ def processing(
         max_remembered=100,
     )
     return Processor(
-        Renderer(OPTIONS),
+        renderer or Renderer(OPTIONS),
         embedder,
         annotator,
         exporter,
@@ -168,7 +172,7 @@ async def test_the_next_hops_answer_deadline_and_metadata_are_passed_through() -
 
     assert answer == response
     assert exporter.deadlines == [deadline]
-    assert exporter.metadata == [(("key", "value"),)]
+    assert exporter.metadata[0][0] == ("key", "value")
 
 
 async def test_the_next_hops_refusal_is_passed_through() -> None:
@@ -222,7 +226,10 @@ class OnlyStandIns:
     """Embeds as the fallback does while there is no model."""
 
     async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
-        return [stand_in(text.trace_id, 384) for text in texts]
+        return await self.without_text([text.trace_id for text in texts])
+
+    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
+        return [stand_in(trace_id, 384) for trace_id in trace_ids]
 
 
 async def test_another_models_vector_is_not_replaced_by_noise() -> None:
@@ -273,9 +280,9 @@ async def test_where_there_is_no_vector_the_span_stays_as_it_came() -> None:
 
 @pytest.mark.parametrize(
     ("remaining", "embed_timeout", "least", "most"),
-    [(math.inf, 3, 3, 3), (4, 3, 1.5, 2), (100, 3, 3, 3), (-1, 3, 0, 0), (0, 3, 0, 0)],
+    [(math.inf, 3, 2, 3), (4, 3, 1, 2), (100, 3, 2, 3), (-1, 3, 0, 0), (0, 3, 0, 0)],
 )
-async def test_embedding_takes_half_of_the_time_left_and_no_more_than_its_own(
+async def test_before_anything_is_learned_more_than_half_of_the_time_is_for_sending(
     remaining: float, embed_timeout: float, least: float, most: float
 ) -> None:
     embedder = FakeSpanEmbedder()
@@ -284,6 +291,107 @@ async def test_embedding_takes_half_of_the_time_left_and_no_more_than_its_own(
     await consume(processor, request(span()), deadline=deadline)
 
     assert least <= embedder.timeouts[0] <= most
+
+
+class OnTime(FakeExporter):
+    """Takes some time to send a request, and has what there was left of it."""
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.left: list[float] = []
+
+    async def export(
+        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+    ) -> ExportTraceServiceResponse:
+        self.left.append(deadline - asyncio.get_running_loop().time())
+        await asyncio.sleep(self.seconds)
+        return await super().export(request, deadline=deadline, metadata=metadata)
+
+
+async def test_what_sending_took_is_kept_free_the_next_time() -> None:
+    embedder, exporter = FakeSpanEmbedder(), OnTime(seconds=0.6)
+    processor = processing(embedder, exporter)
+    for _ in range(2):
+        deadline = asyncio.get_running_loop().time() + 1
+        await consume(processor, request(span()), deadline=deadline)
+
+    assert embedder.timeouts[1] < embedder.timeouts[0] - 0.05
+
+
+def with_large_attributes(count: int) -> ExportTraceServiceRequest:
+    """Give spans whose rendering takes many turns, since nothing of them recurs."""
+    return request(
+        *(
+            span("slow", {f"key {number}": f"{number} {index}" * 20 for index in range(64)})
+            for number in range(count)
+        )
+    )
+
+
+async def test_a_span_whose_rendering_comes_too_late_gets_a_stand_in() -> None:
+    embedder, exporter = FakeSpanEmbedder(), FakeExporter()
+    sent = with_large_attributes(100)
+    processor = processing(embedder, exporter, embed_timeout=1e-6, attach_text=True)
+    await consume(processor, sent)
+    went = spans_in(exporter.requests[0])
+    sources = [attributes_of(annotated)["embedding.source"] for annotated in went]
+    late = sources.index("fallback")
+
+    assert list(map(without_ours, went)) == list(map(without_ours, spans_in(sent)))
+    assert sources == ["model"] * len(embedder.texts) + ["fallback"] * (100 - late)
+    assert embedder.without_text_of == [TRACE_ID.hex()] * (100 - late)
+    assert "embedding.text" in attributes_of(went[0])
+    assert "embedding.text" not in attributes_of(went[-1])
+
+
+class SlowRenderer(Renderer):
+    """Takes ten milliseconds a span."""
+
+    def render(self, encoded: bytes, service: str) -> Text:
+        end = time.monotonic() + 0.01
+        while time.monotonic() < end:
+            pass
+        return super().render(encoded, service)
+
+
+async def test_rendering_leaves_the_time_that_sending_needs() -> None:
+    embedder, exporter = FakeSpanEmbedder(), OnTime(seconds=0)
+    processor = processing(embedder, exporter, renderer=SlowRenderer(OPTIONS))
+    sent = request(*(span(f"operation {number}") for number in range(300)))
+    deadline = asyncio.get_running_loop().time() + 1
+    await consume(processor, sent, deadline=deadline)
+
+    assert exporter.left[0] > 0
+    assert embedder.texts
+    assert len(embedder.texts) + len(embedder.without_text_of) == 300
+
+
+async def test_what_is_late_is_still_treated_by_what_it_has() -> None:
+    exporter = FakeExporter()
+    rendered = [span(f"operation {number}") for number in range(64)]
+    sent = request(
+        *rendered,
+        span("current", OURS),
+        span("outdated", OUTDATED["another model"]),
+        span("stand-in", OUTDATED["a stand-in"]),
+    )
+    await consume(processing(FakeSpanEmbedder(), exporter, embed_timeout=1e-6), sent)
+    came, went = spans_in(sent)[-3:], spans_in(exporter.requests[0])[-3:]
+
+    assert went[:2] == came[:2]
+    assert attributes_of(went[2])["embedding.model_name"] == "fallback-sha256"
+    assert len(went[2].attributes) == 4
+
+
+async def test_a_malformed_span_is_found_however_late_it_is() -> None:
+    exporter = FakeExporter()
+    good = field(2, span().SerializeToString())
+    encoded = field(1, field(2, good * 64 + field(2, b"\xff\xff")))
+
+    with pytest.raises(MalformedRequestError, match="a span is not a valid protobuf message"):
+        await consume(processing(FakeSpanEmbedder(), exporter, embed_timeout=1e-6), encoded)
+    assert exporter.requests == []
 
 
 @pytest.mark.parametrize("broken", [b"\xff\xff", field(9, b"\xff\xff"), field(15, b"\xff\xff")])

@@ -30,10 +30,10 @@ from otel_embedder.errors import (
     RetryableExportError,
 )
 from otel_embedder.inbox import Inbox
+from otel_embedder.listener import listening
 from otel_embedder.processor import Processor
 from otel_embedder.receiver import REQUEST_FAILED, TRACE_SERVICE, TraceReceiver
 from otel_embedder.render import Renderer, RenderOptions
-from otel_embedder.service import listening
 from otel_embedder.settings import load_settings
 from otel_embedder.status import LOOP_RETRY_SECONDS
 from otel_embedder.telemetry import configure_logs

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.choices import DEFAULT_VOLATILE_KEYS
+from otel_embedder.choices import DEFAULT_SECRET_KEYS, DEFAULT_VOLATILE_KEYS
 from otel_embedder.render import (
     ENTRY_BYTES,
     MAX_ATTRIBUTES,
@@ -47,6 +47,8 @@ OTHER_OPTIONS = {
     "exact_durations": RenderOptions(exact_durations=True),
     "mask_values": RenderOptions(mask_values=False),
     "volatile_keys": RenderOptions(volatile_keys=("thread.*",)),
+    "secret_keys": RenderOptions(secret_keys=("authorization",)),
+    "mask_secrets": RenderOptions(mask_secrets=False),
 }
 
 ATTRIBUTES = st.dictionaries(
@@ -405,11 +407,13 @@ def test_the_same_options_make_the_same_version_of_the_text() -> None:
         exact_durations=False,
         mask_values=True,
         volatile_keys=DEFAULT_VOLATILE_KEYS,
+        secret_keys=DEFAULT_SECRET_KEYS,
+        mask_secrets=True,
     )
 
-    assert spelt_out.version() == RenderOptions().version() == "1"
+    assert spelt_out.version() == RenderOptions().version() == "2"
     # Written down, for it must be the same tomorrow and on another machine.
-    assert RenderOptions(exact_durations=True).version() == "1.64c437b8"
+    assert RenderOptions(exact_durations=True).version() == "2.69b38b40"
 
 
 def test_a_renderer_knows_the_version_of_its_text() -> None:

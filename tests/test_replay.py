@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from otel_embedder.errors import UnreadableFileError
-from otel_embedder.exporter import NextHop, OtlpExporter
+from otel_embedder.errors import ExportError, UnreadableFileError
+from otel_embedder.exporter import OtlpExporter
+from otel_embedder.next_hop import NextHop
 from otel_embedder.replay import (
     CATCH_UP_SECONDS,
     Latency,
@@ -97,7 +98,7 @@ class Source:
 
 @asynccontextmanager
 async def exporting(url: str) -> AsyncIterator[OtlpExporter]:
-    next_hop = NextHop(url, headers={}, compression="none", certificate=None)
+    next_hop = NextHop(url, headers={}, compression="none")
     async with OtlpExporter(
         next_hop, timeout=PATIENCE, max_send_bytes=4_000_000, metrics=FakeMetrics()
     ) as exporter:
@@ -359,3 +360,12 @@ async def test_who_comes_up_late_is_reached() -> None:
 
     await reach(f"http://localhost:{port}", patience=PATIENCE, clock=Meanwhile())
     await next_hop.stop()
+
+
+def test_a_refusal_without_a_status_is_counted_as_another() -> None:
+    tally = Tally()
+
+    tally.refuse(2, ExportError("odd"))
+
+    assert tally.refused == {"OTHER": 2}
+    assert tally.reasons == {"OTHER": "odd"}

@@ -21,7 +21,7 @@ from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.conversion import converted_model
 from otel_embedder.embedder.engines import load_model
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, STAND_IN_MODEL, stand_in
-from otel_embedder.embedder.model import MODEL_LOADED, MODEL_UNAVAILABLE
+from otel_embedder.embedder.lazy import MODEL_LOADED, MODEL_UNAVAILABLE
 from otel_embedder.errors import ListenError
 from otel_embedder.parts import model_choice
 from otel_embedder.receiver import TRACE_SERVICE

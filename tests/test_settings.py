@@ -413,3 +413,11 @@ def test_every_setting_is_read_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_says_what_it_does(name: str) -> None:
     assert (Settings.model_fields[name].description or "").endswith(".")
+
+
+def test_a_password_in_a_wrong_address_is_not_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"next_hop": "https://ann:hunter2@backend:4317"})
+
+    assert "it is 'https://<secret>@backend:4317'" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -196,17 +196,18 @@ def test_nothing_below_the_level_is_said(
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_an_exception_is_logged_without_what_the_variables_held(
+def test_an_exception_is_logged_with_its_place_and_without_what_it_says(
     log_format: LogFormat, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # They hold spans and headers, and so secrets.
+    # Messages and variables hold spans and headers, and so secrets.
     configure_logs(log_format, "info")
 
     log_a_failure(SECRET)
 
     logged = capsys.readouterr().err
+    assert "KeyError" in logged
     assert "ValueError" in logged
-    assert "its reason" in logged
+    assert "test_telemetry.py" in logged
     assert SECRET not in logged
 
 
@@ -218,7 +219,11 @@ def log_a_failure(header: str) -> None:
 
 
 def fail(header: str) -> None:
-    raise ValueError("its reason" if header else "no header")
+    headers: dict[str, str] = {}
+    try:
+        headers[header]
+    except KeyError as error:
+        raise ValueError(f"no header {header}") from error
 
 
 def free_port() -> int:

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound="Callable[..., object]")
 
-TEXT_SETTINGS = ("template", "exact_durations", "mask_values", "volatile_keys")
+TEXT_SETTINGS = (
+    *("template", "exact_durations", "mask_values", "volatile_keys"),
+    *("secret_keys", "mask_secrets"),
+)
 MODEL_SETTINGS = ("engine", "model", "model_cache", "model_threads")
 
 # What a shell completes the names of.
 PATH_SETTINGS = {
     "config": "file",
     "next_hop_certificate": "file",
+    "next_hop_client_certificate": "file",
+    "next_hop_client_key": "file",
+    "tls_certificate": "file",
+    "tls_key": "file",
+    "tls_client_authority": "file",
+    "bearer_token_file": "file",
     "model": "dir",
     "model_cache": "dir",
 }

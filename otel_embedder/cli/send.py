@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
+from otel_embedder.addresses import addresses, socket_path
 from otel_embedder.cli.arguments import files_argument, output_option, requests_at
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from otel_embedder.wire import TraceRequest
 
 TARGET_SETTINGS = (
-    *("next_hop_headers", "next_hop_compression", "next_hop_certificate", "next_hop_timeout"),
-    "max_send_bytes",
+    *("next_hop_headers", "next_hop_compression", "next_hop_timeout", "max_send_bytes"),
+    *("next_hop_certificate", "next_hop_client_certificate", "next_hop_client_key"),
 )
 STDIN = "-"
 # What `next_hop` may be.
@@ -122,7 +123,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     if STDIN in files and repeat > 1:
         raise click.UsageError("stdin (-) can be read only once: name a file, or leave --repeat.")
     settings = settings_from(flags)
-    url = target or f"http://{settings.listen}"
+    url = target or _sidecar_url(settings)
     sending = _send(
         _traces(files, repeat),
         settings.model_copy(update={"next_hop": url}),
@@ -131,6 +132,15 @@ def command(  # noqa: PLR0913 - an option is an argument
         show=SUMMARIES[output],
     )
     asyncio.run(sending)
+
+
+def _sidecar_url(settings: Settings) -> str:
+    """Give where the sidecar listens."""
+    scheme = "https" if settings.tls_certificate else "http"
+    for address in addresses(settings.listen):
+        if socket_path(address) is None:
+            return f"{scheme}://{address}"
+    raise click.UsageError("the sidecar listens on Unix sockets only: name the target with --to.")
 
 
 def _traces(files: Sequence[str], repeat: int) -> Iterator[TraceRequest]:

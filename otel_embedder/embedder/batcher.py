@@ -8,23 +8,27 @@ ERROR spans have a queue of their own, which goes first.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+from otel_embedder.embedder.worker import Worker
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingError,
-    EmbeddingFailedError,
+    EmbeddingTimeoutError,
     QueueFullError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from otel_embedder.embedder import Embedding, Model, Text
+
+# Whoever closes it waits for the batches under way, but not for one that hangs.
+CLOSING_SECONDS = 5.0
 
 
 class BatchMetrics(Protocol):
@@ -75,10 +79,11 @@ class BatchingEmbedder:
 
     A text that several requests want is computed once, one that nobody wants
     any more not at all. When a batch fails, its own callers fail; the next
-    batch runs.
+    batch runs. A batch that hangs fails as well: its thread is left behind, and
+    another takes its place.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one choice
         self,
         model: Model,
         *,
@@ -86,13 +91,28 @@ class BatchingEmbedder:
         max_batch_size: int,
         max_queue_size: int,
         metrics: BatchMetrics,
+        batch_timeout: float = math.inf,
+        on_hang: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """Prepare to run a model.
+
+        Args:
+            model: what embeds.
+            workers: how many batches it is given at the same time.
+            max_batch_size: how many texts a batch has at most.
+            max_queue_size: how many texts may wait.
+            metrics: who counts.
+            batch_timeout: seconds after which a batch is taken to hang.
+            on_hang: is told the ident of the thread that hangs.
+
+        """
         self._model = model
         self._max_batch_size = max_batch_size
         self._max_queue_size = max_queue_size
         self._metrics = metrics
-        self._idle_workers = workers
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="embedder")
+        self._batch_timeout = None if batch_timeout == math.inf else batch_timeout
+        self._on_hang = on_hang
+        self._idle_workers = [Worker(model) for _ in range(workers)]
         self._entries: dict[str, _Entry] = {}
         self._urgent: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
@@ -114,8 +134,16 @@ class BatchingEmbedder:
             entry.settle(EmbedderClosedError("the embedder has closed"))
         self._urgent.clear()
         self._waiting.clear()
-        await asyncio.gather(*self._batches)
-        self._threads.shutdown()
+        await self._finish_batches()
+        for worker in self._idle_workers:
+            worker.dismiss()
+
+    async def _finish_batches(self) -> None:
+        if self._batches:
+            _, hanging = await asyncio.wait(self._batches, timeout=CLOSING_SECONDS)
+            for batch in hanging:
+                batch.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
 
     def queue_size(self) -> int:
         """How many texts wait for a worker."""
@@ -162,15 +190,14 @@ class BatchingEmbedder:
 
     def _start_batches(self) -> None:
         while self._idle_workers and (batch := self._next_batch()):
-            self._idle_workers -= 1
-            task = asyncio.create_task(self._run(batch))
+            task = asyncio.create_task(self._run(batch, self._idle_workers.pop()))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
 
     def _next_batch(self) -> list[_Entry]:
         # An equal share for each idle worker: two cores finish twenty texts in
         # the time that one takes for ten.
-        share = -(-self.queue_size() // self._idle_workers)
+        share = -(-self.queue_size() // len(self._idle_workers))
         batch: list[_Entry] = []
         while self.queue_size() and len(batch) < min(share, self._max_batch_size):
             entry = (self._urgent or self._waiting).popleft()
@@ -180,34 +207,46 @@ class BatchingEmbedder:
                 del self._entries[entry.content]
         return batch
 
-    async def _run(self, batch: list[_Entry]) -> None:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        contents = [entry.content for entry in batch]
+    async def _run(self, batch: list[_Entry], worker: Worker) -> None:
+        started = asyncio.get_running_loop().time()
         for entry in batch:
             self._metrics.left_queue(seconds=started - entry.queued_at)
         try:
-            embeddings = await loop.run_in_executor(self._threads, self._model.encode, contents)
-            for entry, embedding in zip(batch, embeddings, strict=True):
-                entry.settle(embedding)
+            await self._embed(batch, worker)
         except EmbeddingError as error:
             self._fail(batch, error)
-        except BaseException as error:  # noqa: BLE001 - one bad batch must not end the batcher
-            # A panic of the tokenizer's Rust is not even an Exception.
-            self._fail(batch, EmbeddingFailedError(f"{type(error).__name__}: {error}"))
+        except TimeoutError:
+            self._on_hang(worker.thread)
+            worker = self._replace(worker)
+            self._fail(batch, EmbeddingTimeoutError(f"the model hung {self._batch_timeout:g} s"))
+        except asyncio.CancelledError:
+            worker = self._replace(worker)
+            self._fail(batch, EmbedderClosedError("the embedder has closed"))
+            raise
         finally:
-            self._metrics.batch_embedded(texts=len(batch), seconds=loop.time() - started)
-            self._finish(batch)
+            seconds = asyncio.get_running_loop().time() - started
+            self._metrics.batch_embedded(texts=len(batch), seconds=seconds)
+            self._finish(batch, worker)
+
+    async def _embed(self, batch: list[_Entry], worker: Worker) -> None:
+        contents = [entry.content for entry in batch]
+        embeddings = await asyncio.wait_for(worker.encode(contents), self._batch_timeout)
+        for entry, embedding in zip(batch, embeddings, strict=True):
+            entry.settle(embedding)
+
+    def _replace(self, lost: Worker) -> Worker:
+        lost.dismiss()
+        return Worker(self._model)
 
     def _fail(self, batch: list[_Entry], error: EmbeddingError) -> None:
         for entry in batch:
             entry.settle(error)
 
-    def _finish(self, batch: list[_Entry]) -> None:
+    def _finish(self, batch: list[_Entry], worker: Worker) -> None:
         # A cache hears of the vectors in the loop's next turn. Whoever asks before
         # that gets them from here: a text is computed once.
         asyncio.get_running_loop().call_soon(self._forget, batch)
-        self._idle_workers += 1
+        self._idle_workers.append(worker)
         self._start_batches()
 
     def _forget(self, batch: list[_Entry]) -> None:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_embedder.embedder.conversion import converted_model
-from otel_embedder.embedder.model import CTranslate2Model, LazyModel
+from otel_embedder.embedder.lazy import LazyModel
+from otel_embedder.embedder.model import CTranslate2Model
 from otel_embedder.embedder.reference import SentenceTransformersModel
-from otel_embedder.embedder.weights import model_dimension, model_name
+from otel_embedder.embedder.weights import (
+    installed_directory,
+    is_default,
+    model_dimension,
+    model_name,
+)
 from otel_embedder.errors import DamagedModelError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from otel_embedder.choices import Engine
     from otel_embedder.embedder import Model
 
 
-MODEL_RETRY_SECONDS = 30.0
+RETRY_SECONDS = 5.0
+MAX_RETRY_SECONDS = 60.0
+# What the hub has may stay wrong, and is 90 MB each time.
+MAX_DOWNLOAD_RETRY_SECONDS = 1_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +53,23 @@ class ModelChoice:
     threads: int
 
 
-def lazy_model(choice: ModelChoice) -> LazyModel:
-    """Give a model that loads when it is first needed, and tries again when that failed."""
+def lazy_model(choice: ModelChoice, *, patience: float = math.inf) -> LazyModel:
+    """Give a model that loads when it is first needed, and tries again when that failed.
+
+    Args:
+        choice: which.
+        patience: seconds from the beginning of a load that texts wait for its end.
+
+    """
+    is_here = Path(choice.model).is_dir() or (
+        is_default(choice.model) and installed_directory() is not None
+    )
     return LazyModel(
         partial(load_model, choice),
         dimension=model_dimension(choice.model),
-        retry_after=MODEL_RETRY_SECONDS,
+        retry_after=RETRY_SECONDS,
+        max_retry_after=MAX_RETRY_SECONDS if is_here else MAX_DOWNLOAD_RETRY_SECONDS,
+        patience=patience,
     )
 
 

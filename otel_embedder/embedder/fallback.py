@@ -15,6 +15,7 @@ import numpy as np
 from otel_embedder.embedder import Embedding
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
 from otel_embedder.logs import get_logger
+from otel_embedder.turns import TURN_SECONDS, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,17 +98,30 @@ class FallbackEmbedder:
             content: error for content, future in futures.items() if (error := _error(future))
         }
         self._note(texts, errors, asked_the_model=asked_the_model)
-        stand_ins = self._stand_ins({text.trace_id for text in texts if text.content in errors})
+        failed = {text.trace_id for text in texts if text.content in errors}
+        stand_ins = await self._stand_ins(failed)
         return [
             stand_ins[text.trace_id] if text.content in errors else futures[text.content].result()
             for text in texts
         ]
 
-    def _stand_ins(self, trace_ids: set[str]) -> Mapping[str, Embedding | None]:
+    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
+        """Give what the spans of these traces get that have no text, in order."""
+        self._metrics.fell_back(spans=len(trace_ids))
+        self._begin_failure(trace_ids[0], EmbeddingTimeoutError("no time was left to render it"))
+        stand_ins = await self._stand_ins(set(trace_ids))
+        return [stand_ins[trace_id] for trace_id in trace_ids]
+
+    async def _stand_ins(self, trace_ids: set[str]) -> Mapping[str, Embedding | None]:
+        stand_ins: dict[str, Embedding | None] = dict.fromkeys(trace_ids)
         if self._on_failure == "omit":
-            return dict.fromkeys(trace_ids)
-        dimension = self._dimension()
-        return {trace_id: stand_in(trace_id, dimension) for trace_id in trace_ids}
+            return stand_ins
+        turn = Turn(seconds=TURN_SECONDS)
+        for trace_id in trace_ids:
+            stand_ins[trace_id] = stand_in(trace_id, self._dimension())
+            if turn.is_over():
+                await asyncio.sleep(0)
+        return stand_ins
 
     def _note(
         self, texts: Sequence[Text], errors: dict[str, EmbeddingError], *, asked_the_model: bool
@@ -115,18 +129,18 @@ class FallbackEmbedder:
         if errors:
             failed = [text for text in texts if text.content in errors]
             self._metrics.fell_back(spans=len(failed))
-            self._begin_failure(failed[0], errors[failed[0].content])
+            self._begin_failure(failed[0].trace_id, errors[failed[0].content])
         elif asked_the_model:
             self._end_failure()
 
-    def _begin_failure(self, text: Text, error: EmbeddingError) -> None:
+    def _begin_failure(self, trace_id: str, error: EmbeddingError) -> None:
         self._failed_at = asyncio.get_running_loop().time()
         if not self._failing:
             self._failing = True
             log.warning(
                 EMBEDDING_FAILED,
-                error=str(error),
-                trace_id=text.trace_id,
+                error=error.loggable(),
+                trace_id=trace_id,
                 fallback=self._on_failure == "fallback",
             )
 

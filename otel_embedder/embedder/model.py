@@ -8,11 +8,7 @@ the same text has the same bits in any company.
 
 from __future__ import annotations
 
-import math
 import os
-import threading
-import time
-from concurrent.futures import Future
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,19 +18,15 @@ import numpy as np
 from otel_embedder.embedder import Embedding
 from otel_embedder.embedder.recipe import load_recipe
 from otel_embedder.embedder.weights import TOKENIZER_FILE
-from otel_embedder.errors import DamagedModelError, EmbeddingFailedError, ModelUnavailableError
-from otel_embedder.logs import get_logger
+from otel_embedder.errors import DamagedModelError, EmbeddingFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import tokenizers
 
-    from otel_embedder.embedder import Model, Vector
+    from otel_embedder.embedder import Vector
     from otel_embedder.embedder.recipe import Pooling, Recipe
-
-MODEL_LOADED = "model.loaded"
-MODEL_UNAVAILABLE = "model.unavailable"
 
 # What is taken of the tokens' vectors: shape (texts, tokens, dimension) to (texts, dimension).
 POOLINGS: dict[Pooling, Callable[[Vector], Vector]] = {
@@ -48,8 +40,6 @@ POOLINGS: dict[Pooling, Callable[[Vector], Vector]] = {
 MAX_GROUP_TOKENS = 512
 
 AVX512_FLAGS = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-
-log = get_logger()
 
 
 class CTranslate2Model:
@@ -102,7 +92,9 @@ class CTranslate2Model:
         try:
             return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         except Exception as error:  # tokenizers raises nothing more precise
-            raise EmbeddingFailedError(f"the tokenizer failed: {error}") from error
+            raise EmbeddingFailedError(
+                f"the tokenizer failed: {error}", kind=type(error).__name__
+            ) from error
 
     def _forward(self, tokens: list[list[int]]) -> Vector:
         """Embed texts of one length: shape (texts, dimension)."""
@@ -110,7 +102,9 @@ class CTranslate2Model:
             output = self._encoder.forward_batch(tokens).last_hidden_state
             hidden: Vector = np.asarray(output, np.float32)
         except (RuntimeError, MemoryError) as error:
-            raise EmbeddingFailedError(f"the model failed: {error}") from error
+            raise EmbeddingFailedError(
+                f"the model failed: {error}", kind=type(error).__name__
+            ) from error
         return unit_length(POOLINGS[self._recipe.pooling](hidden))
 
 
@@ -155,95 +149,6 @@ def groups_of_equal_length(tokens: Sequence[Sequence[int]]) -> Iterator[list[int
         size = max(1, MAX_GROUP_TOKENS // length)
         for start in range(0, len(indices), size):
             yield indices[start : start + size]
-
-
-class LazyModel:
-    """Loads a model on first use, in a thread of its own.
-
-    A load that failed is tried again, but not before `retry_after` seconds have
-    passed: meanwhile the same error answers at once and spans need not wait.
-    """
-
-    def __init__(self, load: Callable[[], Model], *, dimension: int, retry_after: float) -> None:
-        """Prepare to load.
-
-        Args:
-            load: loads the model, or raises ModelUnavailableError.
-            dimension: what it is taken for until the model is there.
-            retry_after: seconds before a load that failed is tried again.
-
-        """
-        self._load = load
-        self._dimension = dimension
-        self._retry_after = retry_after
-        self._lock = threading.Lock()
-        self._attempt: Future[Model] | None = None
-        self._next_attempt = 0.0
-
-    def encode(self, texts: Sequence[str]) -> list[Embedding]:
-        """Embed the texts, loading the model first if need be; see `Model`."""
-        return self.loaded().encode(texts)
-
-    @property
-    def dimension(self) -> int:
-        """How many numbers a vector has, as far as that is known."""
-        attempt = self._attempt
-        if attempt is None or not attempt.done() or attempt.exception():
-            return self._dimension
-        return attempt.result().dimension
-
-    def loaded(self) -> Model:
-        """Give the model, waiting until it is loaded.
-
-        Raises:
-            ModelUnavailableError: it can't be loaded, could not a moment ago, or was given up.
-
-        """
-        attempt = self.preload()
-        try:
-            return attempt.result()
-        except ModelUnavailableError as error:
-            # A new one for each caller: a shared one would collect all their tracebacks.
-            raise ModelUnavailableError(str(error)) from None
-
-    def preload(self) -> Future[Model]:
-        """Begin to load, unless that has been done."""
-        with self._lock:
-            failed = self._attempt and self._attempt.done() and self._attempt.exception()
-            if self._attempt is None or (failed and time.monotonic() >= self._next_attempt):
-                self._attempt = Future()
-                loading = threading.Thread(target=self._run, args=(self._attempt,), daemon=True)
-                loading.start()
-            return self._attempt
-
-    def close(self) -> None:
-        """Give up a load under way, such as a download, and try no more: nobody waits for it."""
-        with self._lock:
-            self._next_attempt = math.inf
-            if self._attempt and not self._attempt.done():
-                self._attempt.set_exception(ModelUnavailableError("the model was given up"))
-
-    def _run(self, attempt: Future[Model]) -> None:
-        started = time.monotonic()
-        try:
-            model = self._load()
-        except BaseException as error:  # noqa: BLE001 - even a panic in Rust: it is tried again
-            self._failed(attempt, str(error) or type(error).__name__)
-        else:
-            self._succeeded(attempt, model, time.monotonic() - started)
-
-    def _failed(self, attempt: Future[Model], message: str) -> None:
-        with self._lock:
-            if not attempt.done():  # else it was given up
-                self._next_attempt = time.monotonic() + self._retry_after
-                log.warning(MODEL_UNAVAILABLE, error=message, retry_after=self._retry_after)
-                attempt.set_exception(ModelUnavailableError(message))
-
-    def _succeeded(self, attempt: Future[Model], model: Model, seconds: float) -> None:
-        with self._lock:
-            if not attempt.done():  # else it was given up
-                log.info(MODEL_LOADED, seconds=round(seconds, 3))
-                attempt.set_result(model)
 
 
 def _prefer_avx512() -> None:

@@ -94,7 +94,9 @@ class SentenceTransformersModel:
         try:
             vectors = encoder.encode(list(texts), batch_size=1, show_progress_bar=False)
         except (RuntimeError, TypeError, ValueError, IndexError, MemoryError) as error:
-            raise EmbeddingFailedError(f"the model failed: {_first_line(error)}") from error
+            raise EmbeddingFailedError(
+                f"the model failed: {_first_line(error)}", kind=type(error).__name__
+            ) from error
         finally:
             self._idle.put(encoder)
         rows = unit_length(np.asarray(vectors, np.float32))

@@ -1,0 +1,124 @@
+"""How long a request may be worked on: until sending it would begin too late for its deadline.
+
+What sending takes is learned from what was sent, as TCP learns when to send
+again (RFC 6298): a mean, and four deviations more. Times are kept by size, in
+classes of a factor of four, since a small request mostly waits for the next hop
+to answer and a large one for its bytes to be written, sent and read.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How much a new time counts against those before it.
+GAIN = 0.25
+DEVIATIONS = 4
+# One time alone says little of how much the next may differ.
+FIRST_DEVIATION = 0.125
+# What sending may take of the time, as long as nothing of this size has been sent.
+FIRST_SHARE = 0.6
+# What is left for work at least. Known texts need no more, and a next hop that is
+# too slow for all deadlines gains nothing by it.
+WORK_SHARE = 0.1
+# An answer has to travel back, and a clock ticks: less than that is never kept for sending.
+MIN_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class _Estimate:
+    """What sending takes, in seconds.
+
+    Attributes:
+        mean: of late.
+        deviation: by how much it took longer; to be early does no harm.
+
+    """
+
+    mean: float
+    deviation: float
+
+    def seconds(self) -> float:
+        return self.mean + DEVIATIONS * self.deviation
+
+    def add(self, seconds: float) -> None:
+        lateness = max(0.0, seconds - self.mean)
+        self.deviation += GAIN * (lateness - self.deviation)
+        self.mean += GAIN * (seconds - self.mean)
+
+
+class Budget:
+    """Divides the time of a request between working on it and sending it."""
+
+    def __init__(self, *, max_seconds: float) -> None:
+        """Begin with nothing learned.
+
+        Args:
+            max_seconds: what work may take, however much time there is.
+
+        """
+        self._max_seconds = max_seconds
+        self._estimates: dict[int, _Estimate] = {}
+
+    def end(self, deadline: float, size: int) -> float:
+        """Give the time at which work on a request must end, in the event loop's time.
+
+        Args:
+            deadline: when the caller stops waiting.
+            size: the request's bytes.
+
+        """
+        now = time.monotonic()
+        return now + max(0.0, min(self._max_seconds, self._free(deadline - now, size)))
+
+    def _free(self, remaining: float, size: int) -> float:
+        """Give the seconds that are not needed for sending."""
+        estimate = self._estimate(size)
+        if estimate is None:
+            return remaining * (1 - FIRST_SHARE)
+        sending = max(MIN_SECONDS, estimate.seconds())
+        return max(remaining - sending, remaining * WORK_SHARE)
+
+    def _estimate(self, size: int) -> _Estimate | None:
+        """Give what is known of this size, or of the next larger one: that is enough for it."""
+        larger = [known for known in self._estimates if known >= _size_class(size)]
+        return self._estimates[min(larger)] if larger else None
+
+    @contextmanager
+    def learning(self, size: int, *, since: float) -> Iterator[None]:
+        """Learn from what is done here how long it takes to send a request.
+
+        Args:
+            size: the request's bytes.
+            since: when its work ended, in the event loop's time.
+
+        """
+        try:
+            yield
+        except BaseException:
+            # Whoever cancels has waited as well.
+            self._learn_at_least(size, time.monotonic() - since)
+            raise
+        self._learn(size, time.monotonic() - since)
+
+    def _learn(self, size: int, seconds: float) -> None:
+        estimate = self._estimates.get(_size_class(size))
+        if estimate is None:
+            self._estimates[_size_class(size)] = _Estimate(seconds, FIRST_DEVIATION * seconds)
+        else:
+            estimate.add(seconds)
+
+    def _learn_at_least(self, size: int, seconds: float) -> None:
+        """Learn from a failure: a quick one tells nothing, and a timeout that it takes longer."""
+        estimate = self._estimates.get(_size_class(size))
+        if seconds > (MIN_SECONDS if estimate is None else estimate.mean):
+            self._learn(size, seconds)
+
+
+def _size_class(size: int) -> int:
+    return size.bit_length() // 2

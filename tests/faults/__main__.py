@@ -1,0 +1,116 @@
+"""Runs all faults, or those that are named, and prints what became of the spans as a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Column
+
+from otel_embedder.choices import DEFAULT_MODEL
+from otel_embedder.cli.tables import columns, new_table
+from otel_embedder.embedder.conversion import converted_model
+from tests.faults import hops, load, models, requests
+from tests.faults.fault import MEGABYTE, Fault, Row
+from tests.processes import collector_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.table import Table
+
+MODULES = (hops, models, requests, load)
+WIDTH = 150  # no name and no header is cut
+
+
+def main() -> int:
+    """Give 1 if a row is not as it should be, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what the names of rows contain")
+    faults = chosen(parser.parse_args().names)
+    if not faults:
+        parser.error("there is no such row")
+    console = Console(width=max(columns(), WIDTH), highlight=False)
+    started = time.monotonic()
+    rows = [*run(faults, console)]
+    show(console, rows, time.monotonic() - started)
+    return int(any(row.problems for row in rows))
+
+
+def chosen(names: Sequence[str]) -> list[Fault]:
+    """Give the faults whose names contain one of these; all, without any."""
+    faults = (fault for module in MODULES for fault in vars(module).values())
+    return [
+        fault
+        for fault in faults
+        if isinstance(fault, Fault) and any(name in fault.name for name in names or [""])
+    ]
+
+
+def run(faults: Sequence[Fault], console: Console) -> Iterator[Row]:
+    """Run one after the other; say of each how it ended."""
+    collector_binary()
+    with TemporaryDirectory() as scratch:
+        model_cache = Path(scratch, "models")
+        converted_model(DEFAULT_MODEL, model_cache)
+        for number, fault in enumerate(faults):
+            directory = Path(scratch, str(number))
+            directory.mkdir()
+            started = time.monotonic()
+            row = fault.run(directory, model_cache)
+            console.print(f"{time.monotonic() - started:5.1f} s  {in_words(row)}", markup=False)
+            yield row
+
+
+def in_words(row: Row) -> str:
+    account = row.account
+    sources = ", ".join(f"{count} {source}" for source, count in account.sources.items())
+    verdict = "; ".join(row.problems) or "as it should be"
+    return f"{row.fault.name}: {account.came} of {account.sent} spans ({sources}): {verdict}"
+
+
+def show(console: Console, rows: Sequence[Row], seconds: float) -> None:
+    notes = [*dict.fromkeys(row.fault.note for row in rows if row.fault.note)]
+    console.print(table(rows, notes))
+    for number, note in enumerate(notes, 1):
+        console.print(f"[{number}] {note}", markup=False)
+    failed = [row.fault.name for row in rows if row.problems]
+    console.print(f"\n{len(rows)} faults in {seconds:.0f} s, {len(failed)} not as they should be")
+    for row in rows:
+        if row.problems:
+            console.print(f"  {row.fault.name}: {'; '.join(row.problems)}", markup=False)
+
+
+def table(rows: Sequence[Row], notes: Sequence[str]) -> Table:
+    name = Column("fault", no_wrap=True)
+    made = new_table(name, title="What became of the spans")
+    for header in (
+        *("in", "out", "rejected", "duplicates", "lost", "changed"),
+        *("worst\ndelay, s", "peak\nMB", "note", ""),
+    ):
+        made.add_column(header, justify="right")
+    for row in rows:
+        made.add_row(*cells(row, notes))
+    return made
+
+
+def cells(row: Row, notes: Sequence[str]) -> Iterator[str]:
+    account = row.account
+    yield row.fault.name
+    for count in (account.sent, account.came, account.rejected, account.duplicates):
+        yield f"{count:,}"
+    yield f"{account.lost:,}"
+    yield f"{account.changed:,}"
+    yield f"{account.worst_delay:.1f}"
+    yield f"{row.peak_bytes / MEGABYTE:.0f}"
+    yield str(notes.index(row.fault.note) + 1) if row.fault.note else ""
+    yield "[red]failed[/]" if row.problems else "[green]ok[/]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What must hold of any bytes that come as a span, a resource or a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from otel_embedder.render import (
+    MAX_TEXT_CHARACTERS,
+    MAX_VALUE_CHARACTERS,
+    Renderer,
+    RenderOptions,
+)
+from tests.fuzz.encoded import part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_embedder.embedder import Text
+    from otel_embedder.render import Part
+
+Result = TypeVar("Result")
+
+SERVICE = "shop"
+ATTRIBUTES = 9  # of Span
+RESOURCE_ATTRIBUTES = 1
+OPTIONS = (
+    RenderOptions(),
+    RenderOptions(exact_durations=True, mask_values=False, volatile_keys=()),
+)
+# Used for all inputs, so that what one left behind can show in another's text.
+LONG_USED = tuple(map(Renderer, OPTIONS))
+
+
+def check_render(encoded: bytes) -> None:
+    """Check that whatever comes has one short text, or is refused as not being protobuf."""
+    for options, long_used in zip(OPTIONS, LONG_USED, strict=True):
+        check_span(encoded, Renderer(options), long_used)
+    check_resource(encoded)
+    check_value(encoded)
+
+
+def check_span(encoded: bytes, new: Renderer, long_used: Renderer) -> None:
+    """Check the text of a span, and that `parts` says the same."""
+    text = unless_refused(lambda: new.render(encoded, SERVICE))
+    assert text == unless_refused(lambda: long_used.render(encoded, SERVICE))
+    parts = unless_refused(lambda: new.parts(encoded, SERVICE))
+    if text is None:
+        assert parts is None
+        return
+    check_text(text)
+    if parts is not None:
+        assert text.content == joined(parts)
+
+
+def unless_refused(read: Callable[[], Result]) -> Result | None:
+    """Give what was read, None where it is not protobuf: the one error that there may be."""
+    try:
+        return read()
+    except DecodeError:
+        return None
+
+
+def check_text(text: Text) -> None:
+    """Check that a text can be embedded and sent."""
+    assert len(text.content) <= MAX_TEXT_CHARACTERS
+    assert text.content.encode().decode() == text.content
+    assert "\n" not in text.content
+    assert "\0" not in text.content
+
+
+def joined(parts: list[Part]) -> str:
+    """Put a text of the default template together from its parts."""
+    service, operation, status, duration, *attributes = parts
+    # By key and words, as if NUL stood between them.
+    said = sorted((part.name, part.words) for part in attributes if part.words is not None)
+    words = " ".join(f"{key}={value}" for key, value in said)
+    head = f"{service.words} {operation.words} {status.words} in {duration.words}ms"
+    return f"{head} attributes: {words}"[:MAX_TEXT_CHARACTERS].rstrip()
+
+
+def check_resource(encoded: bytes) -> None:
+    """Check the name of a resource's service."""
+    renderer = Renderer(OPTIONS[0])
+    service = unless_refused(lambda: renderer.service(encoded))
+    assert service == unless_refused(lambda: LONG_USED[0].service(encoded))
+    assert service is None or 0 < len(service) <= MAX_VALUE_CHARACTERS
+
+
+def check_value(encoded: bytes) -> None:
+    """Check a value in words, where an attribute has it and where the service's name does."""
+    for new, long_used in zip(map(Renderer, OPTIONS), LONG_USED, strict=True):
+        check_span(part(ATTRIBUTES, key_value(b"some.key", encoded)), new, long_used)
+    check_resource(part(RESOURCE_ATTRIBUTES, key_value(b"service.name", encoded)))
+
+
+def key_value(key: bytes, value: bytes) -> bytes:
+    """Encode a KeyValue of an encoded value."""
+    return part(1, key) + part(2, value)
