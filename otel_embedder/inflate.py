@@ -52,7 +52,10 @@ async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None
         for step in _inflate(message):
             size += len(step)
             if size > max_bytes:
-                raise RequestTooLargeError(f"the request has more than {max_bytes} bytes inflated")
+                # In the words of gRPC: whoever knows them splits the request and sends it again.
+                raise RequestTooLargeError(
+                    f"received message after decompression larger than max {max_bytes}"
+                )
             grow(len(step))
             steps.append(step)
             await asyncio.sleep(0)

@@ -47,6 +47,8 @@ SERVER_OPTIONS = (
     ("grpc.absolute_max_metadata_size", 64 * 1024),
     # The receiver inflates what is compressed, within bounds; see `inflate`.
     ("grpc.per_message_decompression", 0),
+    # What comes before anybody reads it: 64 KiB a call. With the probe it can be megabytes.
+    ("grpc.http2.bdp_probe", 0),
     # A second sidecar on the same port should fail, not share it in silence.
     ("grpc.so_reuseport", 0),
 )

@@ -259,7 +259,7 @@ def _value(text: str, pair: re.Match[str]) -> Span:
 def _value_end(text: str, start: int, pair: re.Match[str]) -> int:
     key, behind = pair["key"] or "", text[pair.end("key")]
     if pair["colon"] and _HEADER.search(key) and behind not in QUOTES:
-        return min(_header_end(text, start), _quoted_end(text, pair.start()))
+        return _header_end(text, start, _quoted_end(text, pair.start()))
     if key.startswith("-") and behind == "=" and text.endswith(("'", '"'), 0, pair.start()):
         return _quoted_end(text, pair.start())  # quoted as a whole: '--key=x y'
     bare = _PARAMETER if pair["equals"] else _OPERAND if pair["option"] else _WORD
@@ -274,10 +274,10 @@ def _enclosed_end(text: str, start: int) -> int:
     return _end(quoted, start)
 
 
-def _header_end(text: str, start: int) -> int:
+def _header_end(text: str, start: int, limit: int) -> int:
     """Find the end of a header: of its line, or where the next begins."""
-    line = _HEADER_END.search(text, start)
-    return line.start() if line else len(text)
+    line = _HEADER_END.search(text, start, limit)
+    return line.start() if line else limit
 
 
 def _quoted_end(text: str, key_start: int) -> int:

@@ -48,7 +48,7 @@ SERVICE_STOPPED = "service.stopped"
 QUIET_SECONDS = 10.0
 
 # Of what requests in flight may have, what is encoded at the same time, in addition.
-SENDING_SHARE = 4
+SENDING_SHARE = 2
 
 log = get_logger()
 

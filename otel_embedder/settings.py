@@ -241,7 +241,7 @@ class Settings(BaseSettings):
         256, description="Requests in flight at most; more are refused for a while."
     )
     max_inflight_bytes: ByteSize = Field(
-        ByteSize(128 * 1024 * 1024),
+        ByteSize(64 * 1024 * 1024),
         ge=1024,
         description="Bytes that the requests in flight have at most, decompressed; a request that "
         "is alone may have more.",

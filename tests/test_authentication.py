@@ -23,7 +23,6 @@ from otel_embedder.errors import SettingsError
 from otel_embedder.inbox import Inbox
 from otel_embedder.listener import listening, own_headers
 from otel_embedder.loops import HOPS_KEY, Hops
-from otel_embedder.loops import Hops
 from otel_embedder.pass_through import PassThrough
 from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
 from otel_embedder.settings import load_settings
@@ -51,7 +50,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class FakeForwarder:
-    """Keeps the caller's headers that it was to send along."""
+    """Keeps the headers that it was to send along."""
 
     def __init__(self) -> None:
         self.metadata: list[Metadata] = []
@@ -64,7 +63,7 @@ class FakeForwarder:
         deadline: float,  # noqa: ARG002 - the protocol's
         metadata: Metadata,
     ) -> bytes:
-        self.metadata.append(tuple(pair for pair in metadata if pair[0] != HOPS_KEY))
+        self.metadata.append(metadata)
         return b""
 
 

@@ -351,7 +351,15 @@ def test_of_a_secret_that_is_cut_off_no_more_than_can_be_dropped_is_seen(room: i
     "piece",
     [
         *("a", "1", "4111 ", "a=", ":", "\\", '"', '\\"', "[", "token=[", 'token="', "token: "),
-        *("authorization: a", "authorization:  ", "cookie: a; ", "<a ", "<password ", "--token "),
+        *(
+            "authorization: a",
+            "authorization:  ",
+            "'cookie: ",
+            "cookie: a; ",
+            "<a ",
+            "<password ",
+            "--token ",
+        ),
         *("eyJabcdefghijklmnop.", "ghp_", "://a:", "://a:b", "://a:b@", "a:b@", "a@b", "bearer "),
         *("basic aA", "identified by ", "password '", "-----BEGIN PRIVATE KEY-----a-", "token,"),
         *('"password",', "%5D", "%22", "api key ", "token.count.", "aB", "token='\\", "sk-"),

@@ -92,7 +92,8 @@ class Model(Protocol):
         The same text gives the same bits, whatever the company it comes in.
 
         Raises:
-            EmbeddingError: the model is not there, or failed on these texts.
+            EmbeddingError: the model is not there, or failed on these texts. Where the message
+                may quote one it is an EmbeddingFailedError: of others the log has the message.
 
         """
         ...
