@@ -13,8 +13,8 @@
     ├── IncompleteRequestError    it never arrived whole
     ├── RequestTooLargeError      send it in smaller pieces
     ├── BusyError                 too much at once: send it again in a while
-    ├── UnauthenticatedError      no good token came: mend it; keep the spans till then
     ├── LoopError                 was here before: mend the next hop; keep it till then
+    ├── UnauthenticatedError      no good token came: mend it; keep the spans till then
     ├── EmbeddingError            the span gets a stand-in and goes on
     │   ├── MalformedTraceError       no span can be made of a dict
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused

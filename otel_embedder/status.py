@@ -21,9 +21,9 @@ from google.rpc import error_details_pb2, status_pb2
 from otel_embedder.errors import (
     BusyError,
     ExportError,
+    IncompleteRequestError,
     LoopError,
     MalformedRequestError,
-    OtelEmbedderError,
     PermanentExportError,
     RequestTooLargeError,
     RetryableExportError,
@@ -96,10 +96,20 @@ def _code(error: Exception) -> grpc.StatusCode:
             return grpc.StatusCode.UNAVAILABLE
 
 
+# What is written for the sender to read. Another error's text may hold what is not for it.
+TOLD = (
+    MalformedRequestError,
+    IncompleteRequestError,
+    RequestTooLargeError,
+    BusyError,
+    LoopError,
+    UnauthenticatedError,
+    ExportError,
+)
+
+
 def _details(error: Exception) -> str:
-    # What another library says may quote what it was given.
-    own = isinstance(error, OtelEmbedderError)
-    return str(error) if own else f"unexpected {type(error).__name__}"
+    return str(error) if isinstance(error, TOLD) else f"unexpected {type(error).__name__}"
 
 
 def _wait(error: Exception) -> float | None:

@@ -22,7 +22,7 @@ from otel_embedder.authentication import (
 from otel_embedder.errors import SettingsError
 from otel_embedder.inbox import Inbox
 from otel_embedder.listener import listening, own_headers
-from otel_embedder.loops import HOPS_KEY, Hops
+from otel_embedder.loops import Hops
 from otel_embedder.pass_through import PassThrough
 from otel_embedder.receiver import TRACE_SERVICE, TraceReceiver
 from otel_embedder.settings import load_settings
