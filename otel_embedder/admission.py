@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MIN_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 1.5
 
+# Of all bytes that may be in flight, what a usual request has at most.
+USUAL_SHARE = 8
+
 
 class AdmissionMetrics(Protocol):
     """What admission tells of its work."""
@@ -79,16 +82,26 @@ class Admission:
         return sum(place.size for place in self._places)
 
     def check(self) -> None:
-        """Make sure that there may be room for one more request.
+        """Make sure that there is room for one more request, of the usual size.
+
+        One that is read before it is refused has cost all that it can: gRPC keeps buffers for each
+        connection, as large as what was read on it.
 
         Raises:
-            BusyError: there is none, whatever its size.
+            BusyError: there is none.
 
         """
+        self._check_requests()
+        if self.bytes() + self._usual_size() > self._max_bytes:
+            raise self._busy(f"requests of {self.bytes()} bytes are in flight")
+
+    def _check_requests(self) -> None:
         if len(self._places) >= self._max_requests:
             raise self._busy(f"{self._max_requests} requests are in flight")
-        if self.bytes() >= self._max_bytes:
-            raise self._busy(f"requests of {self.bytes()} bytes are in flight")
+
+    def _usual_size(self) -> float:
+        """Give the mean size of those in flight; of a few huge ones that would say little."""
+        return min(self.bytes() / max(1, len(self._places)), self._max_bytes / USUAL_SHARE)
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -98,7 +111,7 @@ class Admission:
             BusyError: there is no room for it.
 
         """
-        self.check()
+        self._check_requests()
         place = Place(self)
         self._places.add(place)
         try:

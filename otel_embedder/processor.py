@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from otel_embedder.wire import TraceRequest
 
 
+# Requests that take turns at rendering. With more of them, whoever waits for the event loop would
+# wait for a turn of each.
+MAX_AT_WORK = 4
+
+
 class SpanEmbedder(Protocol):
     """Embeds texts within a time limit, whatever happens."""
 
@@ -120,6 +125,7 @@ class Processor:
         self._turn_seconds = turn_seconds
         self._metrics = metrics
         self._hops = hops or Hops()
+        self._at_work = asyncio.Semaphore(MAX_AT_WORK)
         self._echoes = Echoes(annotator)
 
     async def consume(self, request: TraceRequest, call: Call) -> ExportTraceServiceResponse:
@@ -138,14 +144,16 @@ class Processor:
         embeddings = await self._embed(work, end)
         # What was late to end is part of what it takes from here on.
         with self._budget.learning(size, since=min(end, asyncio.get_running_loop().time())):
-            await self._annotate(work, embeddings)
+            async with self._at_work:
+                await self._annotate(work, embeddings)
             return await self._exporter.export(request, deadline=call.deadline, metadata=metadata)
 
     async def _render(self, request: TraceRequest, end: float) -> _Work:
         """Give what there is to do, rendered as far as that is possible until `end`."""
         try:
-            self._listen_for_echo(request)
-            return await self._rendered(request, end)
+            async with self._at_work:
+                self._listen_for_echo(request)
+                return await self._rendered(request, end)
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
 

@@ -23,6 +23,7 @@ from otel_embedder.inbox import Inbox
 from otel_embedder.listener import check_exposure, listening, own_headers
 from otel_embedder.logs import get_logger
 from otel_embedder.loops import Hops, check_next_hop
+from otel_embedder.memory import trimming
 from otel_embedder.next_hop import Keepalive, NextHop
 from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.pass_through import PassThrough
@@ -101,6 +102,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     if settings.preload:
         model.preload()
     async with AsyncExitStack() as parts:
+        await parts.enter_async_context(trimming())
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
         exporter = await parts.enter_async_context(otlp_exporter(settings, metrics))
         batcher = await parts.enter_async_context(batching_embedder(settings, model, metrics))

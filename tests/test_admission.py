@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from otel_embedder.admission import MAX_RETRY_SECONDS, MIN_RETRY_SECONDS, Admission
@@ -49,12 +51,24 @@ def test_a_byte_too_many_is_refused_and_not_counted() -> None:
         assert door.bytes() == 100
 
 
-def test_when_the_bytes_are_used_up_nobody_need_send_more() -> None:
-    door = admission(max_bytes=100)
-    with door.place() as one:
-        one.grow(100)
-        with pytest.raises(BusyError, match="requests of 100 bytes are in flight"):
+def test_where_no_request_of_the_usual_size_would_fit_nobody_need_send_one() -> None:
+    door = admission(max_requests=100, max_bytes=100)
+    with ExitStack() as places:
+        for _ in range(9):
+            places.enter_context(door.place()).grow(10)
+        door.check()
+        places.enter_context(door.place()).grow(1)
+        with pytest.raises(BusyError, match="requests of 91 bytes are in flight"):
             door.check()
+
+
+def test_a_huge_request_does_not_keep_the_usual_ones_out() -> None:
+    door = admission(max_bytes=100)
+    with door.place() as huge:
+        huge.grow(80)
+        door.check()
+        with door.place() as usual:
+            usual.grow(5)
 
 
 def test_a_request_that_is_alone_may_be_larger_than_all_together() -> None:
