@@ -99,6 +99,8 @@ class EmbeddingService:
         """
         if cache_size < 1:
             raise ValueError(f"cache_size must be at least 1; it is {cache_size}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, or None; it is {threads}")
         if model is None:
             _check("engine", engine, check_engine)
             _check("model_name", model_name, partial(check_model, engine=engine))

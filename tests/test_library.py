@@ -495,6 +495,12 @@ def test_a_cache_of_no_size_is_refused(size: int) -> None:
         EmbeddingService(cache_size=size)
 
 
+@pytest.mark.parametrize("threads", [0, -1])
+def test_less_than_one_thread_is_refused(threads: int) -> None:
+    with pytest.raises(ValueError, match=f"threads must be at least 1, or None; it is {threads}"):
+        EmbeddingService(threads=threads)
+
+
 def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> None:
     with EmbeddingService.sync(model=model, cache_size=7) as service:
         service.preload()
