@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 
+from otel_embedder.addresses import addresses, socket_path
 from otel_embedder.annotate import Standing
 from otel_embedder.errors import LoopError, SettingsError
 from otel_embedder.logs import get_logger
@@ -49,8 +50,8 @@ def check_next_hop(listen: str, next_hop: str) -> None:
         SettingsError: it is.
 
     """
-    for address in listen.split(","):
-        if _is_same(address.strip(), next_hop):
+    for address in addresses(listen):
+        if _is_same(address, next_hop):
             problem = (
                 f"next_hop: {next_hop} is where this sidecar itself listens ({address}), so spans "
                 f"would go round for ever; {REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells a "
@@ -60,8 +61,10 @@ def check_next_hop(listen: str, next_hop: str) -> None:
 
 
 def _is_same(listen: str, next_hop: str) -> bool:
+    if socket_path(listen) is not None:
+        return False
     own, other = urlsplit(f"//{listen}"), urlsplit(next_hop)
-    if listen.startswith("unix:") or not own.hostname or not other.hostname:
+    if not own.hostname or not other.hostname:
         return False
     if own.port != other.port:
         return False

@@ -33,10 +33,12 @@ class Trimmer:
 
     def look(self) -> None:
         """Trim if memory has grown since the last look or trim."""
-        if self._resident_bytes() > self._least + GROWTH_BYTES:
+        resident = self._resident_bytes()
+        if resident > self._least + GROWTH_BYTES:
             self._trim()
             self._least = self._resident_bytes()
-        self._least = min(self._least, self._resident_bytes())
+        else:
+            self._least = min(self._least, resident)
 
 
 @asynccontextmanager
