@@ -235,6 +235,24 @@ def free_address() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
+def trace_server(
+    export: Callable[[bytes, Context], bytes],
+    *,
+    listen: str = "127.0.0.1:0",
+    threads: int = 4,
+    options: Sequence[tuple[str, int]] = (),
+) -> tuple[grpc.Server, str]:
+    """Start a server that answers TraceService/Export with a function; give its address, too."""
+    server = grpc.server(ThreadPoolExecutor(threads), options=options)
+    handler: Handler = grpc.unary_unary_rpc_method_handler(export)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": handler}),)
+    )
+    port = server.add_insecure_port(listen)
+    server.start()
+    return server, f"127.0.0.1:{port}"
+
+
 class Sink:
     """A next hop that keeps the requests it was sent.
 
@@ -253,12 +271,7 @@ class Sink:
         self._changed = Condition()
 
     def __enter__(self) -> Self:
-        self._server = grpc.server(ThreadPoolExecutor(4))
-        export: Handler = grpc.unary_unary_rpc_method_handler(self._export)
-        handler = grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": export})
-        self._server.add_generic_rpc_handlers((handler,))
-        self.address = f"127.0.0.1:{self._server.add_insecure_port(self._listen)}"
-        self._server.start()
+        self._server, self.address = trace_server(self._export, listen=self._listen)
         return self
 
     def __exit__(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Condition
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -32,10 +31,10 @@ from tests.faults.collector_metrics import CollectorMetrics
 from tests.generated import requests_of_every_shape
 from tests.processes import (
     START_SECONDS,
-    TRACE_SERVICE,
     free_address,
     running_collector,
     send,
+    trace_server,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tests.processes import Collector, Context, Handler
+    from tests.processes import Collector, Context
 
 pytestmark = [pytest.mark.collector, pytest.mark.integration]
 
@@ -116,12 +115,7 @@ class CodeServer:
         self._changed = Condition()
 
     def __enter__(self) -> Self:
-        self._server = grpc.server(ThreadPoolExecutor(len(CASES)))
-        export: Handler = grpc.unary_unary_rpc_method_handler(self._export)
-        handler = grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": export})
-        self._server.add_generic_rpc_handlers((handler,))
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        self._server.start()
+        self._server, self.address = trace_server(self._export, threads=len(CASES))
         return self
 
     def __exit__(

@@ -7,12 +7,10 @@ its script, and when that is at its end takes everything.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Self
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -21,14 +19,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from tests.processes import TRACE_SERVICE, free_address
+from tests.processes import free_address, trace_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    import grpc
+
     from tests.faults.ledger import Ledger
-    from tests.processes import Context, Handler
+    from tests.processes import Context
 
     Answer = Callable[["Arrival"], bytes]
 
@@ -145,12 +145,9 @@ class NextHop:
     def go_up(self) -> None:
         self._stopped = Event()
         limit = ("grpc.max_receive_message_length", self.max_bytes)
-        self._server = grpc.server(ThreadPoolExecutor(CALLS_AT_ONCE), options=[limit])
-        export: Handler = grpc.unary_unary_rpc_method_handler(self._export)
-        handler = grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": export})
-        self._server.add_generic_rpc_handlers((handler,))
-        self._server.add_insecure_port(self.address)
-        self._server.start()
+        self._server, _ = trace_server(
+            self._export, listen=self.address, threads=CALLS_AT_ONCE, options=[limit]
+        )
 
     def go_down(self) -> None:
         """Hang up, whatever is under way."""
