@@ -73,11 +73,11 @@ faults: $(INSTALLED) build/otelcol  ## Break what can break around a sidecar, an
 	$(BIN)/python -m tests.faults
 
 fuzz: $(INSTALLED) build/fuzz/installed  ## Look for inputs that break a promise, for some minutes
-	$(BIN)/pytest tests/test_fuzz.py --hypothesis-profile=fuzz --timeout=600
+	$(BIN)/pytest tests/contracts/test_fuzz.py --hypothesis-profile=fuzz --timeout=600
 	build/fuzz/bin/python -m tests.fuzz --seconds 60
 
 soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
-	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.bench.soak
 
 audit: build/audit/installed  ## Look for known vulnerabilities in what we depend on
 	for file in requirements/*.txt; do echo "$$file"; \
@@ -90,11 +90,11 @@ wheel: $(INSTALLED)  ## Build the wheel into dist
 	$(UV) build --quiet --wheel --no-build-isolation --python .venv
 
 # The names are those of the design's own list.
-WHEEL_TESTS := $(addprefix tests/test_library.py::test_,text_construction_success \
+WHEEL_TESTS := $(addprefix tests/library/test_service.py::test_,text_construction_success \
     text_construction_empty_attributes cache_key_generation fallback_embedding_deterministic \
     fallback_embedding_dimension cache_hit_miss model_failure_fallback \
     real_model_embedding_dimension embedding_similarity embedding_uniqueness \
-    cache_behavior_real_model) tests/test_weights.py::test_model_download
+    cache_behavior_real_model) tests/embedder/models/test_weights.py::test_model_download
 
 # In an environment with what the wheel asks for and the weights; what the tests need comes later.
 # In a folder without the project's code, or that would be imported.

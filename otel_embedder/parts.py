@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from loky import cpu_count
 
-from otel_embedder.annotate import PROTOBUF, Annotator, Origin
-from otel_embedder.embedder.engines import ModelChoice
-from otel_embedder.embedder.weights import model_name
-from otel_embedder.render import RenderOptions
+from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.embedder.models.choice import ModelChoice
+from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.otlp.attributes import PROTOBUF
+from otel_embedder.text.options import RenderOptions
 
 if TYPE_CHECKING:
-    from otel_embedder.annotate import Syntax
+    from otel_embedder.otlp.attributes import Syntax
     from otel_embedder.settings import Settings
 
 # What is remembered of embeddings as attributes takes at most this much memory.

@@ -17,19 +17,20 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from otel_embedder.annotate import Names, packed
-from otel_embedder.choices import DEFAULT_PREFIX
+from otel_embedder.annotation.annotator import Names
+from otel_embedder.annotation.settings import DEFAULT_PREFIX
 from otel_embedder.errors import EmbedderClosedError
-from otel_embedder.library import EmbeddingService
+from otel_embedder.library.service import EmbeddingService
+from otel_embedder.otlp.attributes import packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.util.types import Attributes, AttributeValue
 
-    from otel_embedder.choices import Encoding
-    from otel_embedder.embedder import Embedding, Vector
-    from otel_embedder.library import SyncEmbeddingService
+    from otel_embedder.annotation.settings import Encoding
+    from otel_embedder.embedder.embedding import Embedding, Vector
+    from otel_embedder.library.service import SyncEmbeddingService
 
 # A batch of the SDK has 512 spans; texts that were never seen take some 5 ms each.
 EMBED_TIMEOUT = 3.0

@@ -37,30 +37,22 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from otel_embedder.addresses import addresses, check_address, check_host_and_port
-from otel_embedder.choices import (
-    DEFAULT_MODEL,
-    DEFAULT_PREFIX,
-    DEFAULT_SECRET_KEYS,
-    DEFAULT_VOLATILE_KEYS,
-    Compression,
-    Encoding,
-    Engine,
-    LogFormat,
-    LogLevel,
-    OnFailure,
-    check_engine,
-    check_model,
-)
-from otel_embedder.credentials import (
+from otel_embedder.annotation.settings import DEFAULT_PREFIX, Encoding
+from otel_embedder.credentials.checks import (
     check_certificates,
     check_key_pair,
     check_token,
     read_tokens,
 )
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL, Engine, check_engine, check_model
+from otel_embedder.embedder.settings import OnFailure
 from otel_embedder.errors import SettingsError
-from otel_embedder.secrets import Secrets
-from otel_embedder.template import DEFAULT_TEMPLATE, parse_template
+from otel_embedder.exporter.settings import Compression
+from otel_embedder.receiver.addresses import addresses, check_address, check_host_and_port
+from otel_embedder.telemetry.settings import LogFormat, LogLevel
+from otel_embedder.text.options import DEFAULT_SECRET_KEYS, DEFAULT_VOLATILE_KEYS
+from otel_embedder.text.secrets import Secrets
+from otel_embedder.text.template import DEFAULT_TEMPLATE, parse_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,17 +16,17 @@ import structlog
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
-from otel_embedder.choices import DEFAULT_MODEL
-from otel_embedder.embedder.conversion import converted_model
-from otel_embedder.embedder.model import CTranslate2Model
-from tests.fakes import FakeMetrics
-from tests.peers import FakeNextHop
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
+from tests.support.fakes import FakeMetrics
+from tests.support.peers import FakeNextHop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
     from pathlib import Path
 
-    from otel_embedder.trace import Trace
+    from otel_embedder.library.trace import Trace
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -42,18 +42,18 @@ SOCKET_CALLS = ("os.unlink", "socket.socket.connect")
 MAY_BLOCK = (
     # Before it listens and after it has stopped nobody waits for it. Requests are tasks of their
     # own, and so not below this frame.
-    *((call, "service.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
-    *((call, "listener.py", "listening") for call in (*FILE_CALLS, *SOCKET_CALLS)),
+    *((call, "sidecar/service.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
+    *((call, "receiver/server.py", "listening") for call in (*FILE_CALLS, *SOCKET_CALLS)),
     # A library's own loop, on which nobody waits yet. And to start a thread is to wait for it.
-    *((call, "library.py", "_embedder") for call in FILE_CALLS),
+    *((call, "library/service.py", "_embedder") for call in FILE_CALLS),
     ("threading.Lock.acquire", "background.py", "__init__"),
     # Whether a model's directory is there is said at once.
-    ("os.stat", "library.py", "__init__"),
+    ("os.stat", "library/service.py", "__init__"),
     # The same, where a test has such a part by itself.
     # Comes before there is an event loop, but not in tests.
     *((call, "settings.py", "load_settings") for call in FILE_CALLS),
     # Only tests and the demo ask for one metric.
-    *((call, "telemetry.py", "value") for call in ("io.BufferedReader.read", "os.listdir")),
+    *((call, "telemetry/metrics.py", "value") for call in ("io.BufferedReader.read", "os.listdir")),
     # The traceback of an error that nobody expected shows lines of the source.
     *((call, "structlog/_base.py", "_process_event") for call in FILE_CALLS),
 )

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from otel_embedder.cli import COMMANDS, main
-from tests.docs import metrics_table, settings_table
-from tests.processes import run_python
+from tests.support.docs import metrics_table, settings_table
+from tests.support.processes import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

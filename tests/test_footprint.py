@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.generated import requests_of_texts
-from tests.processes import Sink, resident_bytes, running_sidecar, send
+from tests.support.generated import requests_of_texts
+from tests.support.processes import Sink, resident_bytes, running_sidecar, send
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_embedder import EmbeddingService
 from otel_embedder.embedder.fallback import STAND_IN_MODEL
 from otel_embedder.sdk import EmbeddingSpanExporter, EmbeddingSpanProcessor
-from tests.comparison import differences, spans_as_they_are, spans_in
-from tests.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
-from tests.processes import Sink, python
+from tests.support.comparison import differences, spans_as_they_are, spans_in
+from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
+from tests.support.processes import Sink, python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_embedder.choices import Encoding
-    from otel_embedder.library import SyncEmbeddingService
+    from otel_embedder.annotation.settings import Encoding
+    from otel_embedder.library.service import SyncEmbeddingService
 
 WITHOUT_THE_SDK = """
 import sys

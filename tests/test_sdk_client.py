@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanKind
 
-from tests.comparison import delivery, differences, spans_in
-from tests.processes import Sink, free_address, running_sidecar
+from tests.support.comparison import delivery, differences, spans_in
+from tests.support.processes import Sink, free_address, running_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import click
 
 from otel_embedder import __version__
 from otel_embedder.errors import OtelEmbedderError, SettingsError
-from otel_embedder.telemetry import configure_logs
+from otel_embedder.telemetry.logs import configure_logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

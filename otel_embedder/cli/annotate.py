@@ -9,38 +9,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.annotate import Standing
-from otel_embedder.backlog import (
-    CountingModel,
-    SpanAnnotator,
-    Tally,
-    annotate_files,
-    json_format,
-    protobuf_format,
-)
+from otel_embedder.annotation.standing import Standing
 from otel_embedder.cli.arguments import files_argument
-from otel_embedder.cli.options import (
-    MODEL_SETTINGS,
-    TEXT_SETTINGS,
-    settings_from,
-    settings_options,
-)
+from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.engines import load_model
-from otel_embedder.embedder.weights import model_name
+from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
-from otel_embedder.json_attributes import JSON
-from otel_embedder.otlp_file import Form
-from otel_embedder.output_file import OutputFile, Places
+from otel_embedder.files.annotating import CountingModel, SpanAnnotator, Tally, annotate_files
+from otel_embedder.files.documents import json_format, protobuf_format
+from otel_embedder.files.requests import Form
+from otel_embedder.files.resumable import OutputFile, Places
+from otel_embedder.files.trace_files import STDIN, TraceFiles
+from otel_embedder.otlp.json_attributes import JSON
 from otel_embedder.parts import annotator, model_choice, render_options
-from otel_embedder.render import Renderer
-from otel_embedder.trace_files import STDIN, TraceFiles
+from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_embedder.backlog import Format
+    from otel_embedder.files.documents import Format
     from otel_embedder.settings import Settings
 
 # More than a sidecar's: a file may have its texts in any order, and nobody waits beside it.

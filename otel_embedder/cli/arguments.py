@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 
 from otel_embedder.errors import CutOffFileError, UnreadableFileError
-from otel_embedder.otlp_file import read_requests
+from otel_embedder.files.requests import read_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

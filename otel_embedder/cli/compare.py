@@ -15,27 +15,22 @@ from otel_embedder.cli.arguments import (
     text_argument,
     whole_requests_in,
 )
-from otel_embedder.cli.options import (
-    MODEL_SETTINGS,
-    TEXT_SETTINGS,
-    settings_from,
-    settings_options,
-)
+from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
-from otel_embedder.comparison import Side, compare
-from otel_embedder.embedder.engines import load_model
+from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.parts import annotator, model_choice, render_options
-from otel_embedder.render import Renderer
-from otel_embedder.search import find_spans, spans_of
+from otel_embedder.search.comparison import Side, compare
+from otel_embedder.search.index import find_spans, spans_of
+from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from otel_embedder.comparison import Comparison, Difference
-    from otel_embedder.render import Part
+    from otel_embedder.search.comparison import Comparison, Difference
     from otel_embedder.settings import Settings
+    from otel_embedder.text.renderer import Part
 
 VALUE_LINES = 3
 OTHER_COLUMNS = 22  # what a table needs besides name and values

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.cli.arguments import checked_text, text_arguments
+from otel_embedder.cli.npy import npy_file
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.engines import load_model
+from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.embedder.stream import embedded, window_for
 from otel_embedder.errors import UnwritableFileError
-from otel_embedder.npy import npy_file
 from otel_embedder.parts import model_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_embedder.embedder import Embedding, Vector
+    from otel_embedder.embedder.embedding import Embedding, Vector
 
 
 def _npy_path(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:

@@ -14,17 +14,17 @@ from rich.table import Column, Table
 from otel_embedder.cli.arguments import output_option
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import cell
-from otel_embedder.embedder.conversion import converted_model
-from otel_embedder.embedder.inventory import converted_files, official_files
-from otel_embedder.embedder.verification import verify
-from otel_embedder.embedder.weights import find_weights
+from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.inventory import converted_files, official_files
+from otel_embedder.embedder.models.verification import verify
+from otel_embedder.embedder.models.weights import find_weights
 from otel_embedder.errors import ModelUnavailableError
 from otel_embedder.parts import model_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_embedder.embedder.inventory import ModelFiles
+    from otel_embedder.embedder.models.inventory import ModelFiles
 
 FILES_SETTINGS = ("model", "model_cache")
 

@@ -13,23 +13,23 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.addresses import addresses, socket_path
 from otel_embedder.cli.arguments import files_argument, output_option, requests_at
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError
-from otel_embedder.replay import EventLoopClock, Load, Replay, Tally, reach
-from otel_embedder.service import otlp_exporter
+from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, Tally, reach
+from otel_embedder.otlp.wire import parse_request
+from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.settings import Settings
-from otel_embedder.telemetry import Metrics
-from otel_embedder.wire import parse_request
+from otel_embedder.sidecar.service import otlp_exporter
+from otel_embedder.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from otel_embedder.replay import Clock
-    from otel_embedder.wire import TraceRequest
+    from otel_embedder.exporter.replay import Clock
+    from otel_embedder.otlp.wire import TraceRequest
 
 TARGET_SETTINGS = (
     *("next_hop_headers", "next_hop_compression", "next_hop_timeout", "max_send_bytes"),

@@ -7,9 +7,9 @@ import asyncio
 import click
 
 from otel_embedder.cli.options import settings_from, settings_options
-from otel_embedder.service import serve
 from otel_embedder.settings import Settings
-from otel_embedder.telemetry import configure_logs
+from otel_embedder.sidecar.service import serve
+from otel_embedder.telemetry.logs import configure_logs
 
 
 @click.command("serve")

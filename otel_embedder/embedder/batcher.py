@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from otel_embedder.embedder import Embedding, Model, Text
+    from otel_embedder.embedder.embedding import Embedding, Model, Text
 
 # Whoever closes it waits for the batches under way, but not for one that hangs.
 CLOSING_SECONDS = 5.0

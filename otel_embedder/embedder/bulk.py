@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Self
 
 from cachetools import LRUCache
 
-from otel_embedder.embedder import MAX_BATCH_SIZE
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from otel_embedder.embedder import Embedding, Model
+    from otel_embedder.embedder.embedding import Embedding, Model
 
 
 class BulkEmbedder:

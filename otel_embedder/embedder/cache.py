@@ -8,7 +8,7 @@ whoever wanted it has gone on with a stand-in, is remembered all the same.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cachetools import LRUCache
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from otel_embedder.embedder import Embedder, Embedding, Text
+    from otel_embedder.embedder.embedding import Embedder, Embedding, Text
 
 
 class CacheMetrics(Protocol):
@@ -58,3 +58,20 @@ class CachingEmbedder:
     def _remember(self, content: str, done: asyncio.Future[Embedding]) -> None:
         if not done.cancelled() and done.exception() is None:
             self._known[content] = done
+
+
+class CacheInfo(NamedTuple):
+    """How a cache does.
+
+    Attributes:
+        hits: texts asked for whose vectors were known.
+        misses: texts asked for whose vectors were not.
+        maxsize: how many vectors are remembered at most.
+        currsize: how many are now.
+
+    """
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from otel_embedder.embedder import Embedding
+from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
-from otel_embedder.logs import get_logger
-from otel_embedder.turns import TURN_SECONDS, Turn
+from otel_embedder.fairness import TURN_SECONDS, Turn
+from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_embedder.choices import OnFailure
-    from otel_embedder.embedder import Embedder, Text
+    from otel_embedder.embedder.embedding import Embedder, Text
+    from otel_embedder.embedder.settings import OnFailure
 
 STAND_IN_MODEL = "fallback-sha256"
 EMBEDDING_FAILED = "embedding-generation-failed"

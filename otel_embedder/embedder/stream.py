@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from otel_embedder.embedder import MAX_BATCH_SIZE
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from otel_embedder.embedder import Embedding
+    from otel_embedder.embedder.embedding import Embedding
 
 # So many that a worker hardly waits for the others at a window's end.
 BATCHES_A_WORKER = 4

@@ -17,7 +17,7 @@ from otel_embedder.errors import EmbeddingError, EmbeddingFailedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.embedder import Embedding, Model
+    from otel_embedder.embedder.embedding import Embedding, Model
 
 
 class _Job(NamedTuple):

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tests.bench import library, model, passing, start
 from tests.bench.load import SPANS_A_REQUEST
-from tests.processes import collector_binary
+from tests.support.processes import collector_binary
 
 PACKAGES = ("grpcio", "protobuf", "numpy", "ctranslate2")
 MEGABYTE = 1_000_000

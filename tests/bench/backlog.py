@@ -19,9 +19,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from rich.console import Console
 from rich.table import Table
 
-from tests.generated import requests_of_texts
-from tests.otlp_json import otlp_line
-from tests.processes import BYTES_A_KIBIBYTE, own_environment
+from tests.support.generated import requests_of_texts
+from tests.support.otlp_json import otlp_line
+from tests.support.processes import BYTES_A_KIBIBYTE, own_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_embedder import EmbeddingService
-from otel_embedder.trace import from_otlp
-from tests.generated import requests_of_texts
+from otel_embedder.library.trace import from_otlp
+from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.trace import Trace
+    from otel_embedder.library.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 
-from tests.generated import requests_of_texts
-from tests.processes import EXPORT_METHOD
+from tests.support.generated import requests_of_texts
+from tests.support.processes import EXPORT_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from loky import cpu_count
 
-from otel_embedder.embedder import MAX_BATCH_SIZE
 from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.engines import load_model
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
+from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.parts import model_choice
-from otel_embedder.render import Renderer, RenderOptions
-from otel_embedder.search import spans_of
+from otel_embedder.search.index import spans_of
 from otel_embedder.settings import load_settings
-from tests.generated import requests_of_texts
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import Renderer
+from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
-    from otel_embedder.embedder import Model, Text
+    from otel_embedder.embedder.embedding import Model, Text
 
 LENGTHS = (10, 40, 160, 256)
 SPECIAL_TOKENS = 2  # one before a text, one behind it

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.load import SPANS_A_REQUEST
 from tests.bench.sink import STARTED
-from tests.processes import Process, own_environment, running_collector, running_sidecar
+from tests.support.processes import Process, own_environment, running_collector, running_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

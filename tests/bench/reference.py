@@ -24,10 +24,10 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
 
-from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.engines import ModelChoice, load_model
-from otel_embedder.embedder.weights import find_weights
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL, ModelChoice
+from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.weights import find_weights
 from otel_embedder.parts import model_choice
 from otel_embedder.settings import load_settings
 from tests.bench.__main__ import cpu_model
@@ -36,8 +36,8 @@ from tests.bench.texts import made_up_texts, texts_of_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_embedder.choices import Engine
-    from otel_embedder.embedder import Model, Vector
+    from otel_embedder.embedder.embedding import Model, Vector
+    from otel_embedder.embedder.models.choice import Engine
 
     Embed = Callable[[list[str]], Vector]
 

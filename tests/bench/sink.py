@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from tests.processes import TRACE_SERVICE
+from tests.support.processes import TRACE_SERVICE
 
 if TYPE_CHECKING:
-    from tests.processes import Handler
+    from tests.support.processes import Handler
 
 STARTED = "sink.started"
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.comparison import delivery
-from tests.generated import requests_of_texts
-from tests.processes import Sidecar, Sink, resident_bytes, running_sidecar, send
+from tests.support.comparison import delivery
+from tests.support.generated import requests_of_texts
+from tests.support.processes import Sidecar, Sink, resident_bytes, running_sidecar, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

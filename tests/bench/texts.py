@@ -6,12 +6,13 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from otel_embedder.otlp_file import read_requests
-from otel_embedder.render import Renderer, RenderOptions
-from otel_embedder.search import spans_of
-from otel_embedder.shop import FAULTS, Shop
-from tests.generated import requests_of_every_shape, requests_of_texts
-from tests.processes import Sink
+from otel_embedder.cli.demo.shop import FAULTS, Shop
+from otel_embedder.files.requests import read_requests
+from otel_embedder.search.index import spans_of
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import Renderer
+from tests.support.generated import requests_of_every_shape, requests_of_texts
+from tests.support.processes import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.choices import DEFAULT_MODEL
 from otel_embedder.cli.tables import columns, new_table
-from otel_embedder.embedder.conversion import converted_model
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from otel_embedder.embedder.models.conversion import converted_model
 from tests.faults import hops, load, models, requests
 from tests.faults.fault import MEGABYTE, Fault, Row
-from tests.processes import collector_binary
+from tests.support.processes import collector_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

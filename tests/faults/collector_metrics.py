@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.processes import Collector
+    from tests.support.processes import Collector
 
 SETTLE_SECONDS = 30.0
 AGAIN_SECONDS = 0.1

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode
 
 from tests.faults.fault import fault
-from tests.faults.next_hop import (
-    refuse,
-    reject,
-    reject_some,
-    silence,
-    take,
-    take_and,
-)
+from tests.faults.next_hop import refuse, reject, reject_some, silence, take, take_and
 from tests.faults.proxy import Proxy
 from tests.faults.stage import MEBIBYTE
-from tests.generated import requests_of_every_shape, requests_of_texts
+from tests.support.generated import requests_of_every_shape, requests_of_texts
 
 if TYPE_CHECKING:
     from tests.faults.next_hop import Answer, Arrival

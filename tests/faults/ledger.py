@@ -23,9 +23,9 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from tests import otlp_samples
-from tests.comparison import delivery
-from tests.processes import ProcessError
+from tests.support import otlp_samples
+from tests.support.comparison import delivery
+from tests.support.processes import ProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

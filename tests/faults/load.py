@@ -9,8 +9,8 @@ from tests.faults.fault import MEGABYTE, fault
 from tests.faults.loris import lorises
 from tests.faults.stage import MEBIBYTE
 from tests.faults.straight import Straight
-from tests.generated import requests_of_every_shape
-from tests.otlp_samples import request, span
+from tests.support.generated import requests_of_every_shape
+from tests.support.otlp_samples import request, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

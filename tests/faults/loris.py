@@ -11,7 +11,7 @@ from itertools import repeat
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from tests.processes import EXPORT_METHOD
+from tests.support.processes import EXPORT_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

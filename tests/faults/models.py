@@ -7,11 +7,11 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from tests.comparison import DIMENSION
 from tests.faults.fault import fault
-from tests.generated import requests_of_every_shape, requests_of_texts
-from tests.processes import OTEL_EMBEDDER
-from tests.tiny_bert import write_tiny_bert
+from tests.support.comparison import DIMENSION
+from tests.support.generated import requests_of_every_shape, requests_of_texts
+from tests.support.processes import OTEL_EMBEDDER
+from tests.support.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

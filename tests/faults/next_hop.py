@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from tests.processes import free_address, trace_server
+from tests.support.processes import free_address, trace_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import grpc
 
     from tests.faults.ledger import Ledger
-    from tests.processes import Context
+    from tests.support.processes import Context
 
     Answer = Callable[["Arrival"], bytes]
 

@@ -11,14 +11,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.faults.fault import MEGABYTE, fault
 from tests.faults.stage import MEBIBYTE
 from tests.faults.straight import Straight
-from tests.generated import requests_of_every_shape
-from tests.otlp_samples import UNKNOWN_FIELDS, field, key_value, request, span
+from tests.support.generated import requests_of_every_shape
+from tests.support.otlp_samples import UNKNOWN_FIELDS, field, key_value, request, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.faults.stage import Stage
-    from tests.otlp_samples import Value
+    from tests.support.otlp_samples import Value
 
 SPANS = 200
 MAX_BYTES = 600 * MEGABYTE

@@ -11,13 +11,13 @@ import numpy as np
 
 from otel_embedder.__main__ import leave
 from otel_embedder.cli import run
-from otel_embedder.embedder.engines import LOADERS
+from otel_embedder.embedder.models.engines import LOADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_embedder.embedder import Embedding, Model
-    from otel_embedder.embedder.engines import ModelChoice
+    from otel_embedder.embedder.embedding import Embedding, Model
+    from otel_embedder.embedder.models.choice import ModelChoice
 
 # Longer than a request may wait for its vectors.
 SLOW_SECONDS = 5.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.faults.collector_metrics import CollectorMetrics
 from tests.faults.ledger import Ledger
 from tests.faults.next_hop import NextHop
-from tests.processes import (
+from tests.support.processes import (
     CONFIGURATIONS,
     OTEL_EMBEDDER,
     Collector,

@@ -11,8 +11,8 @@ import grpc.aio
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay
 
 from otel_embedder.errors import ExportError, RetryableExportError
-from otel_embedder.status import export_error
-from tests.processes import EXPORT_METHOD
+from otel_embedder.otlp.status import export_error
+from tests.support.processes import EXPORT_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

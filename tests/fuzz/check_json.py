@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_embedder.annotate import Annotator, Origin
-from otel_embedder.embedder import Embedding
+from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.json_attributes import JSON
-from otel_embedder.otlp_json import JsonReader
+from otel_embedder.otlp.json_attributes import JSON
+from otel_embedder.otlp.json_requests import JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_embedder.otlp_json import JsonRequest
+    from otel_embedder.otlp.json_requests import JsonRequest
 
 ANNOTATOR = Annotator(
     Origin("a-model", "1"),

@@ -12,27 +12,29 @@ import grpc
 import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_embedder.admission import Admission
-from otel_embedder.annotate import Annotator, Origin, Standing
+from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
-from otel_embedder.inbox import Inbox
-from otel_embedder.inflate import is_compressed
-from otel_embedder.processor import Processor
-from otel_embedder.receiver import TraceReceiver
-from otel_embedder.render import Renderer, RenderOptions
-from otel_embedder.status import refusal
-from otel_embedder.wire import parse_request
-from tests.fakes import FAKE_MODEL, FakeMetrics, embedding_of
+from otel_embedder.otlp.status import refusal
+from otel_embedder.otlp.wire import parse_request
+from otel_embedder.pipeline.processor import Processor
+from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.inflate import is_compressed
+from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.traces import TraceReceiver
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import Renderer
 from tests.fuzz.check_wire import by_number, official_request
 from tests.fuzz.encoded import fields
+from tests.support.fakes import FAKE_MODEL, FakeMetrics, embedding_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.embedder import Embedding, Text
-    from otel_embedder.inbox import Context
-    from otel_embedder.status import Metadata
-    from otel_embedder.wire import TraceRequest
+    from otel_embedder.embedder.embedding import Embedding, Text
+    from otel_embedder.otlp.call import Metadata
+    from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.receiver.messages import Context
 
 MAX_BYTES = 1024 * 1024
 # What may be said of bytes that are no request. Anything else would be a fault of ours.

@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.render import (
-    MAX_TEXT_CHARACTERS,
-    MAX_VALUE_CHARACTERS,
-    Renderer,
-    RenderOptions,
-)
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS, MAX_VALUE_CHARACTERS, Renderer
 from tests.fuzz.encoded import part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_embedder.embedder import Text
-    from otel_embedder.render import Part
+    from otel_embedder.embedder.embedding import Text
+    from otel_embedder.text.renderer import Part
 
 Result = TypeVar("Result")
 

@@ -11,16 +11,18 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.annotate import Annotator, Origin, Standing
-from otel_embedder.embedder import Embedding
+from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.standing import Standing
+from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.wire import bare_spans, parse_request, split
+from otel_embedder.exporter.splitting import bare_spans, split
+from otel_embedder.otlp.wire import parse_request
 from tests.fuzz.encoded import Field, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_embedder.wire import TraceRequest
+    from otel_embedder.otlp.wire import TraceRequest
 
 VECTOR = np.array([0.6, 0.8], np.float32)
 ANNOTATOR = Annotator(

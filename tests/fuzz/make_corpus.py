@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.fuzz.checks import CORPUS
 from tests.fuzz.encoded import FIXED_64, GROUP, GROUP_END, VARINT, Field, encode, part, tag
-from tests.generated import requests_of_every_shape
-from tests.otlp_json import otlp_line
+from tests.support.generated import requests_of_every_shape
+from tests.support.otlp_json import otlp_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

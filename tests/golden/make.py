@@ -7,8 +7,8 @@ found as the sidecar's are; none of its engines has a hand in the vectors.
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from otel_embedder.choices import DEFAULT_MODEL
-from otel_embedder.embedder.weights import find_weights
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from otel_embedder.embedder.models.weights import find_weights
 from tests.golden import TEXTS, VECTORS
 
 

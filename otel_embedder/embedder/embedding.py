@@ -1,0 +1,94 @@
+"""Texts in, vectors out: `FallbackEmbedder(CachingEmbedder(BatchingEmbedder(model)))`.
+
+The order is a claim about correctness. The fallback stands outside the cache,
+so a stand-in is never remembered; the cache stands outside the batcher, so a
+text that is known never queues.
+
+The inner embedders answer with futures, one a text: the texts of one request
+come out of different batches, some come late, and some fail alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+Vector = npt.NDArray[np.float32]
+Source = Literal["model", "fallback"]
+
+UNKNOWN_TRACE_ID = "unknown"
+
+# A text takes some milliseconds, so a batch a tenth of a second: long enough to
+# keep the cost of handing it over small, short enough for ERROR spans to pass.
+MAX_BATCH_SIZE = 32
+
+
+class Text(NamedTuple):
+    """What to embed, and what an embedder may need to know of the span it describes.
+
+    Attributes:
+        content: the text itself; the same content has the same vector.
+        trace_id: the span's trace id in hex, which a stand-in is made of.
+        urgent: whether it goes first where texts queue, as those of ERROR spans do.
+
+    """
+
+    content: str
+    trace_id: str = UNKNOWN_TRACE_ID
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A vector, and where it really comes from.
+
+    Attributes:
+        vector: shape (dimension,), float32, unit length.
+        model: the name of the model that made it.
+        source: "model", or "fallback" for a stand-in, which means nothing.
+
+    """
+
+    vector: Vector
+    model: str
+    source: Source
+
+
+class Model(Protocol):
+    """A text embedding model that is called from worker threads."""
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[Embedding]:
+        """Give one embedding a text, in order.
+
+        The same text gives the same bits, whatever the company it comes in.
+
+        Raises:
+            EmbeddingError: the model is not there, or failed on these texts. Where the message
+                may quote one it is an EmbeddingFailedError: of others the log has the message.
+
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Gives texts their embeddings as these become ready."""
+
+    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+        """Give one future a text, in order.
+
+        A future fails with an EmbeddingError. Cancelling it tells that nobody
+        waits any more; letting it be tells that the vector is wanted, if late.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The models: their files, what converts and checks them, and what runs them."""

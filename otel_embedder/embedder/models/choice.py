@@ -1,0 +1,72 @@
+"""Which model, and what runs it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+Engine = Literal["ctranslate2", "sentence-transformers"]
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_MODEL_NAMES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
+# What a model may be called on the Hugging Face hub, such as BAAI/bge-small-en-v1.5.
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+# What the engine of that name needs. It brings torch, so few have it.
+REFERENCE_PACKAGE = "sentence_transformers"
+REFERENCE_REMEDY = (
+    "sentence-transformers is not installed: pip install 'otel-embedder[sentence-transformers]'"
+)
+
+
+def check_engine(engine: str) -> None:
+    """Make sure that there is such an engine here.
+
+    Raises:
+        ValueError: there is not.
+
+    """
+    if engine not in get_args(Engine):
+        raise ValueError(f"must be {' or '.join(get_args(Engine))}")
+    if engine == "sentence-transformers" and find_spec(REFERENCE_PACKAGE) is None:
+        raise ValueError(REFERENCE_REMEDY)
+
+
+def check_model(model: str, engine: str | None) -> None:
+    """Make sure that an engine may have such a model; whether it loads is seen when it does.
+
+    Raises:
+        ValueError: it may not.
+
+    """
+    # What a directory holds is looked at when the model loads: it may come later.
+    if model in DEFAULT_MODEL_NAMES or Path(model).is_dir():
+        return
+    # A wrong engine is complained of itself; what it would have taken nobody knows.
+    if engine == "ctranslate2":
+        raise ValueError(
+            f"must be {DEFAULT_MODEL} or an existing directory; others are for the engine "
+            "sentence-transformers"
+        )
+    if not HUB_NAME.fullmatch(model):
+        raise ValueError("must be a name on the Hugging Face hub, or an existing directory")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model, and what runs it.
+
+    Attributes:
+        engine: what runs it.
+        model: its name, or a directory with its files; the engine sentence-transformers takes any
+            name on the hub, ctranslate2 that of the default model.
+        cache: the directory of converted models.
+        threads: how many texts are computed at the same time.
+
+    """
+
+    engine: Engine
+    model: str
+    cache: Path
+    threads: int

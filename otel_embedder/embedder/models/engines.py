@@ -1,0 +1,98 @@
+"""Loads the model that was chosen, with what was chosen to run it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
+from otel_embedder.embedder.models.reviving import LazyModel
+from otel_embedder.embedder.models.sentence_transformers import SentenceTransformersModel
+from otel_embedder.embedder.models.weights import (
+    installed_directory,
+    is_default,
+    model_dimension,
+    model_name,
+)
+from otel_embedder.errors import DamagedModelError, ModelUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_embedder.embedder.embedding import Model
+    from otel_embedder.embedder.models.choice import Engine, ModelChoice
+
+
+RETRY_SECONDS = 5.0
+MAX_RETRY_SECONDS = 60.0
+# What the hub has may stay wrong, and is 90 MB each time.
+MAX_DOWNLOAD_RETRY_SECONDS = 1_800.0
+
+
+def lazy_model(choice: ModelChoice, *, patience: float = math.inf) -> LazyModel:
+    """Give a model that loads when it is first needed, and tries again when that failed.
+
+    Args:
+        choice: which.
+        patience: seconds from the beginning of a load that texts wait for its end.
+
+    """
+    is_here = Path(choice.model).is_dir() or (
+        is_default(choice.model) and installed_directory() is not None
+    )
+    return LazyModel(
+        partial(load_model, choice),
+        dimension=model_dimension(choice.model),
+        retry_after=RETRY_SECONDS,
+        max_retry_after=MAX_RETRY_SECONDS if is_here else MAX_DOWNLOAD_RETRY_SECONDS,
+        patience=patience,
+    )
+
+
+def load_model(choice: ModelChoice) -> Model:
+    """Find, convert if need be, and load a model.
+
+    Raises:
+        ModelUnavailableError: that is not possible.
+
+    """
+    return LOADERS[choice.engine](choice)
+
+
+def _load_ctranslate2(choice: ModelChoice) -> Model:
+    try:
+        return _load_converted(choice)
+    except DamagedModelError as error:
+        # Disks fail. What was converted once can be converted again.
+        _remove(error)
+        return _load_converted(choice)
+
+
+def _load_converted(choice: ModelChoice) -> Model:
+    directory = converted_model(choice.model, choice.cache)
+    return CTranslate2Model(directory, name=model_name(choice.model), threads=choice.threads)
+
+
+def _remove(damaged: DamagedModelError) -> None:
+    try:
+        shutil.rmtree(damaged.directory)
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"{damaged}; it can't be removed either ({error.strerror})"
+        ) from error
+
+
+def _load_reference(choice: ModelChoice) -> Model:
+    return SentenceTransformersModel(
+        choice.model, name=model_name(choice.model), threads=choice.threads
+    )
+
+
+LOADERS: dict[Engine, Callable[[ModelChoice], Model]] = {
+    "ctranslate2": _load_ctranslate2,
+    "sentence-transformers": _load_reference,
+}

@@ -1,0 +1,1 @@
+"""Traces in files: read, annotated, and written again."""

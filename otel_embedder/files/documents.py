@@ -1,0 +1,94 @@
+"""A request of a file as what it will be written as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from otel_embedder.errors import UnwritableFileError
+from otel_embedder.files.requests import LENGTH_BYTES, MAX_LENGTH, Message
+from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.otlp.wire import TraceRequest, parse_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_embedder.annotation.annotator import Annotator
+
+
+class Document(Protocol):
+    """A request of a file, as what it will be written as."""
+
+    @property
+    def request(self) -> TraceRequest:
+        """Its spans, to be rendered and annotated."""
+        ...
+
+    def parts(self) -> Iterable[bytes]:
+        """Give what goes to the file, in pieces."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProtobufDocument:
+    """A protobuf request.
+
+    Attributes:
+        request: its spans.
+        is_alone: whether it is to stand in its file without its length in front.
+
+    """
+
+    request: TraceRequest
+    is_alone: bool
+
+    def parts(self) -> list[bytes]:
+        """Give the encoded request, with its length in front if it needs one.
+
+        Raises:
+            UnwritableFileError: no reader would take so large a message.
+
+        """
+        parts = self.request.parts()
+        size = sum(map(len, parts))
+        if size > MAX_LENGTH:
+            raise UnwritableFileError(
+                f"with its vectors, a request has {size:,} bytes, and protobuf allows "
+                f"{MAX_LENGTH:,}: choose --encoding bytes"
+            )
+        return parts if self.is_alone else [size.to_bytes(LENGTH_BYTES), *parts]
+
+
+class Format(NamedTuple):
+    """How requests of one form are read, and how attributes are written to them.
+
+    Attributes:
+        read: gives a request of a file as a document.
+        annotator: encodes embeddings as attributes, in the document's syntax.
+
+    """
+
+    read: Callable[[Message], Document]
+    annotator: Annotator
+
+
+def json_format(annotator: Annotator) -> Format:
+    """Give how OTLP/JSON lines are read and written; the annotator must write JSON."""
+    reader = JsonReader(annotator.keys)
+    return Format(lambda message: reader.read(message.content), annotator)
+
+
+def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
+    """Give how protobuf requests are read and written.
+
+    Args:
+        annotator: writes protobuf.
+        with_lengths: put a length in front of each, even if it came alone.
+
+    """
+
+    def read(message: Message) -> ProtobufDocument:
+        is_alone = message.is_alone and not with_lengths
+        return ProtobufDocument(parse_request(message.content), is_alone)
+
+    return Format(read, annotator)

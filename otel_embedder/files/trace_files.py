@@ -1,0 +1,102 @@
+"""Files of traces, read as one."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from otel_embedder.errors import CutOffFileError, UnreadableFileError
+from otel_embedder.files.requests import open_contents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from io import BufferedReader
+
+    from otel_embedder.files.requests import Form, Message
+
+STDIN = "-"
+
+
+class TraceFiles:
+    """Reads files one after the other, and names them in errors."""
+
+    def __init__(
+        self, names: Sequence[str], *, on_cut_off: Callable[[CutOffFileError], None]
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            names: their paths; - is stdin.
+            on_cut_off: is told when a file is cut off; if it returns, the next one is read.
+
+        """
+        self._names = names
+        self._on_cut_off = on_cut_off
+        self._file: BufferedReader | None = None
+        self._behind = 0
+
+    def refuse_mixture(self) -> None:
+        """Make sure that all hold requests of the same form.
+
+        Raises:
+            UnreadableFileError: some do not, or can't be read.
+
+        """
+        if len(self._names) == 1:
+            return
+        examples: dict[Form | None, str] = {}
+        for name in self._names:
+            with self._naming(name), _opened(name) as file:
+                examples.setdefault(open_contents(file).form, name)
+        examples.pop(None, None)
+        if len(examples) > 1:
+            found = " and ".join(f"{name} {form.value}" for form, name in examples.items() if form)
+            raise UnreadableFileError(f"files of different forms, {found}: name one form at a time")
+
+    def messages(self) -> Iterator[Message]:
+        """Give the requests of all files, in order.
+
+        Raises:
+            UnreadableFileError: a file is not what it should be. What came before was given.
+
+        """
+        for name in self._names:
+            with self._naming(name), self._current(name) as file:
+                for message in open_contents(file).messages:
+                    yield message._replace(place=f"{name}, {message.place}")
+
+    def position(self) -> int:
+        """Give how many bytes were read, as they are in the files."""
+        if self._file is None or not self._file.seekable():
+            return self._behind
+        return self._behind + self._file.tell()
+
+    @contextmanager
+    def _current(self, name: str) -> Iterator[BufferedReader]:
+        with _opened(name) as file:
+            self._file = file
+            try:
+                yield file
+            finally:
+                self._behind = self.position()
+                self._file = None
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except CutOffFileError as error:
+            self._on_cut_off(CutOffFileError(f"{name}: {error}"))
+        except UnreadableFileError as error:
+            raise UnreadableFileError(f"{name}: {error}") from error
+        except OSError as error:
+            raise UnreadableFileError(f"{name} can't be read: {error.strerror}") from error
+
+
+def _opened(name: str) -> AbstractContextManager[BufferedReader]:
+    if name == STDIN:
+        return nullcontext(cast("BufferedReader", sys.stdin.buffer))
+    return Path(name).open("rb")

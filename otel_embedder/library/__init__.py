@@ -1,0 +1,1 @@
+"""Vectors for programs that have traces, without the sidecar."""

@@ -1,0 +1,424 @@
+"""A span as a dict, and as OTLP: for programs that have traces, but no Collector.
+
+A dict takes the same way as a span on the wire: it becomes an OTLP span, and
+that is what is rendered. So the same span has the same text, however it came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from itertools import islice
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+
+from otel_embedder.annotation.annotator import Names
+from otel_embedder.annotation.settings import DEFAULT_PREFIX
+from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
+from otel_embedder.errors import MalformedTraceError
+from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
+from otel_embedder.text.renderer import STATUS_NAMES
+from otel_embedder.text.values import MAX_ITEMS, MAX_NESTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    Prune = Callable[[object], object]
+
+TRACE_ID_BYTES = 16
+SPAN_ID_BYTES = 8
+INT64 = range(-(2**63), 2**63)
+MAX_UINT64 = 2**64 - 1
+
+# protobuf reads messages up to 100 deep; a value takes up to three of them.
+MAX_DEPTH = 32
+
+# A trace that doesn't say when it began began a nanosecond after 1970: OTLP has
+# no durations, and takes a start of 0 for none.
+UNKNOWN_START = 1
+
+# By the text's version we know our own, as `annotate` does.
+OUR_NAMES = {f"{DEFAULT_PREFIX}{name}" for name in Names._fields}
+TEXT_VERSION_NAME = f"{DEFAULT_PREFIX}text_version"
+
+STATUS_CODES = {
+    **{name: code for code, name in STATUS_NAMES.items()},
+    **{str(code): code for code in STATUS_NAMES},
+    **dict.fromkeys(("", "0", "UNSET"), 0),
+}
+
+
+class TraceEvent(TypedDict, total=False):
+    """Something that happened during a span.
+
+    Attributes:
+        name: what; an `exception`'s type and message become part of the text.
+        time_unix_nano: when, in nanoseconds since 1970.
+        attributes: more of it, such as exception.type and exception.message.
+
+    """
+
+    name: str
+    time_unix_nano: int
+    attributes: Mapping[str, object]
+
+
+class Trace(TypedDict, total=False):
+    """A span as a dict. None of it must be there; the text says what is.
+
+    Attributes:
+        trace_id: 32 hex digits in OTLP; any text to be embedded.
+        span_id: 16 hex digits.
+        name: what the span is called, where there is no `operation`.
+        service: the resource's service.name.
+        operation: what the span is called.
+        status: UNSET, OK or ERROR; any other word is kept, as the message of UNSET.
+        status_message: what the program said about it.
+        duration_ms: milliseconds.
+        start_time_unix_nano: nanoseconds since 1970; not part of the text.
+        attributes: values of the kinds that OTLP has: text, numbers, truth, bytes, None,
+            sequences and mappings of them. Others are taken as `str` has them.
+        events: what happened meanwhile.
+
+    """
+
+    trace_id: str
+    span_id: str
+    name: str
+    service: object
+    operation: str
+    status: str
+    status_message: str
+    duration_ms: float
+    start_time_unix_nano: int
+    attributes: Mapping[str, object]
+    events: Sequence[TraceEvent]
+
+
+def to_otlp(trace: Mapping[str, object]) -> ResourceSpans:
+    """Give a trace as OTLP: a resource of its service, a scope without a name, one span.
+
+    Raises:
+        MalformedTraceError: an id is none, or a value is nested deeper than protobuf can be.
+
+    """
+    with _reading():
+        span = _span(trace, _whole)
+        span.trace_id = _id(trace, "trace_id", TRACE_ID_BYTES)
+        span.span_id = _id(trace, "span_id", SPAN_ID_BYTES)
+        scope_spans = [ScopeSpans(spans=[span])]
+        return ResourceSpans(resource=_resource(trace, _whole), scope_spans=scope_spans)
+
+
+def for_text(trace: Mapping[str, object]) -> tuple[bytes, bytes]:
+    """Give the encoded Resource and Span of a trace, with no more of it than a text reads.
+
+    Raises:
+        MalformedTraceError: its objects can't be read.
+
+    """
+    with _reading():
+        resource, span = _resource(trace, _pruned), _span(_bare(trace), _pruned)
+        return resource.SerializeToString(), span.SerializeToString()
+
+
+def _bare(trace: Mapping[str, object]) -> Mapping[str, object]:
+    """Leave out what the sidecar attached: a text does not speak of its own vector."""
+    attributes = trace.get("attributes")
+    if not isinstance(attributes, Mapping) or TEXT_VERSION_NAME not in attributes:
+        return trace
+    kept = {key: value for key, value in attributes.items() if key not in OUR_NAMES}
+    return {**trace, "attributes": kept}
+
+
+def trace_id_of(trace: Mapping[str, object]) -> str:
+    """Give the trace id as OTLP has it in hex, if it is one; any other text as it is.
+
+    Raises:
+        MalformedTraceError: its objects can't be read.
+
+    """
+    with _reading():
+        return _trace_id(trace.get("trace_id"))
+
+
+def _trace_id(value: object) -> str:
+    match value:
+        case str() as text if text:
+            return text.lower() if _is_hex(text, TRACE_ID_BYTES) else text
+        case bytes() as encoded if encoded:
+            return encoded.hex()
+        case _:
+            return UNKNOWN_TRACE_ID
+
+
+def from_otlp(span: Span, resource: Resource | None = None) -> Trace:
+    """Give an OTLP span as a dict that has the same text, and the same vector."""
+    attributes = resource.attributes if resource else ()
+    services = [decode_value(pair.value) for pair in attributes if pair.key == "service.name"]
+    trace = Trace(
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        name=span.name,
+        operation=span.name,
+        service=next((service for service in services if service is not None), None),
+        status=STATUS_NAMES.get(span.status.code, "UNSET"),
+        status_message=span.status.message,
+        attributes=_decode_pairs(span.attributes),
+        events=[
+            TraceEvent(
+                name=event.name,
+                time_unix_nano=event.time_unix_nano,
+                attributes=_decode_pairs(event.attributes),
+            )
+            for event in span.events
+        ],
+    )
+    _add_times(trace, span.start_time_unix_nano, span.end_time_unix_nano)
+    return trace
+
+
+def from_readable_span(span: ReadableSpan) -> Trace:
+    """Give a span of the OpenTelemetry SDK as a dict.
+
+    Raises:
+        MalformedTraceError: it is something else.
+
+    """
+    if not hasattr(span, "get_span_context"):
+        raise MalformedTraceError(f"a trace is a dict or a ReadableSpan, not {type(span).__name__}")
+    with _reading():
+        return _from_readable_span(span)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Read objects of strangers, whose methods may raise anything."""
+    try:
+        yield
+    except MalformedTraceError:
+        raise
+    except Exception as error:
+        # Not its message, which may hold a value that is nobody else's business.
+        raise MalformedTraceError(f"the trace can't be read: {type(error).__name__}") from error
+
+
+def _from_readable_span(span: ReadableSpan) -> Trace:
+    context = span.get_span_context()
+    trace = Trace(
+        trace_id=f"{context.trace_id:032x}" if context else "",
+        span_id=f"{context.span_id:016x}" if context else "",
+        name=span.name,
+        operation=span.name,
+        service=span.resource.attributes.get("service.name"),
+        status=span.status.status_code.name,
+        status_message=span.status.description or "",
+        attributes=dict(span.attributes or {}),
+        events=[
+            TraceEvent(
+                name=event.name,
+                time_unix_nano=event.timestamp,
+                attributes=dict(event.attributes or {}),
+            )
+            for event in span.events
+        ],
+    )
+    _add_times(trace, span.start_time or 0, span.end_time or 0)
+    return trace
+
+
+def _add_times(trace: Trace, started: int, ended: int) -> None:
+    if started:
+        trace["start_time_unix_nano"] = started
+        if ended >= started:
+            trace["duration_ms"] = (ended - started) / NANOSECONDS_PER_MILLISECOND
+
+
+def _resource(trace: Mapping[str, object], prune: Prune) -> Resource:
+    service = trace.get("service")
+    if service is None:
+        return Resource()
+    return Resource(attributes=[_key_value("service.name", prune(service))])
+
+
+def _span(trace: Mapping[str, object], prune: Prune) -> Span:
+    span = Span(
+        name=_word(trace.get("operation")) or _word(trace.get("name")),
+        attributes=_pairs(trace.get("attributes"), prune),
+        events=[_event(event, prune) for event in _mappings(trace.get("events"))],
+    )
+    _set_status(span, _word(trace.get("status")), _word(trace.get("status_message")))
+    _set_times(span, trace.get("start_time_unix_nano"), _nanoseconds(trace.get("duration_ms")))
+    return span
+
+
+def _set_status(span: Span, status: str, message: str) -> None:
+    name = status.strip().upper().rpartition(".")[2].removeprefix("STATUS_CODE_")
+    code = STATUS_CODES.get(name)
+    words = message if code is not None else f"{status} {message}".rstrip()
+    if code or words:
+        span.status.CopyFrom(Status(code=Status.StatusCode.ValueType(code or 0), message=words))
+
+
+def _set_times(span: Span, start: object, nanoseconds: int | None) -> None:
+    started = start if isinstance(start, int) and 0 < start <= MAX_UINT64 else 0
+    if nanoseconds is None:
+        span.start_time_unix_nano = started
+        return
+    span.start_time_unix_nano = started or UNKNOWN_START
+    span.end_time_unix_nano = min(span.start_time_unix_nano + nanoseconds, MAX_UINT64)
+
+
+def _nanoseconds(milliseconds: object) -> int | None:
+    """Give a duration, None where it is none."""
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, (str, Real)):
+        return None
+    try:
+        value = float(milliseconds)
+    except (ValueError, OverflowError):
+        return None
+    if not 0 <= value < math.inf:
+        return None
+    return round(value * NANOSECONDS_PER_MILLISECOND)
+
+
+def _event(event: Mapping[object, object], prune: Prune) -> Span.Event:
+    time = event.get("time_unix_nano")
+    return Span.Event(
+        name=_word(event.get("name")),
+        time_unix_nano=time if isinstance(time, int) and 0 <= time <= MAX_UINT64 else 0,
+        attributes=_pairs(event.get("attributes"), prune),
+    )
+
+
+def _mappings(values: object) -> list[Mapping[object, object]]:
+    if not isinstance(values, Sequence):
+        return []
+    return [value for value in values if isinstance(value, Mapping)]
+
+
+def _pairs(attributes: object, prune: Prune) -> Iterable[KeyValue]:
+    if not isinstance(attributes, Mapping):
+        return ()
+    return (_key_value(key, prune(value)) for key, value in attributes.items())
+
+
+def _key_value(key: object, value: object, depth: int = 0) -> KeyValue:
+    return KeyValue(key=_text(key), value=encode_value(value, depth))
+
+
+def _word(value: object) -> str:
+    """Give a text for a field that has one; what can't be in one is left out."""
+    is_many = isinstance(value, (Mapping, Sequence, AbstractSet)) and not isinstance(value, str)
+    return "" if value is None or is_many else _text(value)
+
+
+def _text(value: object) -> str:
+    # A lone surrogate is no UTF-8, and so can't be in OTLP.
+    return str(value).encode(errors="replace").decode()
+
+
+def encode_value(value: object, depth: int = 0) -> AnyValue:  # noqa: PLR0911 - one for each kind
+    """Give any value as OTLP has it; of a kind that OTLP lacks as `str` has it.
+
+    Raises:
+        MalformedTraceError: it is nested deeper than protobuf can be.
+
+    """
+    if depth > MAX_DEPTH:
+        raise MalformedTraceError(f"a value is nested more than {MAX_DEPTH} deep")
+    match value:
+        case None:
+            return AnyValue()
+        case bool() | np.bool_():
+            return AnyValue(bool_value=bool(value))
+        case Integral():
+            return _encode_integer(int(value))
+        case Real():
+            return AnyValue(double_value=float(value))
+        case bytes() | bytearray() | memoryview():
+            return AnyValue(bytes_value=bytes(value))
+        case str():
+            return AnyValue(string_value=_text(value))
+        case Mapping():
+            pairs = [_key_value(key, item, depth + 1) for key, item in value.items()]
+            return AnyValue(kvlist_value=KeyValueList(values=pairs))
+        case Sequence() | AbstractSet() | np.ndarray():
+            items = [encode_value(item, depth + 1) for item in _in_order(value)]
+            return AnyValue(array_value=ArrayValue(values=items))
+        case _:
+            return AnyValue(string_value=_text(value))
+
+
+def _encode_integer(value: int) -> AnyValue:
+    # Python does not write very large ones in decimal.
+    return AnyValue(int_value=value) if value in INT64 else AnyValue(string_value=hex(value))
+
+
+def _in_order(values: Iterable[object]) -> Iterable[object]:
+    # A set has another order in each process; the text must not.
+    return sorted(values, key=repr) if isinstance(values, AbstractSet) else values
+
+
+def _whole(value: object) -> object:
+    return value
+
+
+def _pruned(value: object, depth: int = 0) -> object:
+    """Leave out of a value what the renderer does not read: a huge one costs no more than that."""
+    match value:
+        case str() | bytes() | bytearray() | memoryview():
+            return value
+        case Mapping():
+            pairs = islice(value.items(), MAX_ITEMS if depth < MAX_NESTING else 0)
+            return {_text(key): _pruned(item, depth + 1) for key, item in pairs}
+        case Sequence() | AbstractSet() | np.ndarray():
+            items = islice(_in_order(value), MAX_ITEMS if depth < MAX_NESTING else 0)
+            return [_pruned(item, depth + 1) for item in items]
+        case _:
+            return value
+
+
+def _id(trace: Mapping[str, object], field: str, size: int) -> bytes:
+    match trace.get(field):
+        case None:
+            return b""
+        case bytes() as encoded if len(encoded) == size:
+            return encoded
+        case str() as text if _is_hex(text, size):
+            return bytes.fromhex(text)
+        case _:
+            raise MalformedTraceError(f"{field} must be {2 * size} hex digits")
+
+
+def _is_hex(text: str, size: int) -> bool:
+    digits = set("0123456789abcdefABCDEF")
+    return len(text) == 2 * size and digits.issuperset(text)
+
+
+def decode_value(value: AnyValue) -> object:
+    """Give an OTLP value as Python has it."""
+    match value.WhichOneof("value"):
+        # The last is an index into a table that only profiles have.
+        case None | "string_value_strindex":
+            return None
+        case "array_value":
+            return [decode_value(item) for item in value.array_value.values]
+        case "kvlist_value":
+            return _decode_pairs(value.kvlist_value.values)
+        case kind:
+            plain: object = getattr(value, kind)
+            return plain
+
+
+def _decode_pairs(pairs: Iterable[KeyValue]) -> dict[str, object]:
+    return {pair.key: decode_value(pair.value) for pair in pairs}

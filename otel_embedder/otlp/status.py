@@ -1,0 +1,174 @@
+"""Errors as gRPC statuses and back: the one place that decides what is sent again.
+
+A Collector retries CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE,
+UNAVAILABLE and DATA_LOSS, and RESOURCE_EXHAUSTED only with RetryInfo in the
+status details; everything else, UNKNOWN and INTERNAL included, drops the batch.
+Source: the OTLP specification, "Failures", and the Collector's
+exporter/otlpexporter/otlp.go, shouldRetry.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from otel_embedder.errors import (
+    BusyError,
+    ExportError,
+    IncompleteRequestError,
+    LoopError,
+    MalformedRequestError,
+    PermanentExportError,
+    RequestTooLargeError,
+    RetryableExportError,
+    TooLargeExportError,
+    UnauthenticatedError,
+)
+
+if TYPE_CHECKING:
+    from otel_embedder.otlp.call import Metadata
+
+# Where gRPC puts a google.rpc.Status that says more than code and message.
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
+
+RETRYABLE_CODES = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+}
+# What grpc-go and grpcio say when a request is larger than they take, the last number being how
+# much that is: "grpc: received message larger than max (5242880 vs. 4194304)".
+TOO_LARGE = re.compile(
+    r"message (?:after decompression )?larger than max\b(?:[^(]*\(\d+ vs\. |\s+)?(?P<limit>\d+)?",
+    re.IGNORECASE,
+)
+CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# Nobody mends a configuration faster.
+LOOP_RETRY_SECONDS = 30.0
+# A token that was renewed on one side has soon come to the other.
+TOKEN_RETRY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A gRPC status to end a call with.
+
+    Attributes:
+        code: the status code.
+        details: a sentence for the sender's log.
+        trailing_metadata: the status details, where there are any.
+
+    """
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: Metadata = ()
+
+
+def refusal(error: Exception) -> Refusal:
+    """Choose the status that tells a Collector what to do about an error."""
+    code, details = _code(error), _details(error)
+    seconds = _wait(error)
+    return Refusal(code, details, () if seconds is None else _retry_info(code, details, seconds))
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    match error:
+        case MalformedRequestError():
+            return grpc.StatusCode.INVALID_ARGUMENT
+        case RequestTooLargeError():
+            # As gRPC itself says it. Without RetryInfo nobody sends the same again.
+            return grpc.StatusCode.RESOURCE_EXHAUSTED
+        case PermanentExportError():
+            return CODES[error.code]
+        case _:
+            # Also for a fault of ours. UNKNOWN, which grpcio would make of it, or
+            # INTERNAL would lose the spans; later or elsewhere they may pass.
+            return grpc.StatusCode.UNAVAILABLE
+
+
+# What is written for the sender to read. Another error's text may hold what is not for it.
+TOLD = (
+    MalformedRequestError,
+    IncompleteRequestError,
+    RequestTooLargeError,
+    BusyError,
+    LoopError,
+    UnauthenticatedError,
+    ExportError,
+)
+
+
+def _details(error: Exception) -> str:
+    return str(error) if isinstance(error, TOLD) else f"unexpected {type(error).__name__}"
+
+
+def _wait(error: Exception) -> float | None:
+    """Give the seconds after which to send again, where they are known."""
+    match error:
+        case BusyError() | RetryableExportError():
+            return error.retry_after
+        case LoopError():
+            return LOOP_RETRY_SECONDS
+        case UnauthenticatedError():
+            return TOKEN_RETRY_SECONDS
+        case _:
+            return None
+
+
+def _retry_info(code: grpc.StatusCode, details: str, seconds: float) -> Metadata:
+    """Say how long to wait: beside UNAVAILABLE, a Collector then does and sends again."""
+    status = status_pb2.Status(code=code.value[0], message=details)
+    delay = Duration()
+    delay.FromNanoseconds(round(seconds * 1e9))
+    status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
+
+
+def export_error(error: grpc.aio.AioRpcError) -> ExportError:
+    """Tell from the next hop's status whether the same spans may be sent again."""
+    message = f"the next hop answered {error.code().name}: {error.details()}"
+    retry_after = _retry_after(error)
+    throttled = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
+    code = error.code().value[0]
+    if throttled or error.code() in RETRYABLE_CODES:
+        return RetryableExportError(message, retry_after=retry_after, code=code)
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and (said := _too_large(error)):
+        limit = said["limit"]
+        return TooLargeExportError(message, code=code, limit=int(limit) if limit else None)
+    return PermanentExportError(message, code=code)
+
+
+def _too_large(error: grpc.aio.AioRpcError) -> re.Match[str] | None:
+    return TOO_LARGE.search(error.details() or "")
+
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
+    """Give the seconds of the RetryInfo in a status's details, if there is one."""
+    details = dict(error.trailing_metadata() or ()).get(STATUS_DETAILS_KEY)
+    if not isinstance(details, bytes):
+        return None
+    try:
+        return _delay(status_pb2.Status.FromString(details))
+    except DecodeError:
+        # Its code counts, even if its details are broken.
+        return None
+
+
+def _delay(status: status_pb2.Status) -> float | None:
+    retry_info = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        if detail.Unpack(retry_info):
+            return float(retry_info.retry_delay.ToNanoseconds() / 1e9)
+    return None

@@ -1,0 +1,1 @@
+"""The door: where it listens, who is let in, and what a call may cost."""

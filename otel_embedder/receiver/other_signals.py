@@ -1,0 +1,107 @@
+"""Other signals: logs, metrics and profiles, passed on as the bytes they came as.
+
+They have no business here. But a Collector whose exporter for spans is in the
+wrong pipeline would drop them for good, were they refused as UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import grpc
+
+from otel_embedder.otlp.names import OTHER_SERVICES
+from otel_embedder.receiver.calls import call_of, ending_badly
+from otel_embedder.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from otel_embedder.otlp.call import Metadata
+    from otel_embedder.receiver.hops import Hops
+    from otel_embedder.receiver.messages import Context, Inbox
+
+    Handler = grpc.RpcMethodHandler[bytes, bytes]
+
+
+SIGNAL_PASSED_THROUGH = "signal.passed_through"
+
+log = get_logger()
+
+
+class Forwarder(Protocol):
+    """Sends requests on as they are."""
+
+    async def forward(
+        self, method: str, encoded: bytes, *, deadline: float, metadata: Metadata
+    ) -> bytes:
+        """Call a method of the next hop by `deadline`, or raise ExportError; give its answer."""
+        ...
+
+
+class PassThroughMetrics(Protocol):
+    """What is told of other signals."""
+
+    def passed_through(self, signal: str) -> None:
+        """Count a request that was passed on."""
+        ...
+
+
+class PassThrough:
+    """Takes requests of other signals, and answers what the next hop answers."""
+
+    def __init__(
+        self,
+        next_: Forwarder,
+        inbox: Inbox,
+        hops: Hops,
+        *,
+        metrics: PassThroughMetrics,
+        withheld: Collection[str] = (),
+    ) -> None:
+        """Take in for the next hop.
+
+        Args:
+            next_: the next hop.
+            inbox: what reads the messages.
+            hops: what recognises a request that was here before.
+            metrics: who counts.
+            withheld: the caller's headers that are meant for this sidecar alone.
+
+        """
+        self._next = next_
+        self._hops = hops
+        self._withheld = withheld
+        self._inbox = inbox
+        self._metrics = metrics
+        self._known: set[str] = set()
+
+    def rpc_handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Give the handlers to add to a server, one a service."""
+        return [
+            grpc.method_handlers_generic_handler(service, self._methods(service, signal))
+            for service, signal in OTHER_SERVICES.items()
+        ]
+
+    def _methods(self, service: str, signal: str) -> dict[str, Handler]:
+        export = partial(self._export, f"/{service}/Export", signal)
+        return {"Export": grpc.stream_unary_rpc_method_handler(export)}
+
+    async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
+        async with ending_badly(context), self._inbox.message(context) as encoded:
+            call = call_of(context, self._withheld)
+            metadata = self._hops.with_own(call.metadata)
+            answer = await self._next.forward(
+                method, encoded, deadline=call.deadline, metadata=metadata
+            )
+            self._note(signal)
+            return answer
+
+    def _note(self, signal: str) -> None:
+        self._metrics.passed_through(signal)
+        if signal not in self._known:
+            self._known.add(signal)
+            log.warning(
+                SIGNAL_PASSED_THROUGH, signal=signal, hint="only traces need to be sent here"
+            )

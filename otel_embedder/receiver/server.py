@@ -1,0 +1,150 @@
+"""The server behind the door: where it listens, who is let in, and what a connection may cost."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import OVERALL_HEALTH
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
+from grpc_reflection.v1alpha import reflection
+
+from otel_embedder.credentials.tls_files import TlsFiles
+from otel_embedder.errors import CredentialsError, ListenError, SettingsError
+from otel_embedder.otlp.names import TRACE_SERVICE
+from otel_embedder.receiver.addresses import SOCKET_PREFIX, addresses, socket_path
+from otel_embedder.receiver.health import HealthServicer
+from otel_embedder.receiver.small_requests import SmallRequests
+from otel_embedder.receiver.socket_file import make_room, share
+from otel_embedder.receiver.tls import server_credentials
+from otel_embedder.receiver.tokens import HEADER, FixedTokens, TokenCheck, TokenFile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from otel_embedder.settings import Settings
+
+SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
+
+SERVER_OPTIONS = (
+    # The Collector pings every 10 s if told so; grpcio's default takes a ping more
+    # often than every five minutes for abuse and hangs up.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A host that went without a word is noticed in a minute and a half, not in two hours.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # Who connects must say something, with TLS or without. The default is two minutes.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # More calls at once wait at the client's end; they are not refused.
+    ("grpc.max_concurrent_streams", 1_000),
+    # Above 8 KiB of headers grpcio refuses at random, and the Collector drops. So one clear
+    # bound, above what a Collector passes on of its own callers.
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
+    # The receiver inflates what is compressed, within bounds; see `inflate`.
+    ("grpc.per_message_decompression", 0),
+    # What comes before anybody reads it: 64 KiB a call. With the probe it can be megabytes.
+    ("grpc.http2.bdp_probe", 0),
+    # A second sidecar on the same port should fail, not share it in silence.
+    ("grpc.so_reuseport", 0),
+)
+
+
+@asynccontextmanager
+async def listening(
+    handlers: Sequence[grpc.GenericRpcHandler], settings: Settings
+) -> AsyncIterator[int]:
+    """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
+
+    Raises:
+        ListenError: an address can't be had.
+        SettingsError: the certificate or the tokens can't be read any more.
+
+    """
+    server, health_servicer = _server(handlers, settings)
+    tls = _tls_files(settings)
+    ports = [_bind(server, address, tls) for address in addresses(settings.listen)]
+    await server.start()
+    for service in SERVICES:
+        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield next(filter(None, ports), 0)
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(settings.shutdown_timeout)
+
+
+def _server(
+    handlers: Sequence[grpc.GenericRpcHandler], settings: Settings
+) -> tuple[grpc.aio.Server, HealthServicer]:
+    """Give the server with all its services, and the one that tells how they are."""
+    limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
+    interceptors = (*_token_checks(settings), SmallRequests())
+    server = grpc.aio.server(options=(*SERVER_OPTIONS, limit), interceptors=interceptors)
+    server.add_generic_rpc_handlers(handlers)
+    health_servicer = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        (TRACE_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server
+    )
+    return server, health_servicer
+
+
+def own_headers(settings: Settings) -> frozenset[str]:
+    """Give the headers that are meant for this sidecar: the token, where one is asked for."""
+    is_asked_for = settings.bearer_token_file or settings.bearer_token is not None
+    return frozenset({HEADER} if is_asked_for else ())
+
+
+def _token_checks(settings: Settings) -> list[TokenCheck]:
+    """Give the check of tokens, where there are any; who probes the health has none."""
+    if settings.bearer_token_file:
+        try:
+            tokens = TokenFile(settings.bearer_token_file)
+        except ValueError as error:
+            raise SettingsError([f"bearer_token_file: {error}"]) from error
+        return [TokenCheck(tokens, open_services=(HEALTH_SERVICE,))]
+    if settings.bearer_token is not None:
+        fixed = FixedTokens([settings.bearer_token.get_secret_value().encode()])
+        return [TokenCheck(fixed, open_services=(HEALTH_SERVICE,))]
+    return []
+
+
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    if settings.tls_certificate is None:
+        return None
+    return TlsFiles(settings.tls_client_authority, settings.tls_certificate, settings.tls_key)
+
+
+def _bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
+    """Listen on one address; give its port, 0 if it is a Unix socket."""
+    path = socket_path(address)
+    if path is None:
+        return _bind_port(server, address, tls)
+    make_room(path)
+    _bind_port(server, f"{SOCKET_PREFIX}{path}", None)  # the file's mode says who may connect
+    share(path)
+    return 0
+
+
+def _bind_port(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
+    try:
+        if tls is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, _credentials(tls))
+    except RuntimeError as error:
+        raise ListenError(
+            f"listen: cannot listen on {address}: another process is there already, or this host "
+            "has no such address or directory"
+        ) from error
+
+
+def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
+    try:
+        return server_credentials(tls)
+    except CredentialsError as error:
+        raise SettingsError([f"tls_certificate, tls_key: {error}"]) from error

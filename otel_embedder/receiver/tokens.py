@@ -1,0 +1,168 @@
+"""Who may send: whoever knows a token.
+
+A call without one ends before its message is read. It ends with UNAVAILABLE, as
+one does whose client certificate is wrong: to UNAUTHENTICATED a Collector drops
+its spans, and a token that was renewed on one side only would lose them. So
+they stay in its queue, and the reason is in its log, until the tokens agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+
+import grpc
+import grpc.aio
+
+from otel_embedder.credentials.checks import read_tokens, state_of
+from otel_embedder.errors import UnauthenticatedError
+from otel_embedder.otlp.status import refusal
+from otel_embedder.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from otel_embedder.otlp.call import Metadata
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+HEADER = "authorization"
+SCHEME = "bearer"
+
+TOKENS_RENEWED = "tokens.renewed"
+TOKENS_NOT_RENEWED = "tokens.not_renewed"
+CALL_REFUSED = "authentication.refused"
+
+# So long a token that was withdrawn may go on being good.
+LOOK_SECONDS = 1.0
+# Who has no token has none the next time: that is one line, not one a call.
+QUIET_SECONDS = 60.0
+
+log = get_logger()
+
+
+class Tokens(Protocol):
+    """The tokens that are good."""
+
+    async def include(self, token: bytes) -> bool:
+        """Tell whether a token is among them."""
+        ...
+
+
+class FixedTokens:
+    """Tokens that stay as they are."""
+
+    def __init__(self, tokens: Sequence[bytes]) -> None:
+        self._tokens = tokens
+
+    async def include(self, token: bytes) -> bool:
+        """Tell whether a token is among them."""
+        return is_among(token, self._tokens)
+
+
+class TokenFile:
+    """Tokens of a file, one a line; when it changes, those that are there now."""
+
+    def __init__(self, file: Path) -> None:
+        """Read it.
+
+        Raises:
+            ValueError: it holds no token, or can't be read.
+
+        """
+        self._file = file
+        self._state = state_of((file,))
+        self._tokens = read_tokens(file)
+        self._looked_at = 0.0
+        self._looking = asyncio.Lock()
+
+    async def include(self, token: bytes) -> bool:
+        """Tell whether a token is among them."""
+        now = asyncio.get_running_loop().time()
+        await self._look(since=now - LOOK_SECONDS)
+        if is_among(token, self._tokens):
+            return True
+        # It may have come into the file this moment.
+        await self._look(since=now)
+        return is_among(token, self._tokens)
+
+    async def _look(self, *, since: float) -> None:
+        """Make sure that somebody has looked at the file since then."""
+        if self._looked_at >= since:
+            return
+        async with self._looking:
+            if self._looked_at < since:
+                self._looked_at = asyncio.get_running_loop().time()
+                await asyncio.to_thread(self._read_again)
+
+    def _read_again(self) -> None:
+        state = state_of((self._file,))
+        if state == self._state:
+            return
+        self._state = state
+        try:
+            self._tokens = read_tokens(self._file)
+        except ValueError as error:
+            log.warning(TOKENS_NOT_RENEWED, file=str(self._file), error=str(error))
+        else:
+            log.info(TOKENS_RENEWED, file=str(self._file), tokens=len(self._tokens))
+
+
+def is_among(token: bytes, tokens: Sequence[bytes]) -> bool:
+    """Tell whether a token is one of these, in a time that tells nothing about them."""
+    # All of them, so that the time does not tell which.
+    return True in [hmac.compare_digest(token, good) for good in tokens]
+
+
+class TokenCheck(grpc.aio.ServerInterceptor):
+    """Refuses each call that brings no good token, but for those to services that are open."""
+
+    def __init__(self, tokens: Tokens, *, open_services: Sequence[str]) -> None:
+        self._tokens = tokens
+        self._open = tuple(f"/{service}/" for service in open_services)
+        self._refused = 0
+        self._quiet_until = 0.0
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Request, Response] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Request, Response] | None:
+        """Give what answers the call; gRPC asks before it reads the message."""
+        call = handler_call_details
+        if call.method.startswith(self._open) or await self._is_known(call.invocation_metadata):
+            return await continuation(call)
+        # To gRPC it is one for streams, so that nothing is read for it.
+        return grpc.stream_unary_rpc_method_handler(self._refuse)
+
+    async def _is_known(self, metadata: Metadata) -> bool:
+        token = presented(metadata)
+        return bool(token) and await self._tokens.include(token)
+
+    async def _refuse(
+        self, _: object, context: grpc.aio.ServicerContext[Request, Response]
+    ) -> NoReturn:
+        self._tell(context.peer())
+        answer = refusal(UnauthenticatedError("unauthenticated: no token that is good here came"))
+        await context.abort(answer.code, answer.details, answer.trailing_metadata)
+
+    def _tell(self, peer: str) -> None:
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            log.warning(CALL_REFUSED, peer=peer, calls=self._refused)
+
+
+def presented(metadata: Metadata) -> bytes:
+    """Give the token that a call brings; nothing if it brings none."""
+    for key, value in metadata:
+        scheme, _, token = str(value).partition(" ")
+        if key == HEADER and scheme.lower() == SCHEME:
+            return token.strip().encode()
+    return b""

@@ -1,0 +1,1 @@
+"""Spans found by meaning, and told apart."""

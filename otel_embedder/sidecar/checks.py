@@ -1,0 +1,88 @@
+"""Settings that are right one by one, and wrong together."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from otel_embedder.errors import SettingsError
+from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
+from otel_embedder.receiver.hops import REMEDY
+
+if TYPE_CHECKING:
+    from otel_embedder.settings import Settings
+
+LOCALHOST = {"127.0.0.1", "::1"}
+
+
+def check_next_hop(listen: str, next_hop: str) -> None:
+    """Make sure that the next hop is not where this sidecar listens itself.
+
+    Raises:
+        SettingsError: it is.
+
+    """
+    for address in addresses(listen):
+        if _is_same(address, next_hop):
+            problem = (
+                f"next_hop: {next_hop} is where this sidecar itself listens ({address}), so spans "
+                f"would go round for ever; {REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells a "
+                "whole pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
+            )
+            raise SettingsError([problem])
+
+
+def _is_same(listen: str, next_hop: str) -> bool:
+    if socket_path(listen) is not None:
+        return False
+    own, other = urlsplit(f"//{listen}"), urlsplit(next_hop)
+    if not own.hostname or not other.hostname:
+        return False
+    if own.port != other.port:
+        return False
+    reached = _addresses(other.hostname)
+    return bool(_addresses(own.hostname) & reached) or (
+        _is_any(own.hostname) and any(map(_is_loopback, reached))
+    )
+
+
+def _addresses(host: str) -> set[str]:
+    """Give the addresses that a host stands for, as far as that needs no network."""
+    # To connect to "any address" is to connect to this host.
+    return set(LOCALHOST) if host == "localhost" or _is_any(host) else {host}
+
+
+def _is_any(host: str) -> bool:
+    return _is_address(host) and ip_address(host).is_unspecified
+
+
+def _is_loopback(host: str) -> bool:
+    return _is_address(host) and ip_address(host).is_loopback
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def check_exposure(settings: Settings) -> None:
+    """Make sure that other hosts are let in only with TLS, or on purpose.
+
+    Raises:
+        SettingsError: they would be without.
+
+    """
+    if settings.tls_certificate or settings.listen_insecure:
+        return
+    for address in filter(is_exposed, addresses(settings.listen)):
+        problem = (
+            f"listen: other hosts may reach {address}, and without TLS whoever is on the way reads "
+            "and changes the spans; give tls_certificate and tls_key, listen on 127.0.0.1 or "
+            "unix:PATH, or allow it with listen_insecure (--listen-insecure, "
+            "OTEL_EMBEDDER_LISTEN_INSECURE=true)"
+        )
+        raise SettingsError([problem])

@@ -1,0 +1,1 @@
+"""A span as a short text: what it says, masked, rounded, and without secrets."""

@@ -1,0 +1,254 @@
+"""A span as a short text. Pure: the same span has the same text, today and tomorrow.
+
+An attribute is looked up by its encoded bytes. Most key-value pairs come again
+and again, so only a pair never seen before is parsed, masked and filtered; the
+text of a span is then a sort and a join of fragments.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, Text
+from otel_embedder.otlp.remembered import Remembered
+from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
+from otel_embedder.text.masks import mask
+from otel_embedder.text.secrets import Secrets
+from otel_embedder.text.template import FIELDS, parse_template
+from otel_embedder.text.values import decode, read_key_value, render_named, render_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_embedder.text.options import RenderOptions
+
+
+UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
+UNKNOWN_OPERATION = "unknown_operation"
+UNKNOWN_DURATION = "?"
+
+# The model reads 256 word pieces, some 1,000 characters. A long value must not
+# take the place of the others; what lies beyond the text's end is never read.
+MAX_VALUE_CHARACTERS = 256
+MAX_ERROR_CHARACTERS = 512
+MAX_TEXT_CHARACTERS = 2_048
+# A status message often is the exception's, with a word before it and both cut off.
+RECOGNISED_CHARACTERS = 64
+
+# An SDK allows 128 attributes a span, unless told otherwise. To look at more
+# would hold up everybody else, and the text has no room for them.
+MAX_ATTRIBUTES = 1_024
+
+
+# NUL sorts below every other character, so fragments sort by their keys.
+KEY_END = "\0"
+
+# semconv/exceptions: an event of this name, with these attributes.
+EXCEPTION = b"exception"
+EXCEPTION_KEYS = ("exception.type", "exception.message")
+
+NEVER = r"(?!)"  # a pattern that matches nothing
+
+STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
+
+
+class Status(NamedTuple):
+    """A span's status in words.
+
+    Attributes:
+        words: UNSET, OK or ERROR, and straight behind it what the program said, masked.
+        is_error: whether it is ERROR.
+
+    """
+
+    words: str
+    is_error: bool
+
+
+class Part(NamedTuple):
+    """One thing that a span says, and what its text makes of it.
+
+    Attributes:
+        name: an attribute's key, or the template's field in its braces.
+        encoded: the value as bytes: different values may read alike.
+        value: the value in words, without secrets.
+        words: the value as the text has it, masked or rounded; None where it leaves it out.
+
+    """
+
+    name: str
+    encoded: bytes
+    value: str
+    words: str | None
+
+
+class Renderer:
+    """Renders spans as texts, remembering the parts that recur."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        """Prepare to render.
+
+        Raises:
+            ValueError: the template is wrong.
+
+        """
+        template = parse_template(options.template)
+        self.text_version = options.version()
+        self._template = template.text
+        self._format = template.text.format
+        self._between = template.between
+        self._separator = template.separator
+        self._milliseconds = exact_milliseconds if options.exact_durations else rounded_milliseconds
+        self._mask = mask if options.mask_values else str
+        self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
+        self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
+        self._fragments = Remembered(self._read_fragment)
+        self._operations = Remembered(self._read_operation)
+        self._services = Remembered(self._read_service)
+        self._statuses = Remembered(self._read_status)
+        self._exceptions = Remembered(self._render)
+
+    def service(self, resource: bytes) -> str:
+        """Give the `service.name` of an encoded Resource.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Resource.
+
+        """
+        return self._services[resource]
+
+    def render(self, encoded: bytes, service: str) -> Text:
+        """Give the text of an encoded Span of a service.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        span = pb.Span.FromString(encoded)
+        status = self._statuses[span.status]
+        fragments = sorted(
+            filter(None, map(self._fragments.__getitem__, span.attributes[:MAX_ATTRIBUTES]))
+        )
+        content = self._format(
+            service,
+            self._operations[span.name],
+            # To look for a word in the bytes is cheaper than to ask for the events.
+            self._error_words(status, span) if EXCEPTION in encoded else status.words,
+            _duration(span, self._milliseconds),
+            self._separator.join(fragments).replace(KEY_END, self._between),
+        )
+        trace_id = span.trace_id.hex() or UNKNOWN_TRACE_ID
+        return Text(content[:MAX_TEXT_CHARACTERS].rstrip(), trace_id, status.is_error)
+
+    def parts(self, encoded: bytes, service: str) -> list[Part]:
+        """Give what an encoded Span of a service says, and what `render` makes of each.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        span = pb.Span.FromString(encoded)
+        return [
+            *self._field_parts(span, service),
+            *map(self._attribute_part, span.attributes[:MAX_ATTRIBUTES]),
+            *map(self._unread_part, span.attributes[MAX_ATTRIBUTES:]),
+        ]
+
+    def _field_parts(self, span: pb.Span, service: str) -> Iterator[Part]:
+        status = self._error_words(self._statuses[span.status], span)
+        fields = {
+            "service": (service, service),
+            "operation": (self._decode(span.name), self._operations[span.name]),
+            "status": (self._status(span), status),
+            "duration_ms": (
+                _duration(span, exact_milliseconds),
+                _duration(span, self._milliseconds),
+            ),
+        }
+        for name, (value, words) in fields.items():
+            said = self._said(FIELDS.index(name), words)
+            yield Part(f"{{{name}}}", value.encode(), value, said)
+
+    def _attribute_part(self, encoded: bytes) -> Part:
+        _, is_said, words = self._fragments[encoded].partition(KEY_END)
+        said = self._said(len(FIELDS), words) if is_said else None
+        return self._unread_part(encoded)._replace(words=said)
+
+    def _said(self, position: int, words: str) -> str | None:
+        """Give words that go to a position of the template, None if it hasn't got it."""
+        return words if f"{{{position}}}" in self._template else None
+
+    def _error_words(self, status: Status, span: pb.Span) -> str:
+        """Give the status with the exception's own words behind it, each only once."""
+        words = status.words
+        for value in self._exception(span):
+            part = self._error_text(value)
+            if part[:RECOGNISED_CHARACTERS] not in words:
+                words += f" {part}"
+        return words
+
+    def _words(self, value: str) -> str:
+        return self._mask(value)[:MAX_VALUE_CHARACTERS]
+
+    def _error_text(self, value: str) -> str:
+        return self._mask(value)[:MAX_ERROR_CHARACTERS]
+
+    def _read_fragment(self, encoded: bytes) -> str:
+        key, value = read_key_value(encoded, self._secrets)
+        if self._volatile.match(key):
+            return ""
+        return f"{key}{KEY_END}{self._words(render_named(key, value, self._secrets))}"
+
+    def _read_operation(self, name: bytes) -> str:
+        return self._words(self._decode(name)) or UNKNOWN_OPERATION
+
+    def _read_status(self, encoded: bytes) -> Status:
+        status = pb.Status.FromString(encoded)
+        name = STATUS_NAMES.get(status.code, "UNSET")
+        words = f"{name} {self._error_text(self._decode(status.message))}".rstrip()
+        return Status(words, is_error=name == "ERROR")
+
+    def _read_service(self, resource: bytes) -> str:
+        for encoded in pb.Resource.FromString(resource).attributes:
+            key, value = read_key_value(encoded, self._secrets)
+            if key == "service.name" and value:
+                return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
+        return UNKNOWN_SERVICE
+
+    def _status(self, span: pb.Span) -> str:
+        """Give status, message and exception as they are, without mask."""
+        status = pb.Status.FromString(span.status)
+        name = STATUS_NAMES.get(status.code, "UNSET")
+        message = self._decode(status.message)
+        return " ".join(filter(None, (name, message, *self._exception(span))))
+
+    def _unread_part(self, attribute: bytes) -> Part:
+        key, value = read_key_value(attribute, self._secrets)
+        return Part(key, value, render_named(key, value, self._secrets), words=None)
+
+    def _exception(self, span: pb.Span) -> tuple[str, ...]:
+        """Give type and message of the last exception that the span recorded, if it did."""
+        for encoded in reversed(span.events):
+            if EXCEPTION in encoded:
+                event = pb.Event.FromString(encoded)
+                if event.name == EXCEPTION:
+                    values = dict(read_key_value(pair, self._secrets) for pair in event.attributes)
+                    known = (values[key] for key in EXCEPTION_KEYS if key in values)
+                    return tuple(map(self._exceptions.__getitem__, known))
+        return ()
+
+    def _render(self, value: bytes) -> str:
+        return render_value(value, self._secrets)
+
+    def _decode(self, encoded: bytes) -> str:
+        return decode(encoded, self._secrets.hidden)
+
+
+def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
+    started, ended = span.start_time_unix_nano, span.end_time_unix_nano
+    if not started or ended < started:
+        return UNKNOWN_DURATION
+    return words(ended - started)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL, Engine, ModelChoice
+from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.engines import LOADERS, lazy_model, load_model
+from otel_embedder.embedder.models.reviving import MODEL_UNAVAILABLE
+from otel_embedder.errors import ModelUnavailableError
+from tests.support.tiny_bert import TINY_DIMENSION, write_tiny_bert
+
+if TYPE_CHECKING:
+    from otel_embedder.embedder.models.reviving import LazyModel
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def choice(tmp_path: Path) -> ModelChoice:
+    model = write_tiny_bert(tmp_path / "tiny-bert")
+    return ModelChoice("ctranslate2", str(model), tmp_path / "cache", threads=1)
+
+
+def test_every_engine_that_may_be_chosen_can_be_loaded() -> None:
+    assert [*LOADERS] == [*get_args(Engine)]
+
+
+def test_a_model_is_converted_and_loaded_under_its_directorys_name(choice: ModelChoice) -> None:
+    model = load_model(choice)
+    [embedding] = model.encode(["a b"])
+
+    assert model.dimension == TINY_DIMENSION
+    assert embedding.vector.shape == (TINY_DIMENSION,)
+    assert embedding.model == "tiny-bert"
+
+
+@pytest.mark.parametrize("file", ["model.bin", "tokenizer.json", "embedding.json"])
+def test_what_was_converted_and_is_damaged_is_converted_anew(
+    choice: ModelChoice, file: str
+) -> None:
+    directory = converted_model(choice.model, choice.cache)
+    whole = (directory / file).read_bytes()
+    (directory / file).write_bytes(b"half of it")
+
+    assert len(load_model(choice).encode(["a b"])) == 1
+    assert (directory / file).read_bytes() == whole
+
+
+def test_what_is_damaged_and_cannot_be_removed_is_an_error_that_says_both(
+    choice: ModelChoice,
+) -> None:
+    directory = converted_model(choice.model, choice.cache)
+    elsewhere = directory.rename(directory.with_name("elsewhere"))
+    (elsewhere / "model.bin").unlink()
+    directory.symlink_to(elsewhere)  # which is not for us to follow and empty
+
+    with pytest.raises(ModelUnavailableError, match=r"does not load: .*; it can't be removed"):
+        load_model(choice)
+
+
+def test_a_lazy_model_has_the_dimension_before_it_is_loaded(choice: ModelChoice) -> None:
+    assert lazy_model(choice).dimension == TINY_DIMENSION
+
+
+def retries(model: LazyModel, count: int) -> list[float]:
+    """Give the seconds before each of so many retries of a load that fails."""
+    with capture_logs() as logs:
+        for _ in range(count):
+            with pytest.raises(ModelUnavailableError):
+                model.loaded()
+            model._next_attempt = 0
+    return [line["retry_after"] for line in logs if line["event"] == MODEL_UNAVAILABLE]
+
+
+def test_files_that_are_here_are_tried_again_every_minute_at_least(choice: ModelChoice) -> None:
+    Path(choice.model, "config.json").unlink()
+
+    assert retries(lazy_model(choice), 6) == [5, 10, 20, 40, 60, 60]
+
+
+def test_what_is_fetched_from_afar_is_not_fetched_every_minute(tmp_path: Path) -> None:
+    choice = ModelChoice("sentence-transformers", "nobody/has-this", tmp_path, threads=1)
+
+    assert retries(lazy_model(choice), 11)[-3:] == [1_280, 1_800, 1_800]
+
+
+@pytest.mark.parametrize("model", [DEFAULT_MODEL, "BAAI/bge-small-en-v1.5", "."])
+def test_an_engine_that_is_not_installed_is_an_error_that_says_what_to_do(
+    model: str, tmp_path: Path
+) -> None:
+    choice = ModelChoice("sentence-transformers", model, tmp_path, threads=1)
+
+    with pytest.raises(ModelUnavailableError) as caught:
+        load_model(choice)
+    assert str(caught.value) == (
+        "sentence-transformers is not installed: pip install 'otel-embedder[sentence-transformers]'"
+    )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
+from otel_embedder.embedder.stream import embedded, window_for
+from otel_embedder.errors import EmbeddingFailedError
+from tests.support.fakes import FakeModel, embedding_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.mark.parametrize("window", [1, 3, 10, 11])
+def test_every_text_comes_with_its_vector_and_in_order(window: int) -> None:
+    texts = [f"text {number}" for number in range(10)]
+
+    with BulkEmbedder(FakeModel(), threads=2, max_texts=4) as embedder:
+        answers = list(embedded(texts, embedder, window=window))
+
+    assert [text for text, _ in answers] == texts
+    for text, embedding in answers:
+        assert embedding.vector.tobytes() == embedding_of(text).vector.tobytes()
+
+
+def test_no_texts_are_no_vectors() -> None:
+    with BulkEmbedder(FakeModel(), threads=1, max_texts=1) as embedder:
+        assert list(embedded([], embedder, window=1)) == []
+
+
+def test_no_more_than_a_window_is_read_ahead() -> None:
+    read: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for number in range(100):
+            read.append(str(number))
+            yield str(number)
+
+    with BulkEmbedder(FakeModel(), threads=1, max_texts=1) as embedder:
+        next(embedded(texts(), embedder, window=7))
+
+    assert len(read) == 7
+
+
+def test_an_error_of_the_model_comes_after_what_went_well() -> None:
+    model = FakeModel(raises={"3": EmbeddingFailedError("no")})
+    done: list[str] = []
+
+    with (
+        BulkEmbedder(model, threads=1, max_texts=1) as embedder,
+        pytest.raises(EmbeddingFailedError),
+    ):
+        done.extend(text for text, _ in embedded(map(str, range(5)), embedder, window=2))
+
+    assert done == ["0", "1"]
+
+
+def test_a_window_holds_several_batches_for_each_worker() -> None:
+    assert window_for(1) > MAX_BATCH_SIZE
+    assert window_for(8) == 8 * window_for(1)

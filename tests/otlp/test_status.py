@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from otel_embedder.errors import (
+    ExportError,
+    ListenError,
+    MalformedRequestError,
+    PermanentExportError,
+    RetryableExportError,
+)
+from otel_embedder.otlp.status import STATUS_DETAILS_KEY, export_error, refusal
+
+if TYPE_CHECKING:
+    from otel_embedder.otlp.call import Metadata
+
+Code = grpc.StatusCode
+
+# What a Collector sends again. RESOURCE_EXHAUSTED it does only if told when.
+# Source: the OTLP specification, "Failures".
+RETRIED = {
+    Code.CANCELLED,
+    Code.DEADLINE_EXCEEDED,
+    Code.ABORTED,
+    Code.OUT_OF_RANGE,
+    Code.UNAVAILABLE,
+    Code.DATA_LOSS,
+}
+DROPPED = set(Code) - RETRIED - {Code.OK}
+
+
+def answer(code: Code, *trailing: tuple[str, str | bytes]) -> grpc.aio.AioRpcError:
+    metadata = grpc.aio.Metadata(*trailing)
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), metadata, "its reason")
+
+
+def details(*messages: Any) -> tuple[str, bytes]:
+    return STATUS_DETAILS_KEY, status_pb2.Status(details=messages).SerializeToString()
+
+
+def retry_info(seconds: float) -> Any:
+    delay = Duration()
+    delay.FromNanoseconds(round(seconds * 1e9))
+    return packed(error_details_pb2.RetryInfo(retry_delay=delay))
+
+
+def packed(message: error_details_pb2.RetryInfo | error_details_pb2.ErrorInfo) -> Any:
+    detail = Any()
+    detail.Pack(message)
+    return detail
+
+
+def seconds_in(trailing_metadata: Metadata) -> float:
+    [(key, value)] = trailing_metadata
+    assert key == "grpc-status-details-bin"
+    assert isinstance(value, bytes)
+    status = status_pb2.Status.FromString(value)
+    assert status.code == Code.UNAVAILABLE.value[0]
+    retry = error_details_pb2.RetryInfo()
+    [detail] = status.details
+    assert detail.Unpack(retry)
+    return float(retry.retry_delay.ToNanoseconds() / 1e9)
+
+
+@pytest.mark.parametrize("code", sorted(RETRIED, key=str))
+def test_what_a_collector_sends_again_may_be_sent_again(code: Code) -> None:
+    error = export_error(answer(code))
+
+    assert isinstance(error, RetryableExportError)
+    assert error.retry_after is None
+    assert str(error) == f"the next hop answered {code.name}: its reason"
+
+
+@pytest.mark.parametrize("code", sorted(DROPPED, key=str))
+def test_what_a_collector_drops_is_permanent_and_keeps_its_code(code: Code) -> None:
+    error = export_error(answer(code))
+
+    assert isinstance(error, PermanentExportError)
+    assert error.code == code.value[0]
+    assert refusal(error).code is code
+
+
+@pytest.mark.parametrize("code", sorted(RETRIED, key=str))
+def test_what_may_be_sent_again_is_answered_with_unavailable(code: Code) -> None:
+    answered = refusal(export_error(answer(code)))
+
+    assert answered.code is Code.UNAVAILABLE
+    assert answered.details == f"the next hop answered {code.name}: its reason"
+    assert answered.trailing_metadata == ()
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 1.7, 3600.0])
+def test_the_time_that_the_next_hop_asks_for_is_passed_on(code: Code, seconds: float) -> None:
+    error = export_error(answer(code, ("other", "1"), details(retry_info(seconds))))
+    answered = refusal(error)
+
+    assert isinstance(error, RetryableExportError)
+    assert error.retry_after == seconds
+    assert answered.code is Code.UNAVAILABLE
+    assert seconds_in(answered.trailing_metadata) == seconds
+
+
+def test_resource_exhausted_without_a_time_is_permanent() -> None:
+    other = packed(error_details_pb2.ErrorInfo(reason="quota"))
+
+    assert isinstance(export_error(answer(Code.RESOURCE_EXHAUSTED)), PermanentExportError)
+    assert isinstance(
+        export_error(answer(Code.RESOURCE_EXHAUSTED, details(other))), PermanentExportError
+    )
+
+
+def test_a_time_does_not_make_a_permanent_error_retryable() -> None:
+    error = export_error(answer(Code.INVALID_ARGUMENT, details(retry_info(1))))
+
+    assert isinstance(error, PermanentExportError)
+
+
+def test_the_time_is_found_among_other_details() -> None:
+    other = packed(error_details_pb2.ErrorInfo(reason="busy"))
+
+    error = export_error(answer(Code.UNAVAILABLE, details(other, retry_info(2))))
+
+    assert isinstance(error, RetryableExportError)
+    assert error.retry_after == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        (STATUS_DETAILS_KEY, b"\xff\xff"),
+        (STATUS_DETAILS_KEY, "text"),
+        details(Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff\xff")),
+    ],
+    ids=["no status", "text", "no RetryInfo"],
+)
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.INVALID_ARGUMENT])
+def test_details_that_cannot_be_read_leave_the_code_as_it_is(
+    broken: tuple[str, str | bytes], code: Code
+) -> None:
+    error = export_error(answer(code, broken))
+
+    assert isinstance(error, RetryableExportError) is (code is Code.UNAVAILABLE)
+
+
+def test_an_answer_may_come_without_any_metadata() -> None:
+    none = grpc.aio.AioRpcError(Code.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+    assert isinstance(export_error(none), RetryableExportError)
+
+
+def test_a_malformed_request_is_never_sent_again() -> None:
+    answered = refusal(MalformedRequestError("not protobuf"))
+
+    assert (answered.code, answered.details) == (Code.INVALID_ARGUMENT, "not protobuf")
+
+
+@pytest.mark.parametrize("seconds", [1, 1.5], ids=["int", "float"])
+def test_a_time_may_be_given_as_any_number(seconds: float) -> None:
+    answered = refusal(RetryableExportError("full", retry_after=seconds))
+
+    assert seconds_in(answered.trailing_metadata) == seconds
+
+
+def test_an_export_error_of_no_known_kind_may_be_sent_again() -> None:
+    assert refusal(ExportError("odd")).code is Code.UNAVAILABLE
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), ListenError("secret"), KeyError("secret")])
+def test_a_fault_of_ours_loses_no_span_and_tells_no_secret(error: Exception) -> None:
+    answered = refusal(error)
+
+    assert answered.code is Code.UNAVAILABLE
+    assert answered.details == f"unexpected {type(error).__name__}"

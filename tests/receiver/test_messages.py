@@ -1,0 +1,201 @@
+"""Over real gRPC: an echo service that reads through an inbox."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.errors import BusyError
+from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import REQUEST_INCOMPLETE, ending_badly
+from otel_embedder.receiver.messages import READERS, Inbox
+from otel_embedder.receiver.server import SERVER_OPTIONS
+from tests.support.fakes import PATIENCE, FakeMetrics
+from tests.support.peers import CLIENT_OPTIONS, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from otel_embedder.receiver.messages import Context
+
+pytestmark = pytest.mark.timeout(60)
+
+ECHO = "/test.Echo/Echo"
+
+
+class Echo:
+    """Answers with the message, once it is free to."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.arrived = asyncio.Semaphore(0)
+        self.free = asyncio.Event()
+        self.free.set()
+        self.left = asyncio.Event()
+        self._inbox = inbox
+
+    async def answer(self, _: object, context: Context) -> bytes:
+        try:
+            async with ending_badly(context), self._inbox.message(context) as message:
+                self.arrived.release()
+                await self.free.wait()
+                return message
+        finally:
+            self.left.set()
+
+
+@asynccontextmanager
+async def echoing(
+    admission: Admission, *, max_read_seconds: float = PATIENCE
+) -> AsyncIterator[tuple[Echo, grpc.aio.Channel]]:
+    """Run an echo service, and give it with a channel to it."""
+    echo = Echo(Inbox(admission, max_bytes=1_000_000, max_read_seconds=max_read_seconds))
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(echo.answer)
+    service, method = ECHO.strip("/").split("/")
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {method: handler}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", CLIENT_OPTIONS) as channel:
+        yield echo, channel
+    await server.stop(None)
+
+
+def call(channel: grpc.aio.Channel, message: bytes) -> grpc.aio.UnaryUnaryCall[bytes, bytes]:
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(ECHO)
+    return method(message, timeout=PATIENCE)
+
+
+def slow_call(channel: grpc.aio.Channel) -> grpc.aio.StreamUnaryCall[bytes, bytes]:
+    """Open a call that sends nothing until it is told to."""
+    method: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(ECHO)
+    return method(timeout=PATIENCE)
+
+
+def admission(*, max_requests: int = 100, max_bytes: int = 10_000_000) -> Admission:
+    return Admission(max_requests=max_requests, max_bytes=max_bytes, metrics=FakeMetrics())
+
+
+async def test_a_message_is_in_flight_until_it_is_answered() -> None:
+    door = admission()
+    async with echoing(door) as (echo, channel):
+        echo.free.clear()
+        waiting = call(channel, b"message")
+        await echo.arrived.acquire()
+        meanwhile = (door.requests(), door.bytes())
+        echo.free.set()
+        answer = await waiting
+
+    assert answer == b"message"
+    assert meanwhile == (1, 7)
+    assert (door.requests(), door.bytes()) == (0, 0)
+
+
+async def test_a_caller_that_leaves_gives_its_place_back() -> None:
+    door = admission()
+    async with echoing(door) as (echo, channel):
+        echo.free.clear()
+        waiting = call(channel, b"message")
+        await echo.arrived.acquire()
+        waiting.cancel()
+        await asyncio.wait_for(echo.left.wait(), PATIENCE)
+
+    assert (door.requests(), door.bytes()) == (0, 0)
+
+
+@pytest.mark.parametrize("door", [admission(max_requests=1), admission(max_bytes=7)])
+async def test_without_room_a_call_is_refused_before_its_message_is_read(door: Admission) -> None:
+    async with echoing(door) as (echo, channel):
+        echo.free.clear()
+        first = call(channel, b"message")
+        await echo.arrived.acquire()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await slow_call(channel)  # it never sends one
+        echo.free.set()
+        await first
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert retry_after(raised.value) is not None
+
+
+async def test_of_two_that_fit_only_alone_one_is_refused() -> None:
+    async with echoing(admission(max_bytes=1_000)) as (echo, channel):
+        echo.free.clear()
+        first = call(channel, bytes(600))
+        await echo.arrived.acquire()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call(channel, bytes(600))
+        echo.free.set()
+
+        assert await first == bytes(600)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_those_who_send_slowly_keep_nobody_waiting() -> None:
+    async with echoing(admission()) as (_, channel):
+        slow = [slow_call(channel) for _ in range(5 * READERS)]
+        quick = await asyncio.gather(*(call(channel, b"quick") for _ in range(50)))
+        await slow[0].write(b"at last")
+        answer = await slow[0]
+        for waiting in slow:
+            waiting.cancel()
+
+    assert quick == [b"quick"] * 50
+    assert answer == b"at last"
+
+
+async def test_a_message_that_never_arrives_is_given_up() -> None:
+    async with echoing(admission(), max_read_seconds=0.1) as (_, channel):
+        with capture_logs() as logs, pytest.raises(grpc.aio.AioRpcError) as raised:
+            await slow_call(channel)
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert raised.value.details() == "the request did not arrive within 0.1 s"
+    assert [line["event"] for line in logs] == [REQUEST_INCOMPLETE]
+
+
+async def test_a_call_without_a_message_is_refused() -> None:
+    async with echoing(admission()) as (_, channel):
+        empty = slow_call(channel)
+        await empty.done_writing()
+        with capture_logs() as logs, pytest.raises(grpc.aio.AioRpcError) as raised:
+            await empty
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "no whole request arrived" in str(raised.value.details())
+    assert [line["event"] for line in logs] == [REQUEST_INCOMPLETE]
+
+
+async def test_only_the_caller_keeps_a_message() -> None:
+    class Message(bytes):
+        """Tells when nobody has it any more."""
+
+        def __del__(self) -> None:
+            gone.append(True)
+
+    class Stream:
+        async def read(self) -> bytes:
+            return Message(b"message")
+
+    gone: list[bool] = []
+    inbox = Inbox(admission(), max_bytes=100)
+    async with inbox.message(Stream()) as message:  # type: ignore[arg-type]  # all that is asked of it
+        kept = list(gone)
+        del message
+        dropped = list(gone)
+
+    assert (kept, dropped) == ([], [True])
+
+
+async def test_a_busy_inbox_raises_what_the_status_is_made_of() -> None:
+    door = admission(max_requests=1)
+    with door.place(), pytest.raises(BusyError):
+        async with Inbox(door, max_bytes=100).message(None):  # type: ignore[arg-type]  # not asked
+            pass

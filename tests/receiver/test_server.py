@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import stat
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from otel_embedder.errors import ListenError, SettingsError
+from otel_embedder.otlp.names import TRACE_SERVICE
+from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.server import SERVER_OPTIONS, listening
+from otel_embedder.receiver.small_requests import MAX_BYTES
+from otel_embedder.receiver.traces import TraceReceiver
+from otel_embedder.settings import load_settings
+from otel_embedder.sidecar.service import running
+from otel_embedder.telemetry.metrics import Metrics
+from tests.support.fakes import PATIENCE, FakeConsumer, FakeMetrics
+from tests.support.otlp_samples import field, request, span
+from tests.support.peers import Client
+from tests.support.processes import free_address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support.peers import Watch
+
+    Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+    Reflection = grpc.aio.StreamStreamMultiCallable[
+        reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
+    ]
+
+pytestmark = pytest.mark.timeout(60)
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+OPTIONS = dict(SERVER_OPTIONS)
+
+# HTTP/2: what a client begins with, its settings, a ping, and the frame by which a server leaves.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000 04 00 00000000")
+PING = bytes.fromhex("000008 06 00 00000000") + bytes(8)
+PING_TYPE, GOAWAY_TYPE = 6, 7
+PING_SECONDS = 6.0
+# Hardly slower than the server lets anybody ping.
+PING_MILLISECONDS = 1.1 * OPTIONS["grpc.http2.min_ping_interval_without_data_ms"]
+
+
+@asynccontextmanager
+async def receiving(consumer: FakeConsumer | None = None, **flags: object) -> AsyncIterator[int]:
+    """Run a receiver, and give its port."""
+    settings = load_settings({"listen": "127.0.0.1:0", **flags})
+    metrics = FakeMetrics()
+    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
+    receiver = TraceReceiver(consumer or FakeConsumer(), inbox, metrics=metrics)
+    async with listening([receiver.rpc_handler()], settings) as port:
+        yield port
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sidecar.sock"
+
+
+@pytest.mark.parametrize("slashes", ["", "//"])
+async def test_spans_come_through_a_unix_socket(path: Path, slashes: str) -> None:
+    consumer = FakeConsumer()
+    async with (
+        receiving(consumer, listen=f"unix:{slashes}{path}") as port,
+        Client(f"unix:{path}") as client,
+    ):
+        await client.export(request(span()))
+
+    assert port == 0
+    assert len(consumer.requests) == 1
+
+
+async def test_owner_and_group_may_connect_to_a_socket_and_it_goes_at_the_end(path: Path) -> None:
+    async with receiving(listen=f"unix:{path}"):
+        mode = mode_of(path)
+
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o660
+    assert mode_of(path) == 0
+
+
+def mode_of(path: Path) -> int:
+    """Give a file's type and permissions; 0 if there is none."""
+    return path.stat().st_mode if path.exists() else 0
+
+
+async def test_several_addresses_lead_to_the_same_door(path: Path) -> None:
+    consumer = FakeConsumer()
+    listen = f"unix:{path}, 127.0.0.1:0, {free_address()}"
+    async with receiving(consumer, listen=listen) as port:
+        for server in (f"unix:{path}", port, listen.rpartition(" ")[2]):
+            async with Client(server) as client:
+                await client.export(request(span()))
+
+    assert len(consumer.requests) == 3
+
+
+async def test_a_sidecar_does_not_let_other_hosts_in_unasked() -> None:
+    with pytest.raises(SettingsError, match=r"other hosts may reach 0\.0\.0\.0:0"):
+        async with running(load_settings({"listen": "0.0.0.0:0"}), Metrics()):
+            pass
+
+
+async def test_the_socket_of_a_process_that_was_killed_is_taken_over(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with receiving(listen=f"unix:{path}"), Client(f"unix:{path}") as client:
+        await client.export(request(span()))
+
+
+async def test_the_socket_of_a_sidecar_at_work_is_left_to_it(path: Path) -> None:
+    async with receiving(listen=f"unix:{path}"):
+        with pytest.raises(ListenError, match=f"another process listens on {path} already"):
+            async with receiving(listen=f"unix:{path}"):
+                pass
+        async with Client(f"unix:{path}") as client:
+            await client.export(request(span()))
+
+
+async def test_what_is_no_socket_is_left_alone(path: Path) -> None:
+    write_poem(path)
+    with pytest.raises(ListenError, match="is there already, and no socket"):
+        async with receiving(listen=f"unix:{path}"):
+            pass
+
+    assert stat.S_ISREG(mode_of(path))
+
+
+def write_poem(path: Path) -> None:
+    path.write_text("a poem")
+
+
+async def test_a_socket_of_another_kind_is_left_alone(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with pytest.raises(ListenError, match="Protocol wrong type"):
+            async with receiving(listen=f"unix:{path}"):
+                pass
+
+    assert stat.S_ISSOCK(mode_of(path))
+
+
+async def test_a_socket_in_a_directory_that_is_not_there_is_an_error(path: Path) -> None:
+    with pytest.raises(ListenError, match="no such address or directory"):
+        async with receiving(listen=f"unix:{path.parent}/missing/{path.name}"):
+            pass
+
+
+async def test_who_says_nothing_is_hung_up_on() -> None:
+    async with receiving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        # What the server says at first, and then the end.
+        await asyncio.wait_for(reader.read(), OPTIONS["grpc.server_handshake_timeout_ms"] / 500)
+        writer.close()
+
+
+async def test_who_pings_often_without_a_call_is_not_hung_up_on() -> None:
+    interval = PING_MILLISECONDS / 1_000
+    pings = int(PING_SECONDS / interval)
+    async with receiving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(PREFACE)
+        for _ in range(pings):
+            writer.write(PING)
+            await asyncio.sleep(interval)
+        writer.write_eof()
+        types = frame_types(await asyncio.wait_for(reader.read(), PATIENCE))
+        writer.close()
+
+    assert types.count(PING_TYPE) == pings
+    assert GOAWAY_TYPE not in types
+
+
+async def test_who_pings_often_during_a_call_is_not_hung_up_on() -> None:
+    options = (
+        ("grpc.keepalive_time_ms", round(PING_MILLISECONDS)),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+    )
+    async with (
+        receiving() as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel,
+    ):
+        watch: Watch = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        call = watch(health_pb2.HealthCheckRequest())
+        await call.read()
+        ended, _ = await asyncio.wait({asyncio.ensure_future(call.code())}, timeout=PING_SECONDS)
+        call.cancel()
+
+    assert not ended
+
+
+def frame_types(received: bytes) -> list[int]:
+    """Give the types of HTTP/2 frames."""
+    types = []
+    while received:
+        size = int.from_bytes(received[:3])
+        types.append(received[3])
+        received = received[9 + size :]
+    return types
+
+
+async def test_who_has_too_many_calls_open_waits_and_is_not_refused() -> None:
+    async with receiving() as port, Client(port) as client:
+        watches = [client.healths("") for _ in range(OPTIONS["grpc.max_concurrent_streams"])]
+        await asyncio.gather(*map(anext, watches))
+        one_more = asyncio.ensure_future(client.health(""))
+        early, _ = await asyncio.wait({one_more}, timeout=0.2)
+        await watches.pop().aclose()
+        health = await one_more
+        await asyncio.gather(*(watch.aclose() for watch in watches))
+
+    assert not early
+    assert health == SERVING
+
+
+async def test_many_headers_are_let_in_and_too_many_never_by_chance() -> None:
+    consumer = FakeConsumer()
+    async with receiving(consumer) as port, Client(port) as client:
+        for _ in range(20):  # beyond a soft limit gRPC refuses some and not others
+            await client.export(request(span()), metadata=(("x-token", "t" * 20_000),))
+        refusal = await client.refusal(
+            request(span()), metadata=(("x-token", "t" * OPTIONS["grpc.max_metadata_size"]),)
+        )
+
+    assert len(consumer.requests) == 20
+    assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_health_check_may_come_compressed() -> None:
+    async with receiving() as port, Client(port, compression=grpc.Compression.Gzip) as client:
+        assert await client.health(TRACE_SERVICE) == SERVING
+
+
+async def test_a_question_for_the_services_may_come_compressed() -> None:
+    async with receiving() as port, Client(port, compression=grpc.Compression.Gzip) as client:
+        ask: Reflection = client.channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        name = reflection_pb2.ServerReflectionRequest(file_containing_symbol=TRACE_SERVICE)
+        [answer] = [answer async for answer in ask(iter([name]))]
+
+    assert answer.file_descriptor_response.file_descriptor_proto
+
+
+async def test_a_health_check_is_inflated_no_further_than_it_may_be() -> None:
+    bomb = gzip.compress(field(1, b"x" * 100 * MAX_BYTES))
+    async with receiving() as port, Client(port) as client:
+        check: Call = client.channel.unary_unary("/grpc.health.v1.Health/Check")
+        with pytest.raises(grpc.aio.AioRpcError, match="DecodeError"):
+            await check(bomb)
+
+        assert await client.health(TRACE_SERVICE) == SERVING
+
+
+async def test_what_no_service_answers_is_unimplemented() -> None:
+    async with receiving() as port, Client(port) as client:
+        call: Call = client.channel.unary_unary("/no.such/Method")
+        with pytest.raises(grpc.aio.AioRpcError, match="UNIMPLEMENTED"):
+            await call(b"")

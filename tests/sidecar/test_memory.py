@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from otel_embedder.sidecar.memory import GROWTH_BYTES, Trimmer, trimming
+from tests.support.processes import python
+
+
+class Heap:
+    """What a process holds, and what it could give back."""
+
+    def __init__(self) -> None:
+        self.resident = 100
+        self.unused = 0
+        self.trims = 0
+
+    def grow(self, used: int, unused: int) -> None:
+        self.resident += used + unused
+        self.unused += unused
+
+    def trim(self) -> None:
+        self.trims += 1
+        self.resident -= self.unused
+        self.unused = 0
+
+
+@pytest.fixture
+def heap() -> Heap:
+    return Heap()
+
+
+@pytest.fixture
+def trimmer(heap: Heap) -> Trimmer:
+    return Trimmer(lambda: heap.resident, heap.trim)
+
+
+def test_what_a_burst_left_behind_is_given_back_once(heap: Heap, trimmer: Trimmer) -> None:
+    heap.grow(used=10, unused=GROWTH_BYTES)
+    trimmer.look()
+    trimmer.look()
+
+    assert (heap.trims, heap.resident) == (1, 110)
+
+
+def test_what_is_needed_is_not_asked_for_again_and_again(heap: Heap, trimmer: Trimmer) -> None:
+    heap.grow(used=GROWTH_BYTES + 1, unused=0)
+    for _ in range(5):
+        trimmer.look()
+
+    assert heap.trims == 1
+
+
+def test_little_growth_is_left_alone_until_it_is_much(heap: Heap, trimmer: Trimmer) -> None:
+    for _ in range(3):
+        heap.grow(used=0, unused=GROWTH_BYTES // 2)
+        trimmer.look()
+
+    assert (heap.trims, heap.resident) == (1, 100)
+
+
+def test_growth_counts_from_the_least_there_was(heap: Heap, trimmer: Trimmer) -> None:
+    heap.grow(used=-50, unused=0)
+    trimmer.look()
+    heap.grow(used=0, unused=GROWTH_BYTES + 1)
+    trimmer.look()
+
+    assert (heap.trims, heap.resident) == (1, 50)
+
+
+async def test_the_background_ends_with_what_it_was_there_for() -> None:
+    before = asyncio.all_tasks()
+    async with trimming():
+        within = asyncio.all_tasks() - before
+
+    assert len(within) <= 1
+    assert asyncio.all_tasks() == before
+
+
+GROW_AND_FREE = """
+import asyncio
+from otel_embedder.sidecar.memory import LOOK_SECONDS, _resident_bytes, trimming
+
+# Below the size that glibc gives back by itself, the last one kept: the heap can't shrink.
+async def main():
+    async with trimming():
+        pieces = [bytes(65_536) for _ in range(4_000)]
+        high = _resident_bytes()
+        del pieces[:-1]
+        await asyncio.sleep(3 * LOOK_SECONDS)
+        print(high - _resident_bytes())
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_gives_back_what_it_freed() -> None:
+    given_back = int(python(GROW_AND_FREE))
+
+    assert given_back > 100_000_000

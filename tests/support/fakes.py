@@ -1,0 +1,245 @@
+"""Small stand-ins for a stage's neighbours. Each keeps what it was given.
+
+They go in through constructors, in the place of the real thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from otel_embedder.embedder.embedding import Embedding
+from otel_embedder.embedder.fallback import stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_embedder.annotation.standing import Standing
+    from otel_embedder.embedder.embedding import Text
+    from otel_embedder.otlp.call import Call, Metadata
+    from otel_embedder.otlp.wire import TraceRequest
+
+# Long enough for a busy machine, and short enough to say which wait it was that hung.
+PATIENCE = 10.0
+
+DIMENSION = 384
+
+
+FAKE_MODEL = "fake-model"
+
+
+def embedding_of(content: str) -> Embedding:
+    """Give the vector that the fakes have for a text: of unit length, unlike any other's."""
+    seed = int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
+    vector = np.random.default_rng(seed).standard_normal(DIMENSION)
+    return Embedding((vector / np.linalg.norm(vector)).astype(np.float32), FAKE_MODEL, "model")
+
+
+class FakeModel:
+    """Remembers each batch; can be held up, and raises on the texts it is told to."""
+
+    dimension = DIMENSION
+
+    def __init__(self, raises: dict[str, BaseException] | None = None) -> None:
+        self.batches: list[list[str]] = []
+        self._raises = raises or {}
+        self._begun = threading.Semaphore(0)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        """Let every batch wait from now on."""
+        self._free.clear()
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def begun(self, batches: int = 1) -> None:
+        """Wait until so many more batches have reached the model."""
+        for _ in range(batches):
+            assert await asyncio.to_thread(self._begun.acquire, timeout=PATIENCE)
+
+    def encode(self, texts: Sequence[str]) -> list[Embedding]:
+        self.batches.append(list(texts))
+        self._begun.release()
+        if not self._free.wait(PATIENCE):
+            raise TimeoutError("nobody released the model")
+        for text in texts:
+            if text in self._raises:
+                raise self._raises[text]
+        return [embedding_of(text) for text in texts]
+
+
+class FakeEmbedder:
+    """Answers when it is told to, or at once; remembers the texts of each call."""
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.calls: list[list[Text]] = []
+        self.futures: dict[str, list[asyncio.Future[Embedding]]] = {}
+        self._at_once = at_once
+
+    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+        self.calls.append(list(texts))
+        return [self._future(text.content) for text in texts]
+
+    def contents(self) -> list[list[str]]:
+        return [[text.content for text in texts] for texts in self.calls]
+
+    def resolve(self, *contents: str) -> None:
+        for content in contents:
+            for future in self._open(content):
+                future.set_result(embedding_of(content))
+
+    def fail(self, content: str, error: Exception) -> None:
+        for future in self._open(content):
+            future.set_exception(error)
+
+    def _future(self, content: str) -> asyncio.Future[Embedding]:
+        future: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
+        self.futures.setdefault(content, []).append(future)
+        if self._at_once:
+            future.set_result(embedding_of(content))
+        return future
+
+    def _open(self, content: str) -> list[asyncio.Future[Embedding]]:
+        return [future for future in self.futures[content] if not future.done()]
+
+
+class BrokenEmbedder:
+    """Refuses every text with the same error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+        futures = [asyncio.get_running_loop().create_future() for _ in texts]
+        for future in futures:
+            future.set_exception(self._error)
+        return futures
+
+
+class FakeSpanEmbedder:
+    """Embeds every text but those it is told to omit; remembers what it was asked."""
+
+    def __init__(self, omit: Sequence[str] = ()) -> None:
+        self.texts: list[Text] = []
+        self.timeouts: list[float] = []
+        self.without_text_of: list[str] = []
+        self._omit = omit
+
+    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
+        self.texts += texts
+        self.timeouts.append(timeout)
+        return [
+            None if text.content in self._omit else embedding_of(text.content) for text in texts
+        ]
+
+    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
+        self.without_text_of += trace_ids
+        return [stand_in(trace_id, DIMENSION) for trace_id in trace_ids]
+
+
+class FakeExporter:
+    """Keeps what it was to send, and answers what it was given to answer."""
+
+    def __init__(self, response: ExportTraceServiceResponse | Exception | None = None) -> None:
+        self.requests: list[ExportTraceServiceRequest] = []
+        self.encoded: list[bytes] = []
+        self.deadlines: list[float] = []
+        self.metadata: list[Metadata] = []
+        self._response = response or ExportTraceServiceResponse()
+
+    async def export(
+        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+    ) -> ExportTraceServiceResponse:
+        self.encoded.append(request.encode())
+        self.requests.append(ExportTraceServiceRequest.FromString(request.encode()))
+        self.deadlines.append(deadline)
+        self.metadata.append(metadata)
+        if isinstance(self._response, Exception):
+            raise self._response
+        return self._response
+
+
+class FakeConsumer:
+    """Takes requests as the receiver's next stage; answers or raises what it was given."""
+
+    def __init__(self, response: ExportTraceServiceResponse | Exception | None = None) -> None:
+        self.requests: list[ExportTraceServiceRequest] = []
+        self.calls: list[Call] = []
+        self._response = response or ExportTraceServiceResponse()
+
+    async def consume(self, request: TraceRequest, call: Call) -> ExportTraceServiceResponse:
+        self.requests.append(ExportTraceServiceRequest.FromString(request.encode()))
+        self.calls.append(call)
+        if isinstance(self._response, Exception):
+            raise self._response
+        return self._response
+
+
+class FakeMetrics:
+    """Counts what any stage tells, by the name of what was told."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.batches: list[int] = []
+        self.seconds: list[float] = []
+        self.waits: list[float] = []
+
+    def accepted(self, *, spans: int) -> None:
+        self.counts["accepted"] += spans
+
+    def refused(self, *, spans: int) -> None:
+        self.counts["refused"] += spans
+
+    def sent(self, *, spans: int) -> None:
+        self.counts["sent"] += spans
+
+    def sent_bare(self, *, spans: int) -> None:
+        self.counts["sent_bare"] += spans
+
+    def turned_away(self) -> None:
+        self.counts["turned_away"] += 1
+
+    def passed_through(self, signal: str) -> None:
+        self.counts[signal] += 1
+
+    def left_queue(self, *, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def send_retried(self, *, spans: int) -> None:
+        self.counts["send_retried"] += spans
+
+    def send_failed(self, *, spans: int) -> None:
+        self.counts["send_failed"] += spans
+
+    def fell_back(self, *, spans: int) -> None:
+        self.counts["fell_back"] += spans
+
+    def passed_as_is(self, standing: Standing) -> None:
+        self.counts[standing.value] += 1
+
+    def came_back(self, *, spans: int) -> None:
+        self.counts["came_back"] += spans
+
+    def looked_up(self, *, hits: int, misses: int) -> None:
+        self.counts["hits"] += hits
+        self.counts["misses"] += misses
+
+    def batch_embedded(self, *, texts: int, seconds: float) -> None:
+        self.batches.append(texts)
+        self.seconds.append(seconds)
+
+
+def errors_of(futures: Sequence[asyncio.Future[Embedding]]) -> list[type[BaseException] | None]:
+    """Give the kind of error that each finished future has; None where it has a vector."""
+    return [type(error) if (error := future.exception()) else None for future in futures]
