@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from loky import cpu_count
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.models.choice import ModelChoice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.otlp.attributes import PROTOBUF
@@ -45,6 +46,6 @@ def annotator(settings: Settings, text_version: str, syntax: Syntax = PROTOBUF) 
         encoding=settings.encoding,
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,
-        max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // syntax.array_bytes),
+        max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // (384 * syntax.double_bytes)),
         syntax=syntax,
     )

@@ -22,7 +22,7 @@ from otel_embedder.files.documents import json_format, protobuf_format
 from otel_embedder.files.requests import Form
 from otel_embedder.files.resumable import OutputFile, Places
 from otel_embedder.files.trace_files import STDIN, TraceFiles
-from otel_embedder.otlp.json_attributes import JSON
+from otel_embedder.otlp.attributes import JSON
 from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.text.renderer import Renderer
 

@@ -148,7 +148,7 @@ def _traces(files: Sequence[str], repeat: int) -> Iterator[TraceRequest]:
     for _ in range(repeat):
         for file in files:
             requests = map(parse_request, requests_at(file))
-            yield from (request for request in requests if request.span_count())
+            yield from (request for request in requests if request.spans)
 
 
 async def _send(

@@ -254,11 +254,11 @@ class Replay:
         async with self._turn:
             request = await asyncio.to_thread(next, requests, None)
             if request:
-                await pace.wait(request.span_count())
+                await pace.wait(request.spans)
             return request
 
     async def _send(self, request: TraceRequest) -> None:
-        spans = request.span_count()
+        spans = request.spans
         self._tally.begin(spans)
         try:
             answer: ExportTraceServiceResponse = await self._retrying()(self._call, request)

@@ -12,20 +12,19 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.annotation.targets import find_target
+from otel_embedder.annotation.work import collect
 from otel_embedder.errors import MalformedRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from otel_embedder.annotation.standing import Standing
-    from otel_embedder.annotation.targets import Target
+    from otel_embedder.annotation.work import Work
     from otel_embedder.embedder.embedding import Embedding, Model
     from otel_embedder.embedder.stream import TextEmbedder
     from otel_embedder.files.documents import Document, Format
@@ -51,9 +50,9 @@ class Tally:
     """
 
     annotated: int = 0
-    left_alone: Counter[Standing] = field(default_factory=Counter)
+    left_alone: Counter[str] = field(default_factory=Counter)
 
-    def passed_as_is(self, standing: Standing) -> None:
+    def passed_as_is(self, standing: str) -> None:
         """Count a span that had an embedding and was left alone."""
         self.left_alone[standing] += 1
 
@@ -112,31 +111,32 @@ class SpanAnnotator:
 
         """
         format_ = self._formats[window[0].form]
-        targets: list[Target] = []
-        texts: list[str] = []
-        documents = [self._rendered(message, format_, targets, texts) for message in window]
-        embeddings = self._embedder.embed(texts)
-        for target, text, embedding in zip(targets, texts, embeddings, strict=True):
-            target.append(format_.annotator.attributes(embedding, text))
-        self._tally.annotated += len(targets)
+        documents = [self._read(message, format_) for message in window]
+        works = [
+            self._collected(message, document, format_)
+            for message, document in zip(window, documents, strict=True)
+        ]
+        texts = [work.content for work in chain.from_iterable(works) if work.content is not None]
+        embeddings = iter(self._embedder.embed(texts))
+        for document, found in zip(documents, works, strict=True):
+            for work in found:
+                attributes = format_.annotator.attributes(next(embeddings), work.content)
+                work.attach(attributes, document.request)
+            self._tally.annotated += len(found)
         return documents
 
-    def _rendered(
-        self, message: Message, format_: Format, targets: list[Target], texts: list[str]
-    ) -> Document:
-        """Read a request; add the spans to annotate and their texts to those of the window."""
+    def _read(self, message: Message, format_: Format) -> Document:
         try:
-            document = format_.read(message)
-            for resource, scope in document.request.scopes():
-                service = self._renderer.service(resource.resource)
-                for place in range(len(scope.spans)):
-                    target = find_target(scope, place, format_.annotator, self._tally)
-                    if target is not None:
-                        targets.append(target)
-                        texts.append(self._renderer.render(target.span, service).content)
-        except (MalformedRequestError, DecodeError) as error:
+            return format_.read(message)
+        except MalformedRequestError as error:
             raise message.refusal(error) from error
-        return document
+
+    def _collected(self, message: Message, document: Document, format_: Format) -> list[Work]:
+        found = collect(document.request, self._renderer, format_.annotator, self._tally)
+        try:
+            return [work for _, work in found if work is not None]
+        except DecodeError as error:
+            raise message.refusal(error) from error
 
 
 def annotate_files(
@@ -164,7 +164,7 @@ def annotate_files(
     requests, read_bytes, saved_at = output.requests, 0, -math.inf
     for window in windows(islice(files.messages(), requests, None)):
         for document in spans.annotated(window):
-            output.write(document.parts())
+            output.write(document.pieces())
         requests += len(window)
         if time.monotonic() - saved_at >= checkpoint_seconds:
             output.save(requests)

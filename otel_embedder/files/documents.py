@@ -24,7 +24,7 @@ class Document(Protocol):
         """Its spans, to be rendered and annotated."""
         ...
 
-    def parts(self) -> Iterable[bytes]:
+    def pieces(self) -> Iterable[bytes]:
         """Give what goes to the file, in pieces."""
         ...
 
@@ -42,21 +42,21 @@ class ProtobufDocument:
     request: TraceRequest
     is_alone: bool
 
-    def parts(self) -> list[bytes]:
+    def pieces(self) -> list[bytes]:
         """Give the encoded request, with its length in front if it needs one.
 
         Raises:
             UnwritableFileError: no reader would take so large a message.
 
         """
-        parts = self.request.parts()
-        size = sum(map(len, parts))
+        pieces = self.request.pieces()
+        size = sum(map(len, pieces))
         if size > MAX_LENGTH:
             raise UnwritableFileError(
                 f"with its vectors, a request has {size:,} bytes, and protobuf allows "
                 f"{MAX_LENGTH:,}: choose --encoding bytes"
             )
-        return parts if self.is_alone else [size.to_bytes(LENGTH_BYTES), *parts]
+        return pieces if self.is_alone else [size.to_bytes(LENGTH_BYTES), *pieces]
 
 
 class Format(NamedTuple):

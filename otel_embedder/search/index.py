@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
-from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
+from otel_embedder.annotation.work import spans_of as spans_of_request
 from otel_embedder.embedder.stream import embedded
+from otel_embedder.otlp.spans import span_ids
 from otel_embedder.otlp.wire import parse_request
 
 if TYPE_CHECKING:
@@ -60,10 +59,10 @@ class Occurrences:
     trace_ids: list[str] = field(default_factory=list)
 
     def add(self, trace_id: str) -> None:
-        """Count a span."""
+        """Count a span of a trace; of which one may be unknown."""
         self.spans += 1
         is_example = len(self.trace_ids) < MAX_EXAMPLES and trace_id not in self.trace_ids
-        if is_example and trace_id != UNKNOWN_TRACE_ID:
+        if is_example and trace_id:
             self.trace_ids.append(trace_id)
 
 
@@ -100,12 +99,13 @@ class TextIndex:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
-        text = self._renderer.render(self._annotator.stripped(span), service)
-        if text.urgent or not self._errors_only:
+        text, is_error = self._renderer.render(self._annotator.stripped(span), service)
+        if is_error or not self._errors_only:
             self.spans += 1
-            self._texts.setdefault(text.content, Occurrences()).add(text.trace_id)
-            self._note_vector(text.content, span)
-        return text.content
+            trace_id = span_ids(span).trace_id.hex()
+            self._texts.setdefault(text, Occurrences()).add(trace_id)
+            self._note_vector(text, span)
+        return text
 
     def _note_vector(self, text: str, span: bytes) -> None:
         if text not in self._vectors:
@@ -161,10 +161,8 @@ def spans_of(requests: Iterable[bytes], renderer: Renderer) -> Iterator[tuple[by
 
     """
     for encoded in requests:
-        for resource, scope in parse_request(encoded).scopes():
-            service = renderer.service(resource.resource)
-            for span in scope.spans:
-                yield span, service
+        for span, service in spans_of_request(parse_request(encoded), renderer):
+            yield span.encoded, service
 
 
 def has_id(span: bytes, span_id: bytes) -> bool:
@@ -175,7 +173,7 @@ def has_id(span: bytes, span_id: bytes) -> bool:
 
     """
     # To look for the bytes is cheaper than to read every span.
-    return span_id in span and Span.FromString(span).span_id == span_id
+    return span_id in span and span_ids(span).span_id == span_id
 
 
 def find_spans(

@@ -11,7 +11,6 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, Text
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
@@ -68,6 +67,19 @@ class Status(NamedTuple):
     is_error: bool
 
 
+class Rendering(NamedTuple):
+    """The text of a span.
+
+    Attributes:
+        content: the text.
+        is_error: whether the span's status is ERROR.
+
+    """
+
+    content: str
+    is_error: bool
+
+
 class Part(NamedTuple):
     """One thing that a span says, and what its text makes of it.
 
@@ -120,7 +132,7 @@ class Renderer:
         """
         return self._services[resource]
 
-    def render(self, encoded: bytes, service: str) -> Text:
+    def render(self, encoded: bytes, service: str) -> Rendering:
         """Give the text of an encoded Span of a service.
 
         Raises:
@@ -140,8 +152,7 @@ class Renderer:
             _duration(span, self._milliseconds),
             self._separator.join(fragments).replace(KEY_END, self._between),
         )
-        trace_id = span.trace_id.hex() or UNKNOWN_TRACE_ID
-        return Text(content[:MAX_TEXT_CHARACTERS].rstrip(), trace_id, status.is_error)
+        return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
 
     def parts(self, encoded: bytes, service: str) -> list[Part]:
         """Give what an encoded Span of a service says, and what `render` makes of each.

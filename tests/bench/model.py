@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from loky import cpu_count
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, Text
 from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.parts import model_choice
 from otel_embedder.search.index import spans_of
@@ -20,7 +20,7 @@ from otel_embedder.text.renderer import Renderer
 from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
-    from otel_embedder.embedder.embedding import Model, Text
+    from otel_embedder.embedder.embedding import Model
 
 LENGTHS = (10, 40, 160, 256)
 SPECIAL_TOKENS = 2  # one before a text, one behind it
@@ -55,7 +55,7 @@ def span_texts(count: int) -> list[Text]:
     """Render as many different spans."""
     renderer = Renderer(RenderOptions())
     spans = spans_of(requests_of_texts(count, texts=count), renderer)
-    return [renderer.render(*span) for span in spans]
+    return [Text(renderer.render(*span).content) for span in spans]
 
 
 async def _embed(model: Model, texts: list[Text]) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.settings import Encoding
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.fallback import stand_in
