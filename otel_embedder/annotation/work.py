@@ -25,20 +25,6 @@ class StandingCounter(Protocol):
         ...
 
 
-class Rendering(Protocol):
-    """The text of a span."""
-
-    @property
-    def content(self) -> str:
-        """The text."""
-        ...
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the span's status is ERROR."""
-        ...
-
-
 class SpanRenderer(Protocol):
     """Makes texts of spans."""
 
@@ -46,8 +32,8 @@ class SpanRenderer(Protocol):
         """Give the name of the service that an encoded Resource is of."""
         ...
 
-    def render(self, span: bytes, service: str, /) -> Rendering:
-        """Give the text of an encoded Span."""
+    def render(self, span: bytes, service: str, /) -> tuple[str, bool]:
+        """Give the text of an encoded Span, and whether its status is ERROR."""
         ...
 
 
@@ -124,13 +110,16 @@ def collect(
 
     """
     for span, service in spans_of(request, renderer):
-        standing = annotator.standing(span.encoded)
-        if standing in KEPT:
+        encoded = span.encoded
+        standing = annotator.standing(encoded)
+        if standing is Standing.NONE:
+            work = Work(span, standing, encoded)
+        elif standing in KEPT:
             counter.passed_as_is(standing)
             yield span, None
             continue
-        work = Work(span, standing, annotator.stripped(span.encoded))
+        else:
+            work = Work(span, standing, annotator.stripped(encoded))
         if not is_late():
-            rendering = renderer.render(work.bare, service)
-            work.content, work.urgent = rendering.content, rendering.is_error
+            work.content, work.urgent = renderer.render(work.bare, service)
         yield span, work

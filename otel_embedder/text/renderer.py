@@ -35,7 +35,7 @@ MAX_VALUE_CHARACTERS = 256
 MAX_ERROR_CHARACTERS = 512
 MAX_TEXT_CHARACTERS = 2_048
 # A status message often is the exception's, with a word before it and both cut off.
-RECOGNISED_CHARACTERS = 64
+REPEATED_CHARACTERS = 64
 
 # An SDK allows 128 attributes a span, unless told otherwise. To look at more
 # would hold up everybody else, and the text has no room for them.
@@ -55,14 +55,18 @@ STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 
 
 class Status(NamedTuple):
-    """A span's status in words.
+    """A span's status.
 
     Attributes:
-        words: UNSET, OK or ERROR, and straight behind it what the program said, masked.
+        name: UNSET, OK or ERROR.
+        message: what the program said.
+        words: the name, and straight behind it the message, masked.
         is_error: whether it is ERROR.
 
     """
 
+    name: str
+    message: str
     words: str
     is_error: bool
 
@@ -169,11 +173,11 @@ class Renderer:
         ]
 
     def _field_parts(self, span: pb.Span, service: str) -> Iterator[Part]:
-        status = self._error_words(self._statuses[span.status], span)
+        status = self._statuses[span.status]
         fields = {
             "service": (service, service),
             "operation": (self._decode(span.name), self._operations[span.name]),
-            "status": (self._status(span), status),
+            "status": (self._unmasked_words(status, span), self._error_words(status, span)),
             "duration_ms": (
                 _duration(span, exact_milliseconds),
                 _duration(span, self._milliseconds),
@@ -197,7 +201,7 @@ class Renderer:
         words = status.words
         for value in self._exception(span):
             part = self._error_text(value)
-            if part[:RECOGNISED_CHARACTERS] not in words:
+            if part[:REPEATED_CHARACTERS] not in words:
                 words += f" {part}"
         return words
 
@@ -219,8 +223,9 @@ class Renderer:
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
         name = STATUS_NAMES.get(status.code, "UNSET")
-        words = f"{name} {self._error_text(self._decode(status.message))}".rstrip()
-        return Status(words, is_error=name == "ERROR")
+        message = self._decode(status.message)
+        words = f"{name} {self._error_text(message)}".rstrip()
+        return Status(name, message, words, is_error=name == "ERROR")
 
     def _read_service(self, resource: bytes) -> str:
         for encoded in pb.Resource.FromString(resource).attributes:
@@ -229,12 +234,9 @@ class Renderer:
                 return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
         return UNKNOWN_SERVICE
 
-    def _status(self, span: pb.Span) -> str:
+    def _unmasked_words(self, status: Status, span: pb.Span) -> str:
         """Give status, message and exception as they are, without mask."""
-        status = pb.Status.FromString(span.status)
-        name = STATUS_NAMES.get(status.code, "UNSET")
-        message = self._decode(status.message)
-        return " ".join(filter(None, (name, message, *self._exception(span))))
+        return " ".join(filter(None, (status.name, status.message, *self._exception(span))))
 
     def _unread_part(self, attribute: bytes) -> Part:
         key, value = read_key_value(attribute, self._secrets)
