@@ -18,7 +18,7 @@ from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError
-from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, Tally, reach
+from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.settings import Settings
@@ -157,9 +157,9 @@ async def _send(
     load: Load,
     *,
     wait: float,
-    show: Callable[[str, Tally], None],
+    show: Callable[[str, SendTally], None],
 ) -> None:
-    tally, clock = Tally(), EventLoopClock()
+    tally, clock = SendTally(), EventLoopClock()
     await _reach(settings.next_hop, wait, clock)
     async with otlp_exporter(settings, Metrics()) as exporter:
         try:
@@ -185,7 +185,7 @@ async def _reach(url: str, wait: float, clock: Clock) -> None:
         ) from error
 
 
-def _show_table(url: str, tally: Tally) -> None:
+def _show_table(url: str, tally: SendTally) -> None:
     table = new_table("", Column(justify="right"), "", title=f"Sent to {url}")
     table.show_header = False
     for name, value, remark in _rows(tally):
@@ -193,7 +193,7 @@ def _show_table(url: str, tally: Tally) -> None:
     Console(stderr=True, width=columns()).print(table)
 
 
-def _rows(tally: Tally) -> Iterator[tuple[str, str, str]]:
+def _rows(tally: SendTally) -> Iterator[tuple[str, str, str]]:
     yield "requests", f"{tally.requests:,}", ""
     yield "spans sent", f"{tally.sent:,}", ""
     yield "spans accepted", f"{tally.accepted:,}", ""
@@ -210,7 +210,7 @@ def _rows(tally: Tally) -> Iterator[tuple[str, str, str]]:
             yield f"latency, {name}", f"{seconds * 1_000:,.1f} ms", ""
 
 
-def _print_json(url: str, tally: Tally) -> None:
+def _print_json(url: str, tally: SendTally) -> None:
     latency = tally.latency()
     facts = {
         "target": url,

@@ -41,7 +41,7 @@ MAX_WINDOW_REQUESTS = 1_000
 
 
 @dataclass(slots=True)
-class Tally:
+class FilesTally:
     """What became of the spans.
 
     Attributes:
@@ -96,7 +96,7 @@ class SpanAnnotator:
         renderer: Renderer,
         embedder: TextEmbedder,
         formats: Mapping[Form, Format],
-        tally: Tally,
+        tally: FilesTally,
     ) -> None:
         self._renderer = renderer
         self._embedder = embedder

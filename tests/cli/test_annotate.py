@@ -17,7 +17,7 @@ from otel_embedder.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from otel_embedder.cli.annotate import CACHE_SIZE, going_on_later, settings_with_cache
 from otel_embedder.errors import EmbeddingError, EmbeddingFailedError
 from otel_embedder.files.requests import read_requests
-from otel_embedder.files.resumable import OutputFile, Places
+from otel_embedder.files.resumable import OutputFile, OutputPaths
 from tests.support.comparison import spans_in
 from tests.support.compression import READERS
 from tests.support.generated import requests_of_every_shape, requests_of_texts
@@ -339,8 +339,8 @@ def test_ctrl_c_says_how_to_go_on(model: tuple[str, ...]) -> None:
 
 
 def test_a_model_that_fails_says_how_to_go_on(tmp_path: Path) -> None:
-    places = Places(tmp_path / "out")
-    output = OutputFile(places, places.start({}, resume=False, overwrite=False))
+    paths = OutputPaths(tmp_path / "out")
+    output = OutputFile(paths, paths.start({}, resume=False, overwrite=False))
 
     with (
         pytest.raises(

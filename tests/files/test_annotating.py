@@ -17,14 +17,14 @@ from otel_embedder.files.annotating import (
     MAX_WINDOW_BYTES,
     MAX_WINDOW_REQUESTS,
     CountingModel,
+    FilesTally,
     SpanAnnotator,
-    Tally,
     annotate_files,
     windows,
 )
 from otel_embedder.files.documents import ProtobufDocument, json_format, protobuf_format
 from otel_embedder.files.requests import Form, Message, read_requests
-from otel_embedder.files.resumable import OutputFile, Places
+from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.otlp.json_attributes import JSON
 from otel_embedder.otlp.wire import parse_request
@@ -88,13 +88,13 @@ def annotate(
     resume: bool = False,
     with_lengths: bool = True,
     encoding: Encoding = "bytes",
-) -> Tally:
+) -> FilesTally:
     """Annotate files, saving after each window."""
-    tally, places = Tally(), Places(out)
-    start = places.start({}, resume=resume, overwrite=False)
+    tally, paths = FilesTally(), OutputPaths(out)
+    start = paths.start({}, resume=resume, overwrite=False)
     with (
         BulkEmbedder(model or FakeModel(), threads=2, max_texts=100) as embedder,
-        OutputFile(places, start) as output,
+        OutputFile(paths, start) as output,
     ):
         formats = {
             Form.JSON: json_format(annotator(encoding, JSON)),
@@ -235,7 +235,7 @@ def test_what_a_span_has_decides_what_it_gets(
     [attributes] = [each.attributes for each in came.resource_spans[0].scope_spans[0].spans]
 
     assert (came == sent) == is_left
-    assert tally == (Tally(0, Counter([standing])) if is_left else Tally(1))
+    assert tally == (FilesTally(0, Counter([standing])) if is_left else FilesTally(1))
     assert is_left or [pair.key for pair in attributes] == ["a", "b", *NAMES]
 
 
@@ -245,7 +245,7 @@ def test_what_was_annotated_is_left_alone_the_next_time(form: str, tmp_path: Pat
     tally = annotate([tmp_path / "once"], tmp_path / "twice")
 
     assert (tmp_path / "twice").read_bytes() == (tmp_path / "once").read_bytes()
-    assert tally == Tally(0, Counter({Standing.CURRENT: 450}))
+    assert tally == FilesTally(0, Counter({Standing.CURRENT: 450}))
 
 
 class FailingModel(FakeModel):
