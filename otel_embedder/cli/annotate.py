@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.cli.arguments import files_argument
+from otel_embedder.cli.arguments import files_argument, tell_of_cut_off
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
@@ -92,7 +92,7 @@ def command(
     if STDIN in files and (resume or len(files) > 1):
         raise click.UsageError("stdin (-) must be the only FILE, and can't be read on by --resume.")
     settings = settings_with_cache(flags)
-    traces = TraceFiles(files, on_cut_off=_warn if skip_cut_off else _refuse)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off if skip_cut_off else _refuse)
     paths = OutputPaths(out)
     paths.refuse_inputs([Path(file) for file in files if file != STDIN])
     start = paths.start(_run(files, settings), resume=resume, overwrite=overwrite)
@@ -106,10 +106,6 @@ def settings_with_cache(flags: dict[str, object]) -> Settings:
     if "cache_size" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"cache_size": CACHE_SIZE})
-
-
-def _warn(error: CutOffFileError) -> None:
-    click.echo(f"otel-embedder: {error}; going on without the rest", err=True)
 
 
 def _refuse(error: CutOffFileError) -> None:

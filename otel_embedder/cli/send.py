@@ -9,17 +9,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import click
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.arguments import files_argument, output_option, requests_at
+from otel_embedder.cli.arguments import files_argument, output_option, refuse_cut_off
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError
 from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach
-from otel_embedder.otlp.wire import parse_request
+from otel_embedder.files.trace_files import STDIN, TraceFiles
 from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.settings import Settings
 from otel_embedder.sidecar.service import otlp_exporter
@@ -35,7 +36,6 @@ TARGET_SETTINGS = (
     *("next_hop_headers", "next_hop_compression", "next_hop_timeout", "max_send_bytes"),
     *("next_hop_certificate", "next_hop_client_certificate", "next_hop_client_key"),
 )
-STDIN = "-"
 # What `next_hop` may be.
 TARGET_URL: TypeAdapter[str] = TypeAdapter(
     Annotated[str, *Settings.model_fields["next_hop"].metadata]
@@ -144,11 +144,31 @@ def _sidecar_url(settings: Settings) -> str:
 
 
 def _traces(files: Sequence[str], repeat: int) -> Iterator[TraceRequest]:
-    """Give the requests that hold spans, with no more than one file open."""
-    for _ in range(repeat):
-        for file in files:
-            requests = map(parse_request, requests_at(file))
-            yield from (request for request in requests if request.span_count())
+    """Give the requests that hold spans, with no more than one file open.
+
+    Raises:
+        UnreadableFileError: a file holds something else. What came before was given.
+
+    """
+    traces = TraceFiles(files, on_cut_off=refuse_cut_off)
+    with traces.naming_faults():
+        for _ in range(repeat):
+            for request in traces.requests():
+                _check_spans(request)
+                if request.span_count():
+                    yield request
+
+
+def _check_spans(request: TraceRequest) -> None:
+    """Make sure that nothing is sent which no target can read.
+
+    Raises:
+        google.protobuf.message.DecodeError: something is not a Span.
+
+    """
+    for _, scope in request.scopes():
+        for span in scope.spans:
+            Span.FromString(span)
 
 
 async def _send(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Model
     from otel_embedder.embedder.stream import TextEmbedder
     from otel_embedder.files.documents import Document, Format
-    from otel_embedder.files.requests import Form, Message
+    from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile
     from otel_embedder.files.trace_files import TraceFiles
     from otel_embedder.text.renderer import Renderer
@@ -103,7 +103,7 @@ class SpanAnnotator:
         self._formats = formats
         self._tally = tally
 
-    def annotated(self, window: Sequence[Message]) -> list[Document]:
+    def annotated(self, window: Sequence[StoredRequest]) -> list[Document]:
         """Give requests of one form with vectors on their spans.
 
         Raises:
@@ -114,7 +114,7 @@ class SpanAnnotator:
         format_ = self._formats[window[0].form]
         targets: list[Target] = []
         texts: list[str] = []
-        documents = [self._rendered(message, format_, targets, texts) for message in window]
+        documents = [self._rendered(stored, format_, targets, texts) for stored in window]
         embeddings = self._embedder.embed(texts)
         for target, text, embedding in zip(targets, texts, embeddings, strict=True):
             target.append(format_.annotator.attributes(embedding, text))
@@ -122,11 +122,11 @@ class SpanAnnotator:
         return documents
 
     def _rendered(
-        self, message: Message, format_: Format, targets: list[Target], texts: list[str]
+        self, stored: StoredRequest, format_: Format, targets: list[Target], texts: list[str]
     ) -> Document:
         """Read a request; add the spans to annotate and their texts to those of the window."""
         try:
-            document = format_.read(message)
+            document = format_.read(stored)
             for resource, scope in document.request.scopes():
                 service = self._renderer.service(resource.resource)
                 for place in range(len(scope.spans)):
@@ -135,7 +135,7 @@ class SpanAnnotator:
                         targets.append(target)
                         texts.append(self._renderer.render(target.span, service).content)
         except (MalformedRequestError, DecodeError) as error:
-            raise message.refusal(error) from error
+            raise stored.refusal(error) from error
         return document
 
 
@@ -162,9 +162,9 @@ def annotate_files(
 
     """
     requests, read_bytes, saved_at = output.requests, 0, -math.inf
-    for window in windows(islice(files.messages(), requests, None)):
+    for window in windows(islice(files.stored_requests(), requests, None)):
         for document in spans.annotated(window):
-            output.write(document.parts())
+            output.write(document.pieces())
         requests += len(window)
         if time.monotonic() - saved_at >= checkpoint_seconds:
             output.save(requests)
@@ -175,13 +175,13 @@ def annotate_files(
     output.finish()
 
 
-def windows(messages: Iterable[Message]) -> Iterator[list[Message]]:
+def windows(requests: Iterable[StoredRequest]) -> Iterator[list[StoredRequest]]:
     """Give requests in groups, to be worked on together."""
-    window: list[Message] = []
+    window: list[StoredRequest] = []
     size = 0
-    for message in messages:
-        window.append(message)
-        size += len(message.content)
+    for stored in requests:
+        window.append(stored)
+        size += len(stored.content)
         if size >= MAX_WINDOW_BYTES or len(window) == MAX_WINDOW_REQUESTS:
             yield window
             window, size = [], 0

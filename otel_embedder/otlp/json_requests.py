@@ -125,7 +125,7 @@ class JsonRequest:
     request: TraceRequest
     scopes: list[JsonScope]
 
-    def parts(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes]:
         """Give a line of a file, in pieces: the text with what was appended to its spans."""
         place = 0
         for slot, appended in self._appended():

@@ -16,7 +16,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_embedder.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.cli.annotate import CACHE_SIZE, going_on_later, settings_with_cache
 from otel_embedder.errors import EmbeddingError, EmbeddingFailedError
-from otel_embedder.files.requests import read_requests
 from otel_embedder.files.resumable import OutputFile, OutputPaths
 from tests.support.comparison import spans_in
 from tests.support.compression import READERS
@@ -26,6 +25,7 @@ from tests.support.otlp_samples import request, span
 from tests.support.processes import own_environment
 from tests.support.tiny_bert import TINY_DIMENSION
 from tests.support.tiny_model import TINY_MODEL, tiny_model_flags
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,8 +65,7 @@ def line(encoded: bytes) -> bytes:
 
 
 def read(name: str) -> list[bytes]:
-    with Path(name).open("rb") as file:
-        return [*read_requests(file)]
+    return [*requests_in(name)]
 
 
 def spans(encoded: Iterable[bytes]) -> Iterator[Span]:

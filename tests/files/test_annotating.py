@@ -23,7 +23,7 @@ from otel_embedder.files.annotating import (
     windows,
 )
 from otel_embedder.files.documents import ProtobufDocument, json_format, protobuf_format
-from otel_embedder.files.requests import Form, Message, read_requests
+from otel_embedder.files.requests import Form, StoredRequest
 from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.otlp.json_attributes import JSON
@@ -36,6 +36,7 @@ from tests.support.fakes import FAKE_MODEL, FakeModel, embedding_of
 from tests.support.generated import requests_of_every_shape
 from tests.support.otlp_json import otlp_json, otlp_line, spans_of
 from tests.support.otlp_samples import UNKNOWN_FIELDS, Value, field, request, span
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -128,8 +129,7 @@ FRAMINGS = {"JSON": line, "protobuf": with_length}
 
 
 def read(path: Path) -> list[bytes]:
-    with path.open("rb") as file:
-        return [*read_requests(file)]
+    return [*requests_in(path)]
 
 
 def annotated(
@@ -310,11 +310,11 @@ def test_a_request_that_grows_too_large_is_refused() -> None:
     request_.resources[0].scopes[0].spans = [bytes(2**26)] * 32
 
     with pytest.raises(UnwritableFileError, match=r"2,147,48.* bytes.*--encoding bytes"):
-        ProtobufDocument(request_, is_alone=False).parts()
+        ProtobufDocument(request_, is_alone=False).pieces()
 
 
 @pytest.mark.parametrize(
-    ("content", "place"),
+    ("content", "position"),
     [
         (b"{}\n[]\n", "line 2 is not OTLP/JSON"),
         (with_length(b"") + with_length(b"\xff"), "request 2 is not OTLP protobuf"),
@@ -323,19 +323,19 @@ def test_a_request_that_grows_too_large_is_refused() -> None:
     ],
     ids=["JSON", "protobuf", "a span", "alone"],
 )
-def test_what_is_malformed_is_named(content: bytes, place: str, tmp_path: Path) -> None:
+def test_what_is_malformed_is_named(content: bytes, position: str, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(content)
 
-    with pytest.raises(UnreadableFileError, match=f"{tmp_path / 'in'}, {place}"):
+    with pytest.raises(UnreadableFileError, match=f"{tmp_path / 'in'}: {position}"):
         annotate([tmp_path / "in"], tmp_path / "out")
 
 
-def message(size: int) -> Message:
-    return Message(Form.JSON, "here", bytes(size))
+def stored(size: int) -> StoredRequest:
+    return StoredRequest(Form.JSON, "here", bytes(size))
 
 
 def test_a_window_holds_so_many_requests_and_no_more() -> None:
-    sizes = [len(window) for window in windows(map(message, [1] * (2 * MAX_WINDOW_REQUESTS + 1)))]
+    sizes = [len(window) for window in windows(map(stored, [1] * (2 * MAX_WINDOW_REQUESTS + 1)))]
 
     assert sizes == [MAX_WINDOW_REQUESTS, MAX_WINDOW_REQUESTS, 1]
 
@@ -344,7 +344,7 @@ def test_a_window_holds_so_many_bytes_and_the_request_that_made_them_more() -> N
     part = MAX_WINDOW_BYTES // 2
     sizes = [part, part - 1, part, 1, 3 * part, 5]
 
-    assert [[len(each.content) for each in window] for window in windows(map(message, sizes))] == [
+    assert [[len(each.content) for each in window] for window in windows(map(stored, sizes))] == [
         *([part, part - 1, part], [1, 3 * part], [5])
     ]
 

@@ -71,7 +71,7 @@ def check_appending(content: bytes, read: JsonRequest) -> None:
 
 def written(read: JsonRequest) -> bytes:
     """Give the line that a request is written as."""
-    return b"".join(read.parts())
+    return b"".join(read.pieces())
 
 
 def spans_of(request: Fields) -> Iterator[Fields]:

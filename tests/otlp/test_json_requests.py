@@ -29,7 +29,7 @@ def official(read: JsonRequest) -> ExportTraceServiceRequest:
 
 
 def written(read: JsonRequest) -> str:
-    return b"".join(read.parts()).decode()
+    return b"".join(read.pieces()).decode()
 
 
 def annotated(text: str, *places: int, ours: frozenset[bytes] = OURS) -> str:
