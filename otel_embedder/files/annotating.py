@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Model
     from otel_embedder.embedder.stream import TextEmbedder
     from otel_embedder.files.documents import Document, Format
-    from otel_embedder.files.requests import Form, Message
+    from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile
     from otel_embedder.files.trace_files import TraceFiles
     from otel_embedder.text.renderer import Renderer
@@ -40,7 +40,7 @@ MAX_WINDOW_REQUESTS = 1_000
 
 
 @dataclass(slots=True)
-class Tally:
+class FilesTally:
     """What became of the spans.
 
     Attributes:
@@ -95,14 +95,14 @@ class SpanAnnotator:
         renderer: Renderer,
         embedder: TextEmbedder,
         formats: Mapping[Form, Format],
-        tally: Tally,
+        tally: FilesTally,
     ) -> None:
         self._renderer = renderer
         self._embedder = embedder
         self._formats = formats
         self._tally = tally
 
-    def annotated(self, window: Sequence[Message]) -> list[Document]:
+    def annotated(self, window: Sequence[StoredRequest]) -> list[Document]:
         """Give requests of one form with vectors on their spans.
 
         Raises:
@@ -111,10 +111,10 @@ class SpanAnnotator:
 
         """
         format_ = self._formats[window[0].form]
-        documents = [self._read(message, format_) for message in window]
+        documents = [self._read(stored, format_) for stored in window]
         works = [
-            self._collected(message, document, format_)
-            for message, document in zip(window, documents, strict=True)
+            self._collected(stored, document, format_)
+            for stored, document in zip(window, documents, strict=True)
         ]
         texts = [work.content for work in chain.from_iterable(works) if work.content is not None]
         embeddings = iter(self._embedder.embed(texts))
@@ -125,18 +125,18 @@ class SpanAnnotator:
             self._tally.annotated += len(found)
         return documents
 
-    def _read(self, message: Message, format_: Format) -> Document:
+    def _read(self, stored: StoredRequest, format_: Format) -> Document:
         try:
-            return format_.read(message)
+            return format_.read(stored)
         except MalformedRequestError as error:
-            raise message.refusal(error) from error
+            raise stored.refusal(error) from error
 
-    def _collected(self, message: Message, document: Document, format_: Format) -> list[Work]:
+    def _collected(self, stored: StoredRequest, document: Document, format_: Format) -> list[Work]:
         found = collect(document.request, self._renderer, format_.annotator, self._tally)
         try:
             return [work for _, work in found if work is not None]
         except DecodeError as error:
-            raise message.refusal(error) from error
+            raise stored.refusal(error) from error
 
 
 def annotate_files(
@@ -162,7 +162,7 @@ def annotate_files(
 
     """
     requests, read_bytes, saved_at = output.requests, 0, -math.inf
-    for window in windows(islice(files.messages(), requests, None)):
+    for window in windows(islice(files.stored_requests(), requests, None)):
         for document in spans.annotated(window):
             output.write(document.pieces())
         requests += len(window)
@@ -175,13 +175,13 @@ def annotate_files(
     output.finish()
 
 
-def windows(messages: Iterable[Message]) -> Iterator[list[Message]]:
+def windows(requests: Iterable[StoredRequest]) -> Iterator[list[StoredRequest]]:
     """Give requests in groups, to be worked on together."""
-    window: list[Message] = []
+    window: list[StoredRequest] = []
     size = 0
-    for message in messages:
-        window.append(message)
-        size += len(message.content)
+    for stored in requests:
+        window.append(stored)
+        size += len(stored.content)
         if size >= MAX_WINDOW_BYTES or len(window) == MAX_WINDOW_REQUESTS:
             yield window
             window, size = [], 0

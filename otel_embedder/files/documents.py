@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.errors import UnwritableFileError
-from otel_embedder.files.requests import LENGTH_BYTES, MAX_LENGTH, Message
+from otel_embedder.files.requests import LENGTH_BYTES, MAX_LENGTH, StoredRequest
 from otel_embedder.otlp.json_requests import JsonReader
 from otel_embedder.otlp.wire import TraceRequest, parse_request
 
@@ -25,7 +25,7 @@ class Document(Protocol):
         ...
 
     def pieces(self) -> Iterable[bytes]:
-        """Give what goes to the file, in pieces."""
+        """Give what goes to the file, to be written one after the other."""
         ...
 
 
@@ -68,14 +68,14 @@ class Format(NamedTuple):
 
     """
 
-    read: Callable[[Message], Document]
+    read: Callable[[StoredRequest], Document]
     annotator: Annotator
 
 
 def json_format(annotator: Annotator) -> Format:
     """Give how OTLP/JSON lines are read and written; the annotator must write JSON."""
     reader = JsonReader(annotator.keys)
-    return Format(lambda message: reader.read(message.content), annotator)
+    return Format(lambda stored: reader.read(stored.content), annotator)
 
 
 def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
@@ -87,8 +87,8 @@ def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
 
     """
 
-    def read(message: Message) -> ProtobufDocument:
-        is_alone = message.is_alone and not with_lengths
-        return ProtobufDocument(parse_request(message.content), is_alone)
+    def read(stored: StoredRequest) -> ProtobufDocument:
+        is_alone = stored.is_alone and not with_lengths
+        return ProtobufDocument(parse_request(stored.content), is_alone)
 
     return Format(read, annotator)

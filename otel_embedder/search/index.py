@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from otel_embedder.annotation.work import spans_of as spans_of_request
 from otel_embedder.embedder.stream import embedded
 from otel_embedder.otlp.spans import span_ids
-from otel_embedder.otlp.wire import parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.embedder.stream import TextEmbedder
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.text.renderer import Renderer
 
 MAX_EXAMPLES = 3
@@ -153,15 +153,15 @@ class TextIndex:
         return Row(cosine, found.spans, text, tuple(found.trace_ids))
 
 
-def spans_of(requests: Iterable[bytes], renderer: Renderer) -> Iterator[tuple[bytes, str]]:
-    """Give each span of encoded requests, encoded, with the name of its service.
+def spans_of(requests: Iterable[TraceRequest], renderer: Renderer) -> Iterator[tuple[bytes, str]]:
+    """Give each span of requests, encoded, with the name of its service.
 
     Raises:
-        MalformedRequestError: a request is none.
+        google.protobuf.message.DecodeError: a resource is none.
 
     """
-    for encoded in requests:
-        for span, service in spans_of_request(parse_request(encoded), renderer):
+    for request in requests:
+        for span, service in spans_of_request(request, renderer):
             yield span.encoded, service
 
 
@@ -178,20 +178,19 @@ def has_id(span: bytes, span_id: bytes) -> bool:
 
 def find_spans(
     spans: Iterable[tuple[bytes, str]], span_ids: Iterable[str]
-) -> dict[str, tuple[bytes, str]]:
-    """Give the first of these spans, with its service, for each id in hex that is among them.
+) -> Iterator[tuple[str, bytes, str]]:
+    """Give each of these ids in hex with the first span that has it, and that span's service.
+
+    They come when they are found, in the order of the spans; no more is read than that takes.
 
     Raises:
         google.protobuf.message.DecodeError: something is not a Span.
 
     """
     missing = {span_id: bytes.fromhex(span_id) for span_id in span_ids}
-    found: dict[str, tuple[bytes, str]] = {}
     for span, service in spans:
-        here = [name for name, span_id in missing.items() if has_id(span, span_id)]
-        found.update(dict.fromkeys(here, (span, service)))
-        for name in here:
+        for name in [name for name, span_id in missing.items() if has_id(span, span_id)]:
             del missing[name]
+            yield name, span, service
         if not missing:
-            break
-    return found
+            return

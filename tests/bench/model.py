@@ -12,6 +12,7 @@ from loky import cpu_count
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, Text
 from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.otlp.wire import parse_request
 from otel_embedder.parts import model_choice
 from otel_embedder.search.index import spans_of
 from otel_embedder.settings import load_settings
@@ -54,8 +55,8 @@ def texts_a_second(model: Model, count: int) -> float:
 def span_texts(count: int) -> list[Text]:
     """Render as many different spans."""
     renderer = Renderer(RenderOptions())
-    spans = spans_of(requests_of_texts(count, texts=count), renderer)
-    return [Text(renderer.render(*span).content) for span in spans]
+    requests = map(parse_request, requests_of_texts(count, texts=count))
+    return [Text(renderer.render(*span).content) for span in spans_of(requests, renderer)]
 
 
 async def _embed(model: Model, texts: list[Text]) -> None:

@@ -16,9 +16,9 @@ from otel_embedder import EmbeddingService
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.standing import Origin
-from otel_embedder.files.annotating import SpanAnnotator, Tally
+from otel_embedder.files.annotating import FilesTally, SpanAnnotator
 from otel_embedder.files.documents import protobuf_format
-from otel_embedder.files.requests import Form, Message
+from otel_embedder.files.requests import Form, StoredRequest
 from otel_embedder.library.trace import from_otlp, to_otlp
 from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request
@@ -104,9 +104,9 @@ class Texts:
 
 def through_files(attributes: Attributes, prefix: str) -> Attributes:
     formats = {Form.PROTOBUF: protobuf_format(annotator(prefix), with_lengths=False)}
-    spans = SpanAnnotator(Renderer(RenderOptions()), Texts(), formats, Tally())
+    spans = SpanAnnotator(Renderer(RenderOptions()), Texts(), formats, FilesTally())
     sent = request(span("pay", attributes)).SerializeToString()
-    [document] = spans.annotated([Message(Form.PROTOBUF, "request 1", sent, is_alone=True)])
+    [document] = spans.annotated([StoredRequest(Form.PROTOBUF, "request 1", sent, is_alone=True)])
     return attributes_in(b"".join(document.pieces()))
 
 
