@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from otel_embedder.embedder.embedding import Embedding, Model, Text
+    from otel_embedder.embedder.embedding import Embedding, Model, WantedText
 
 # Whoever closes it waits for the batches under way, but not for one that hangs.
 CLOSING_SECONDS = 5.0
@@ -113,7 +113,7 @@ class BatchingEmbedder:
         """How many texts wait for a worker."""
         return len(self._waiting)
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         """Queue the texts, unless the model is at them already; give one future each."""
         if self.queue_size() + len(texts) > self._max_queue_size:
             self._forget(self._waiting.take_unwanted())
@@ -121,7 +121,7 @@ class BatchingEmbedder:
         self._start_batches()
         return futures
 
-    def _enqueue(self, text: Text) -> asyncio.Future[Embedding]:
+    def _enqueue(self, text: WantedText) -> asyncio.Future[Embedding]:
         future: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
         refusal = self._refusal(text)
         if refusal is not None:
@@ -130,14 +130,14 @@ class BatchingEmbedder:
         self._entry(text).add(future)
         return future
 
-    def _refusal(self, text: Text) -> EmbeddingError | None:
+    def _refusal(self, text: WantedText) -> EmbeddingError | None:
         if self._closed:
             return EmbedderClosedError("the embedder has closed")
         if text.content not in self._entries and self.queue_size() >= self._max_queue_size:
             return QueueFullError(f"{self._max_queue_size} texts wait for the model already")
         return None
 
-    def _entry(self, text: Text) -> Entry:
+    def _entry(self, text: WantedText) -> Entry:
         entry = self._entries.get(text.content)
         if entry is None:
             entry = Entry(text.content, asyncio.get_running_loop().time())

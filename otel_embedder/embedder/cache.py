@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from otel_embedder.embedder.embedding import Embedder, Embedding, Text
+    from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
 
 
 class CacheMetrics(Protocol):
@@ -39,7 +39,7 @@ class CachingEmbedder:
         """How many texts are known."""
         return len(self._known)
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         """Give the known embeddings at once, and ask the next embedder for the others."""
         answers = {text.content: self._known.get(text.content) for text in texts}
         missing = [text for text in texts if answers[text.content] is None]
@@ -47,7 +47,7 @@ class CachingEmbedder:
         fresh = iter(self._ask(missing))
         return [answers[text.content] or next(fresh) for text in texts]
 
-    def _ask(self, missing: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def _ask(self, missing: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         futures = self._next.embed(missing) if missing else []
         for text, future in zip(missing, futures, strict=True):
             remember = partial(self._remember, text.content)

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CacheInfo, CachingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, UNKNOWN_TRACE_ID, Text
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, UNKNOWN_TRACE_ID, Text, WantedText
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, FallbackEmbedder, stand_in
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.fairness import TURN_SECONDS, Turn
@@ -114,7 +114,7 @@ class TraceEmbedder:
 
         """
         distinct = dict.fromkeys(contents)
-        futures = self._cache.embed([Text(content, urgent=True) for content in distinct])
+        futures = self._cache.embed([WantedText(content, urgent=True) for content in distinct])
         embeddings = dict(zip(distinct, await asyncio.gather(*futures), strict=True))
         return [embeddings[content] for content in contents]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.annotation.targets import Target
-    from otel_embedder.embedder.embedding import Embedding, Text
+    from otel_embedder.embedder.embedding import Embedding, Text, Wanted
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.text.renderer import Renderer
@@ -42,12 +42,8 @@ MAX_AT_WORK = 4
 class SpanEmbedder(Protocol):
     """Embeds texts within a time limit, whatever happens."""
 
-    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - it answers by then, with stand-ins
-        """Give one embedding a text, in order; None is no embedding."""
-        ...
-
-    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
-        """Give what spans get that have no text, in order; None is no embedding."""
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - it answers by then, with stand-ins
+        """Give one embedding for each that wants one, in order; None is no embedding."""
         ...
 
 
@@ -67,6 +63,14 @@ class ProcessorMetrics(StandingCounter, Protocol):
     def came_back(self, *, spans: int) -> None:
         """Count spans that were sent on from here before."""
         ...
+
+
+class _Late(NamedTuple):
+    """A span that there was no time to render."""
+
+    trace_id: str
+    content: None = None
+    urgent: bool = False
 
 
 @dataclass(slots=True)
@@ -174,10 +178,8 @@ class Processor:
     async def _embed(self, work: _Work, end: float) -> list[Embedding | None]:
         """Give an embedding for each span to annotate, in the order of `_Work.contents`."""
         remaining = max(0.0, end - asyncio.get_running_loop().time())
-        embeddings = await self._embedder.embed(work.texts, timeout=remaining)
-        if not work.late_traces:
-            return embeddings
-        return embeddings + await self._embedder.without_text(work.late_traces)
+        wanted: list[Wanted] = [*work.texts, *(_Late(trace_id) for trace_id in work.late_traces)]
+        return await self._embedder.embed(wanted, timeout=remaining)
 
     async def _annotate(self, work: _Work, embeddings: list[Embedding | None]) -> None:
         turn = Turn(seconds=self._turn_seconds)

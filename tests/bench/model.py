@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from loky import cpu_count
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, WantedText
 from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.parts import model_choice
 from otel_embedder.search.index import spans_of
@@ -66,7 +66,8 @@ async def _embed(model: Model, texts: list[Text]) -> None:
         max_queue_size=len(texts),
         metrics=Unrecorded(),
     ) as embedder:
-        await asyncio.gather(*embedder.embed(texts))
+        wanted = [WantedText(text.content, urgent=False) for text in texts]
+        await asyncio.gather(*embedder.embed(wanted))
 
 
 def milliseconds_alone(model: Model, tokens: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from otel_embedder.embedder.batcher import CLOSING_SECONDS, BatchingEmbedder
-from otel_embedder.embedder.embedding import Embedding, Text
+from otel_embedder.embedder.embedding import Embedding, WantedText
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingFailedError,
@@ -98,8 +98,8 @@ def hanging_model() -> Iterator[HangingModel]:
     model.let_go()
 
 
-def texts(contents: Iterable[str], *, urgent: bool = False) -> list[Text]:
-    return [Text(content, urgent=urgent) for content in contents]
+def texts(contents: Iterable[str], *, urgent: bool = False) -> list[WantedText]:
+    return [WantedText(content, urgent=urgent) for content in contents]
 
 
 async def gathered(futures: Sequence[asyncio.Future[Embedding]]) -> list[Embedding]:
