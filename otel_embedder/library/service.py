@@ -18,7 +18,7 @@ import numpy as np
 from loky import cpu_count
 from platformdirs import user_cache_path
 
-from otel_embedder.embedder.cache import CacheInfo
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import (
     DEFAULT_MODEL,
     ModelChoice,

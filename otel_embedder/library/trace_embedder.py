@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cachetools import LRUCache
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.cache import CacheInfo, CachingEmbedder
+from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, UNKNOWN_TRACE_ID, Text, WantedText
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, FallbackEmbedder, stand_in
 from otel_embedder.errors import MalformedTraceError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.embedder.known import CacheInfo
     from otel_embedder.embedder.models.reviving import LazyModel
     from otel_embedder.text.renderer import Renderer
 
@@ -79,7 +80,6 @@ class TraceEmbedder:
             quiet_seconds=0,
             metrics=self._lookups,
         )
-        self._cache_size = cache_size
         self._contents: LRUCache[str, str] = LRUCache(cache_size)
 
     async def close(self) -> None:
@@ -102,8 +102,7 @@ class TraceEmbedder:
 
     def cache_info(self) -> CacheInfo:
         """Tell how the cache does."""
-        lookups = self._lookups
-        return CacheInfo(lookups.hits, lookups.misses, self._cache_size, self._cache.size())
+        return self._cache.cache_info()
 
     async def embed_texts(self, contents: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order, before those of any trace.
@@ -184,15 +183,9 @@ def _fields(trace: AnyTrace) -> Mapping[str, object]:
 
 
 class _Lookups:
-    """Counts what was known to the cache. The embedders' other news interest nobody here."""
+    """What the embedders tell of their work interests nobody here."""
 
-    def __init__(self) -> None:
-        self.hits = 0
-        self.misses = 0
-
-    def looked_up(self, *, hits: int, misses: int) -> None:
-        self.hits += hits
-        self.misses += misses
+    def looked_up(self, *, hits: int, misses: int) -> None: ...
 
     def left_queue(self, *, seconds: float) -> None: ...
 

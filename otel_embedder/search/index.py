@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from otel_embedder.embedder.bulk import embedded
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
-from otel_embedder.embedder.stream import embedded
 from otel_embedder.otlp.wire import parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Vector
-    from otel_embedder.embedder.stream import TextEmbedder
     from otel_embedder.text.renderer import Renderer
 
 MAX_EXAMPLES = 3

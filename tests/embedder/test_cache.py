@@ -8,6 +8,7 @@ import pytest
 from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.embedding import Embedder, WantedText
 from otel_embedder.embedder.fallback import FallbackEmbedder
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.errors import EmbeddingFailedError
 from tests.support.fakes import DIMENSION, FakeEmbedder, FakeMetrics, SpanText, errors_of
 
@@ -153,6 +154,7 @@ async def test_hits_and_misses_are_counted_text_by_text() -> None:
     await gathered(cache.embed(texts("abc")))
 
     assert metrics.counts == {"hits": 2, "misses": 3}
+    assert cache.cache_info() == CacheInfo(hits=2, misses=3, maxsize=100, currsize=3)
 
 
 async def test_the_next_embedder_is_not_troubled_when_all_is_known() -> None:

@@ -14,9 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from structlog.testing import capture_logs
 
 from otel_embedder import EmbeddingService
-from otel_embedder.embedder.cache import CacheInfo
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 from otel_embedder.embedder.fallback import STAND_IN_MODEL, stand_in
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.errors import (
     EmbedderClosedError,
