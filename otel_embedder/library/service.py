@@ -25,8 +25,8 @@ from otel_embedder.embedder.models.choice import (
     check_engine,
     check_model,
 )
-from otel_embedder.embedder.models.engines import lazy_model
-from otel_embedder.embedder.models.reviving import LazyModel
+from otel_embedder.embedder.models.engines import reviving_model
+from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library.background import BackgroundLoop
 from otel_embedder.library.trace_embedder import TraceEmbedder
@@ -272,12 +272,12 @@ class EmbeddingService:
             cache_size=self._cache_size,
         )
 
-    def _model(self, threads: int) -> LazyModel:
+    def _model(self, threads: int) -> RevivingModel:
         own = self._own_model
         if own is not None:
-            return LazyModel(lambda: own, dimension=own.dimension, retry_after=0)
+            return RevivingModel(lambda: own, dimension=own.dimension, retry_after=0)
         cache = self._model_cache or user_cache_path("otel-embedder")
-        return lazy_model(ModelChoice(self._engine, self._model_name, cache, threads))
+        return reviving_model(ModelChoice(self._engine, self._model_name, cache, threads))
 
 
 def _check(option: str, value: str, check: Callable[[str], None]) -> None:

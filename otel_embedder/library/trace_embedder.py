@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.embedder.known import CacheInfo
-    from otel_embedder.embedder.models.reviving import LazyModel
+    from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.text.renderer import Renderer
 
     AnyTrace = Mapping[str, object] | ReadableSpan
@@ -50,7 +50,7 @@ class TraceEmbedder:
     """Renders traces and embeds their texts; a trace that can't be embedded gets a stand-in."""
 
     def __init__(
-        self, renderer: Renderer, model: LazyModel, *, threads: int, cache_size: int
+        self, renderer: Renderer, model: RevivingModel, *, threads: int, cache_size: int
     ) -> None:
         """Put the embedders together.
 

@@ -17,7 +17,7 @@ from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.embedder.models.engines import lazy_model
+from otel_embedder.embedder.models.engines import reviving_model
 from otel_embedder.exporter.channel import Keepalive, NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.fairness import TURN_SECONDS
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from otel_embedder.embedder.embedding import Embedder, Model
-    from otel_embedder.embedder.models.reviving import LazyModel
+    from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.settings import Settings
 
 SERVICE_STARTED = "service.started"
@@ -99,7 +99,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     check_exposure(settings)
     check_next_hop(settings.listen, settings.next_hop)
     renderer = Renderer(render_options(settings))
-    model = lazy_model(model_choice(settings), patience=settings.model_timeout)
+    model = reviving_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
         model.preload()
     async with AsyncExitStack() as parts:
@@ -164,7 +164,9 @@ def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
     return exporter
 
 
-def batching_embedder(settings: Settings, model: LazyModel, metrics: Metrics) -> BatchingEmbedder:
+def batching_embedder(
+    settings: Settings, model: RevivingModel, metrics: Metrics
+) -> BatchingEmbedder:
     """Give the embedder that runs the model."""
     batcher = BatchingEmbedder(
         model,

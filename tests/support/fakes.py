@@ -57,8 +57,10 @@ class FakeModel:
         self._free.set()
 
     def hold(self) -> None:
-        """Let every batch wait from now on."""
+        """Let every batch wait from now on, and `begun` tell of these alone."""
         self._free.clear()
+        while self._begun.acquire(blocking=False):
+            pass
 
     def release(self) -> None:
         self._free.set()
@@ -66,7 +68,11 @@ class FakeModel:
     async def begun(self, batches: int = 1) -> None:
         """Wait until so many more batches have reached the model."""
         for _ in range(batches):
-            assert await asyncio.to_thread(self._begun.acquire, timeout=PATIENCE)
+            await asyncio.to_thread(self.wait_for_batch)
+
+    def wait_for_batch(self) -> None:
+        """Wait, in a thread, until one more batch has reached the model."""
+        assert self._begun.acquire(timeout=PATIENCE)
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         self.batches.append(list(texts))
