@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
-from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, UNKNOWN_TRACE_ID, Text, WantedText
-from otel_embedder.embedder.fallback import EMBEDDING_FAILED, FallbackEmbedder, stand_in
+from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, WantedText
+from otel_embedder.embedder.fallback import EMBEDDING_FAILED, stand_in
+from otel_embedder.embedder.nest import nested
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.fairness import TURN_SECONDS, Turn
 from otel_embedder.library.trace import for_text, from_readable_span, trace_id_of
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.embedder.embedding import Embedding, Text
     from otel_embedder.embedder.known import CacheInfo
     from otel_embedder.embedder.models.reviving import RevivingModel
+    from otel_embedder.embedder.nest import Nest
     from otel_embedder.text.renderer import Renderer
 
     AnyTrace = Mapping[str, object] | ReadableSpan
@@ -34,58 +36,82 @@ log = get_logger()
 
 
 class Reading(NamedTuple):
-    """What could be read of a trace.
+    """What could be read of a trace; with a text it is `Wanted`.
 
     Attributes:
         trace_id: its id, or "unknown".
-        text: its text, None where it has none.
+        content: its text, None where it has none.
+        urgent: whether it is of an ERROR span.
 
     """
 
     trace_id: str
-    text: Text | None
+    content: str | None = None
+    urgent: bool = False
+
+
+class Unheard:
+    """What the embedders tell of their work interests nobody here."""
+
+    def looked_up(self, *, hits: int, misses: int) -> None:
+        """Leave it: the cache counts by itself."""
+
+    def left_queue(self, *, seconds: float) -> None:
+        """Leave it."""
+
+    def batch_embedded(self, *, texts: int, seconds: float) -> None:
+        """Leave it."""
+
+    def fell_back(self, *, spans: int) -> None:
+        """Leave it: each embedding says so itself."""
+
+
+@asynccontextmanager
+async def embedding_traces(
+    renderer: Renderer, model: RevivingModel, *, threads: int, cache_size: int
+) -> AsyncIterator[TraceEmbedder]:
+    """Put embedders around a model, for traces; at the end fail whoever waits for it.
+
+    Args:
+        renderer: makes the texts.
+        model: embeds them; it is closed, too.
+        threads: how many batches the model is given at the same time.
+        cache_size: how many texts' vectors are remembered.
+
+    """
+    async with nested(
+        model,
+        workers=threads,
+        # Whoever asks for many vectors has the texts in memory already.
+        max_queue_size=sys.maxsize,
+        batch_timeout=math.inf,
+        cache_size=cache_size,
+        on_failure="fallback",
+        quiet_seconds=0,
+        metrics=Unheard(),
+    ) as nest:
+        yield TraceEmbedder(renderer, model, nest, max_keys=cache_size)
 
 
 class TraceEmbedder:
     """Renders traces and embeds their texts; a trace that can't be embedded gets a stand-in."""
 
     def __init__(
-        self, renderer: Renderer, model: RevivingModel, *, threads: int, cache_size: int
+        self, renderer: Renderer, model: RevivingModel, nest: Nest, *, max_keys: int
     ) -> None:
-        """Put the embedders together.
+        """Join what was made.
 
         Args:
             renderer: makes the texts.
-            model: embeds them.
-            threads: how many batches the model is given at the same time.
-            cache_size: how many texts' vectors are remembered.
+            model: the model in the nest.
+            nest: embeds the texts.
+            max_keys: of how many cache keys it is remembered what they stand for.
 
         """
         self._renderer = renderer
         self._model = model
-        self._lookups = _Lookups()
-        self._batcher = BatchingEmbedder(
-            model,
-            workers=threads,
-            max_batch_size=MAX_BATCH_SIZE,
-            # Whoever asks for many vectors has the texts in memory already.
-            max_queue_size=sys.maxsize,
-            metrics=self._lookups,
-        )
-        self._cache = CachingEmbedder(self._batcher, max_texts=cache_size, metrics=self._lookups)
-        self._embedder = FallbackEmbedder(
-            self._cache,
-            dimension=lambda: model.dimension,
-            on_failure="fallback",
-            quiet_seconds=0,
-            metrics=self._lookups,
-        )
-        self._contents: LRUCache[str, str] = LRUCache(cache_size)
-
-    async def close(self) -> None:
-        """Fail whoever waits for the model, and end its threads."""
-        self._model.close()
-        await self._batcher.__aexit__(None, None, None)
+        self._nest = nest
+        self._contents: LRUCache[str, str] = LRUCache(max_keys)
 
     async def preload(self) -> None:
         """Load the model.
@@ -102,7 +128,7 @@ class TraceEmbedder:
 
     def cache_info(self) -> CacheInfo:
         """Tell how the cache does."""
-        return self._cache.cache_info()
+        return self._nest.cache.cache_info()
 
     async def embed_texts(self, contents: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order, before those of any trace.
@@ -113,7 +139,7 @@ class TraceEmbedder:
 
         """
         distinct = dict.fromkeys(contents)
-        futures = self._cache.embed([WantedText(content, urgent=True) for content in distinct])
+        futures = self._nest.cache.embed([WantedText(content, urgent=True) for content in distinct])
         embeddings = dict(zip(distinct, await asyncio.gather(*futures), strict=True))
         return [embeddings[content] for content in contents]
 
@@ -138,20 +164,19 @@ class TraceEmbedder:
             readings.append(self._keyed(self._read(trace), cache_key))
             if turn.is_over():
                 await asyncio.sleep(0)
-        texts = [reading.text for reading in readings if reading.text]
-        embeddings = iter(await self._embedder.embed(texts, timeout=timeout))
+        wanted = [reading for reading in readings if reading.content is not None]
+        embeddings = iter(await self._nest.fallback.embed(wanted, timeout=timeout))
         return [
-            (next(embeddings) if reading.text else None)
+            (None if reading.content is None else next(embeddings))
             or stand_in(reading.trace_id, self._model.dimension)
             for reading in readings
         ]
 
     def _keyed(self, reading: Reading, cache_key: str | None) -> Reading:
         """Give a reading the text that its key stands for."""
-        if cache_key is None or reading.text is None:
+        if cache_key is None or reading.content is None:
             return reading
-        content = self._contents.setdefault(cache_key, reading.text.content)
-        return reading._replace(text=reading.text._replace(content=content))
+        return reading._replace(content=self._contents.setdefault(cache_key, reading.content))
 
     async def render(self, trace: AnyTrace) -> str:
         """Give a trace's text.
@@ -168,10 +193,11 @@ class TraceEmbedder:
         try:
             fields = _fields(trace)
             trace_id = trace_id_of(fields)
-            return Reading(trace_id, self._text(fields)._replace(trace_id=trace_id))
+            text = self._text(fields)
+            return Reading(trace_id, text.content, text.urgent)
         except MalformedTraceError as error:
             log.warning(EMBEDDING_FAILED, error=error.loggable(), trace_id=trace_id, fallback=True)
-            return Reading(trace_id, None)
+            return Reading(trace_id)
 
     def _text(self, fields: Mapping[str, object]) -> Text:
         resource, span = for_text(fields)
@@ -180,15 +206,3 @@ class TraceEmbedder:
 
 def _fields(trace: AnyTrace) -> Mapping[str, object]:
     return trace if isinstance(trace, Mapping) else from_readable_span(trace)
-
-
-class _Lookups:
-    """What the embedders tell of their work interests nobody here."""
-
-    def looked_up(self, *, hits: int, misses: int) -> None: ...
-
-    def left_queue(self, *, seconds: float) -> None: ...
-
-    def batch_embedded(self, *, texts: int, seconds: float) -> None: ...
-
-    def fell_back(self, *, spans: int) -> None: ...

@@ -12,8 +12,8 @@ import pytest
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
 from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
-from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from tests.support.embedders import nested_around
 from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeMetrics, FakeModel, SpanText
 
 if TYPE_CHECKING:
@@ -82,20 +82,12 @@ async def caching_too_little(model: Model) -> AsyncIterator[Embed]:
 
 @asynccontextmanager
 async def falling_back(model: Model) -> AsyncIterator[Embed]:
-    """Join all of them, in the order that the service does."""
-    async with batcher(model) as inner:
-        metrics = FakeMetrics()
-        embedder = FallbackEmbedder(
-            CachingEmbedder(inner, max_texts=100, metrics=metrics),
-            dimension=lambda: DIMENSION,
-            on_failure="fallback",
-            quiet_seconds=0,
-            metrics=metrics,
-        )
+    """Join all of them, as the service does."""
+    async with nested_around(model, workers=2) as nest:
 
         async def embed(texts: Sequence[WantedText]) -> list[Embedding]:
             wanted = [SpanText(text.content, urgent=text.urgent) for text in texts]
-            embeddings = await embedder.embed(wanted, timeout=30)
+            embeddings = await nest.fallback.embed(wanted, timeout=30)
             return [embedding for embedding in embeddings if embedding is not None]
 
         yield embed

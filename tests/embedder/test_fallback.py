@@ -25,6 +25,7 @@ from otel_embedder.errors import (
     ModelUnavailableError,
     QueueFullError,
 )
+from tests.support.embedders import nested_around
 from tests.support.fakes import (
     DIMENSION,
     FAKE_MODEL,
@@ -71,16 +72,11 @@ def falling_back(
 @asynccontextmanager
 async def whole_chain(model: FakeModel) -> AsyncIterator[FallbackEmbedder]:
     """Join the embedders as the service does."""
-    metrics = FakeMetrics()
     async with AsyncExitStack() as parts:
-        batcher = await parts.enter_async_context(
-            BatchingEmbedder(
-                model, workers=1, max_batch_size=32, max_queue_size=100, metrics=metrics
-            )
-        )
+        nest = await parts.enter_async_context(nested_around(model))
         # A test that failed may have left the model held up.
         parts.callback(model.release)
-        yield falling_back(CachingEmbedder(batcher, max_texts=100, metrics=metrics))
+        yield nest.fallback
 
 
 def texts(contents: Iterable[str]) -> list[SpanText]:

@@ -448,15 +448,16 @@ async def test_whoever_waits_when_it_closes_is_answered(model: FakeModel) -> Non
     traces = [{"name": str(number)} for number in range(2 * MAX_BATCH_SIZE)]
     answers = asyncio.create_task(service.embed_all(traces))
     await model.begun()
-    assert service._running
-    assert service._running.embedder
-    batcher = service._running.embedder._batcher
+    last = asyncio.create_task(service.embed({"name": "the last in the queue"}))
+    await asyncio.sleep(0)  # it sets out
+    await service.render({"name": "who comes behind it knows that it has arrived"})
     closing = asyncio.create_task(asyncio.to_thread(service.close))
-    while not batcher._closed:  # noqa: ASYNC110 - there is no event to wait for
-        await asyncio.sleep(0)
+    # Who waits is answered before the batch under way has ended.
+    embedding = await last
     model.release()
     await closing
 
+    assert embedding.source == "fallback"
     sources = [embedding.source for embedding in await answers]
     assert sources == ["model"] * MAX_BATCH_SIZE + ["fallback"] * MAX_BATCH_SIZE
 
