@@ -1,8 +1,8 @@
 """Gathers texts from concurrent requests into batches for the model.
 
 There is no timer. While every worker is busy the next texts pile up, so
-batches grow with load and a lone text never waits for company. The texts of
-ERROR spans have a queue of their own, which goes first.
+batches grow with load and a lone text never waits for company. Urgent texts go
+first: those of ERROR spans, and questions.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class BulkEmbedder:
             EmbeddingError: the model is not there, or failed.
 
         """
-        found = {content: self._known.get(content) for content in dict.fromkeys(contents)}
+        distinct = dict.fromkeys(contents)
+        found = dict(zip(distinct, self._known.look_up(distinct), strict=True))
         missing = [content for content, embedding in found.items() if embedding is None]
         fresh = dict(zip(missing, self._compute(missing), strict=True))
         for content, embedding in fresh.items():

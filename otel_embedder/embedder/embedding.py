@@ -1,8 +1,8 @@
 """Texts in, vectors out: `FallbackEmbedder(CachingEmbedder(BatchingEmbedder(model)))`.
 
-The order is a claim about correctness. The fallback stands outside the cache,
-so a stand-in is never remembered; the cache stands outside the batcher, so a
-text that is known never queues.
+The order, in which `nest` builds them, is a claim about correctness. The
+fallback stands outside the cache, so a stand-in is never remembered; the cache
+stands outside the batcher, so a text that is known never queues.
 
 The inner embedders answer with futures, one a text: the texts of one request
 come out of different batches, some come late, and some fail alone.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from itertools import starmap
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -153,7 +154,7 @@ def _distinct_texts(wanted: Sequence[Wanted]) -> list[WantedText]:
     for each in wanted:
         if each.content is not None:
             urgent[each.content] = each.urgent or urgent.get(each.content, False)
-    return [WantedText(*item) for item in urgent.items()]
+    return [*starmap(WantedText, urgent.items())]
 
 
 async def _settle(futures: list[asyncio.Future[Embedding]], timeout: float) -> bool:  # noqa: ASYNC109 - see embed

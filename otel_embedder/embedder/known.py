@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from cachetools import LRUCache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Value = TypeVar("Value")
 
@@ -35,14 +38,13 @@ class Known(Generic[Value]):
         self._hits = 0
         self._misses = 0
 
-    def get(self, content: str) -> Value | None:
-        """Give what is known of a text, None if nothing is; count which."""
-        value = self._values.get(content)
-        if value is None:
-            self._misses += 1
-        else:
-            self._hits += 1
-        return value
+    def look_up(self, contents: Iterable[str]) -> list[Value | None]:
+        """Give what is known of each text, in order, None where nothing is; count both."""
+        values = [self._values.get(content) for content in contents]
+        misses = values.count(None)
+        self._misses += misses
+        self._hits += len(values) - misses
+        return values
 
     def remember(self, content: str, value: Value) -> None:
         """Know this of a text, and forget the one that nobody asked for the longest."""

@@ -50,22 +50,6 @@ class Reading(NamedTuple):
     urgent: bool = False
 
 
-class Unheard:
-    """What the embedders tell of their work interests nobody here."""
-
-    def looked_up(self, *, hits: int, misses: int) -> None:
-        """Leave it: the cache counts by itself."""
-
-    def left_queue(self, *, seconds: float) -> None:
-        """Leave it."""
-
-    def batch_embedded(self, *, texts: int, seconds: float) -> None:
-        """Leave it."""
-
-    def fell_back(self, *, spans: int) -> None:
-        """Leave it: each embedding says so itself."""
-
-
 @asynccontextmanager
 async def embedding_traces(
     renderer: Renderer, model: RevivingModel, *, threads: int, cache_size: int
@@ -88,7 +72,7 @@ async def embedding_traces(
         cache_size=cache_size,
         on_failure="fallback",
         quiet_seconds=0,
-        metrics=Unheard(),
+        metrics=_Unheard(),
     ) as nest:
         yield TraceEmbedder(renderer, model, nest, max_keys=cache_size)
 
@@ -206,3 +190,15 @@ class TraceEmbedder:
 
 def _fields(trace: AnyTrace) -> Mapping[str, object]:
     return trace if isinstance(trace, Mapping) else from_readable_span(trace)
+
+
+class _Unheard:
+    """Takes what the embedders tell of their work. It interests nobody here."""
+
+    def looked_up(self, *, hits: int, misses: int) -> None: ...
+
+    def left_queue(self, *, seconds: float) -> None: ...
+
+    def batch_embedded(self, *, texts: int, seconds: float) -> None: ...
+
+    def fell_back(self, *, spans: int) -> None: ...
