@@ -17,7 +17,7 @@ from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
-from otel_embedder.files.annotating import CountingModel, FilesTally, SpanAnnotator, annotate_files
+from otel_embedder.files.annotating import FilesTally, SpanAnnotator, annotate_files
 from otel_embedder.files.documents import json_format, protobuf_format
 from otel_embedder.files.requests import Form
 from otel_embedder.files.resumable import OutputFile, OutputPaths
@@ -139,7 +139,7 @@ def _annotate(
     files: Sequence[str], traces: TraceFiles, output: OutputFile, settings: Settings
 ) -> None:
     choice = model_choice(settings)
-    model = CountingModel(load_model(choice))
+    model = load_model(choice)
     renderer, tally = Renderer(render_options(settings)), FilesTally()
     started = time.monotonic()
     with (
@@ -153,7 +153,7 @@ def _annotate(
         annotate_files(
             traces, spans, output, checkpoint_seconds=CHECKPOINT_SECONDS, advance=advance
         )
-    _summarise(tally, model.texts, time.monotonic() - started)
+    _summarise(tally, embedder.cache_info().misses, time.monotonic() - started)
 
 
 @contextmanager

@@ -19,9 +19,8 @@ from otel_embedder.cli.arguments import (
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import COSINE_DIGITS, columns, cut_cell, new_table, show
-from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.bulk import BulkEmbedder, window_for
 from otel_embedder.embedder.models.engines import load_model
-from otel_embedder.embedder.stream import window_for
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.search.index import MAX_EXAMPLES, TextIndex, has_id, spans_of

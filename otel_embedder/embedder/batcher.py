@@ -1,18 +1,17 @@
 """Gathers texts from concurrent requests into batches for the model.
 
 There is no timer. While every worker is busy the next texts pile up, so
-batches grow with load and a lone text never waits for company. The texts of
-ERROR spans have a queue of their own, which goes first.
+batches grow with load and a lone text never waits for company. Urgent texts go
+first: those of ERROR spans, and questions.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+from otel_embedder.embedder.waiting import Entry, Waiting
 from otel_embedder.embedder.worker import Worker
 from otel_embedder.errors import (
     EmbedderClosedError,
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from otel_embedder.embedder.embedding import Embedding, Model, Text
+    from otel_embedder.embedder.embedding import Embedding, Model, WantedText
 
 # Whoever closes it waits for the batches under way, but not for one that hangs.
 CLOSING_SECONDS = 5.0
@@ -41,37 +40,6 @@ class BatchMetrics(Protocol):
     def batch_embedded(self, *, texts: int, seconds: float) -> None:
         """Record one batch that the model has finished."""
         ...
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A wanted text, and everybody who waits for it."""
-
-    content: str
-    queued_at: float
-    waiters: list[asyncio.Future[Embedding]] = field(default_factory=list)
-    outcome: Embedding | EmbeddingError | None = None
-
-    def is_wanted(self) -> bool:
-        return any(not waiter.done() for waiter in self.waiters)
-
-    def add(self, waiter: asyncio.Future[Embedding]) -> None:
-        self.waiters.append(waiter)
-        if self.outcome is not None:
-            _settle(waiter, self.outcome)
-
-    def settle(self, outcome: Embedding | EmbeddingError) -> None:
-        self.outcome = outcome
-        for waiter in self.waiters:
-            if not waiter.done():
-                _settle(waiter, outcome)
-
-
-def _settle(waiter: asyncio.Future[Embedding], outcome: Embedding | EmbeddingError) -> None:
-    if isinstance(outcome, EmbeddingError):
-        waiter.set_exception(outcome)
-    else:
-        waiter.set_result(outcome)
 
 
 class BatchingEmbedder:
@@ -113,9 +81,8 @@ class BatchingEmbedder:
         self._batch_timeout = None if batch_timeout == math.inf else batch_timeout
         self._on_hang = on_hang
         self._idle_workers = [Worker(model) for _ in range(workers)]
-        self._entries: dict[str, _Entry] = {}
-        self._urgent: deque[_Entry] = deque()
-        self._waiting: deque[_Entry] = deque()
+        self._entries: dict[str, Entry] = {}
+        self._waiting = Waiting()
         self._batches: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -130,10 +97,7 @@ class BatchingEmbedder:
     ) -> None:
         self._closed = True
         # Nobody is left to serve these; an error beats waiting for ever.
-        for entry in (*self._urgent, *self._waiting):
-            entry.settle(EmbedderClosedError("the embedder has closed"))
-        self._urgent.clear()
-        self._waiting.clear()
+        self._fail(self._waiting.take_all(), EmbedderClosedError("the embedder has closed"))
         await self._finish_batches()
         for worker in self._idle_workers:
             worker.dismiss()
@@ -147,17 +111,17 @@ class BatchingEmbedder:
 
     def queue_size(self) -> int:
         """How many texts wait for a worker."""
-        return len(self._urgent) + len(self._waiting)
+        return len(self._waiting)
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         """Queue the texts, unless the model is at them already; give one future each."""
         if self.queue_size() + len(texts) > self._max_queue_size:
-            self._forget_unwanted()
+            self._forget(self._waiting.take_unwanted())
         futures = [self._enqueue(text) for text in texts]
         self._start_batches()
         return futures
 
-    def _enqueue(self, text: Text) -> asyncio.Future[Embedding]:
+    def _enqueue(self, text: WantedText) -> asyncio.Future[Embedding]:
         future: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
         refusal = self._refusal(text)
         if refusal is not None:
@@ -166,26 +130,22 @@ class BatchingEmbedder:
         self._entry(text).add(future)
         return future
 
-    def _refusal(self, text: Text) -> EmbeddingError | None:
+    def _refusal(self, text: WantedText) -> EmbeddingError | None:
         if self._closed:
             return EmbedderClosedError("the embedder has closed")
         if text.content not in self._entries and self.queue_size() >= self._max_queue_size:
             return QueueFullError(f"{self._max_queue_size} texts wait for the model already")
         return None
 
-    def _forget_unwanted(self) -> None:
-        for queue in (self._urgent, self._waiting):
-            for entry in [entry for entry in queue if not entry.is_wanted()]:
-                queue.remove(entry)
-                del self._entries[entry.content]
-
-    def _entry(self, text: Text) -> _Entry:
+    def _entry(self, text: WantedText) -> Entry:
         entry = self._entries.get(text.content)
         if entry is None:
-            entry = self._entries[text.content] = _Entry(
-                text.content, asyncio.get_running_loop().time()
-            )
-            (self._urgent if text.urgent else self._waiting).append(entry)
+            entry = Entry(text.content, asyncio.get_running_loop().time())
+            self._entries[text.content] = entry
+            self._waiting.add(entry)
+        if text.urgent:
+            # It may wait already as the text of somebody who has time.
+            self._waiting.hasten(text.content)
         return entry
 
     def _start_batches(self) -> None:
@@ -194,20 +154,20 @@ class BatchingEmbedder:
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
 
-    def _next_batch(self) -> list[_Entry]:
+    def _next_batch(self) -> list[Entry]:
         # An equal share for each idle worker: two cores finish twenty texts in
         # the time that one takes for ten.
         share = -(-self.queue_size() // len(self._idle_workers))
-        batch: list[_Entry] = []
-        while self.queue_size() and len(batch) < min(share, self._max_batch_size):
-            entry = (self._urgent or self._waiting).popleft()
+        batch: list[Entry] = []
+        while self._waiting and len(batch) < min(share, self._max_batch_size):
+            entry = self._waiting.take()
             if entry.is_wanted():
                 batch.append(entry)
             else:
                 del self._entries[entry.content]
         return batch
 
-    async def _run(self, batch: list[_Entry], worker: Worker) -> None:
+    async def _run(self, batch: list[Entry], worker: Worker) -> None:
         started = asyncio.get_running_loop().time()
         for entry in batch:
             self._metrics.left_queue(seconds=started - entry.queued_at)
@@ -228,7 +188,7 @@ class BatchingEmbedder:
             self._metrics.batch_embedded(texts=len(batch), seconds=seconds)
             self._finish(batch, worker)
 
-    async def _embed(self, batch: list[_Entry], worker: Worker) -> None:
+    async def _embed(self, batch: list[Entry], worker: Worker) -> None:
         contents = [entry.content for entry in batch]
         embeddings = await asyncio.wait_for(worker.encode(contents), self._batch_timeout)
         for entry, embedding in zip(batch, embeddings, strict=True):
@@ -238,17 +198,17 @@ class BatchingEmbedder:
         lost.dismiss()
         return Worker(self._model)
 
-    def _fail(self, batch: list[_Entry], error: EmbeddingError) -> None:
+    def _fail(self, batch: list[Entry], error: EmbeddingError) -> None:
         for entry in batch:
             entry.settle(error)
 
-    def _finish(self, batch: list[_Entry], worker: Worker) -> None:
+    def _finish(self, batch: list[Entry], worker: Worker) -> None:
         # A cache hears of the vectors in the loop's next turn. Whoever asks before
         # that gets them from here: a text is computed once.
         asyncio.get_running_loop().call_soon(self._forget, batch)
         self._idle_workers.append(worker)
         self._start_batches()
 
-    def _forget(self, batch: list[_Entry]) -> None:
+    def _forget(self, batch: list[Entry]) -> None:
         for entry in batch:
             del self._entries[entry.content]

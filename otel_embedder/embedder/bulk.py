@@ -1,24 +1,36 @@
 """Embeds many texts for whoever can wait: a file, a command, never a Collector.
 
 Nothing is queued and nothing replaced by a stand-in: it answers when all is
-done, or raises.
+done, or raises. Texts of any number go by in windows.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from typing import TYPE_CHECKING, Self
-
-from cachetools import LRUCache
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol, Self
 
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
+from otel_embedder.embedder.known import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from otel_embedder.embedder.embedding import Embedding, Model
+    from otel_embedder.embedder.known import CacheInfo
+
+
+# So many that a worker hardly waits for the others at a window's end.
+BATCHES_A_WORKER = 4
+
+
+class TextEmbedder(Protocol):
+    """Embeds what it is given, or raises."""
+
+    def embed(self, contents: Sequence[str]) -> list[Embedding]:
+        """Give one embedding a text, in order."""
+        ...
 
 
 class BulkEmbedder:
@@ -36,7 +48,7 @@ class BulkEmbedder:
         self._model = model
         self._workers = threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="embedder")
-        self._known: LRUCache[str, Embedding] = LRUCache(max_texts)
+        self._known: Known[Embedding] = Known(max_texts=max_texts)
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +62,10 @@ class BulkEmbedder:
         # After an interruption nobody wants the batches that have not begun.
         self._threads.shutdown(cancel_futures=True)
 
+    def cache_info(self) -> CacheInfo:
+        """Tell how its cache does: its misses are the texts that the model was given."""
+        return self._known.info()
+
     def embed(self, contents: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order; equal texts are computed once.
 
@@ -57,10 +73,12 @@ class BulkEmbedder:
             EmbeddingError: the model is not there, or failed.
 
         """
-        found = {content: self._known.get(content) for content in contents}
+        distinct = dict.fromkeys(contents)
+        found = dict(zip(distinct, self._known.look_up(distinct), strict=True))
         missing = [content for content, embedding in found.items() if embedding is None]
         fresh = dict(zip(missing, self._compute(missing), strict=True))
-        self._known.update(fresh)
+        for content, embedding in fresh.items():
+            self._known.remember(content, embedding)
         return [found[content] or fresh[content] for content in contents]
 
     def _compute(self, contents: Sequence[str]) -> list[Embedding]:
@@ -68,3 +86,27 @@ class BulkEmbedder:
         size = max(1, min(MAX_BATCH_SIZE, -(-len(contents) // self._workers)))
         batches = [contents[start : start + size] for start in range(0, len(contents), size)]
         return list(chain.from_iterable(self._threads.map(self._model.encode, batches)))
+
+
+def window_for(threads: int) -> int:
+    """Give how many texts to embed at once, where so many batches are computed at the same time."""
+    return MAX_BATCH_SIZE * BATCHES_A_WORKER * threads
+
+
+def embedded(
+    contents: Iterable[str], embedder: TextEmbedder, *, window: int
+) -> Iterator[tuple[str, Embedding]]:
+    """Give each text with its embedding, in order; only a window of them is in memory.
+
+    Args:
+        contents: the texts.
+        embedder: what embeds them.
+        window: how many are read and embedded at once.
+
+    Raises:
+        EmbeddingError: the model is not there, or failed.
+
+    """
+    remaining = iter(contents)
+    while texts := list(islice(remaining, window)):
+        yield from zip(texts, embedder.embed(texts), strict=True)

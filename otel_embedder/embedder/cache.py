@@ -8,15 +8,16 @@ whoever wanted it has gone on with a stand-in, is remembered all the same.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cachetools import LRUCache
+from otel_embedder.embedder.known import Known
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from otel_embedder.embedder.embedding import Embedder, Embedding, Text
+    from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
+    from otel_embedder.embedder.known import CacheInfo
 
 
 class CacheMetrics(Protocol):
@@ -33,21 +34,21 @@ class CachingEmbedder:
     def __init__(self, next_: Embedder, *, max_texts: int, metrics: CacheMetrics) -> None:
         self._next = next_
         self._metrics = metrics
-        self._known: LRUCache[str, asyncio.Future[Embedding]] = LRUCache(max_texts)
+        self._known: Known[asyncio.Future[Embedding]] = Known(max_texts=max_texts)
 
-    def size(self) -> int:
-        """How many texts are known."""
-        return len(self._known)
+    def cache_info(self) -> CacheInfo:
+        """Tell how it does."""
+        return self._known.info()
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         """Give the known embeddings at once, and ask the next embedder for the others."""
-        answers = {text.content: self._known.get(text.content) for text in texts}
-        missing = [text for text in texts if answers[text.content] is None]
+        answers = self._known.look_up(text.content for text in texts)
+        missing = [text for text, known in zip(texts, answers, strict=True) if known is None]
         self._metrics.looked_up(hits=len(texts) - len(missing), misses=len(missing))
         fresh = iter(self._ask(missing))
-        return [answers[text.content] or next(fresh) for text in texts]
+        return [known or next(fresh) for known in answers]
 
-    def _ask(self, missing: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def _ask(self, missing: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         futures = self._next.embed(missing) if missing else []
         for text, future in zip(missing, futures, strict=True):
             remember = partial(self._remember, text.content)
@@ -57,21 +58,4 @@ class CachingEmbedder:
 
     def _remember(self, content: str, done: asyncio.Future[Embedding]) -> None:
         if not done.cancelled() and done.exception() is None:
-            self._known[content] = done
-
-
-class CacheInfo(NamedTuple):
-    """How a cache does.
-
-    Attributes:
-        hits: texts asked for whose vectors were known.
-        misses: texts asked for whose vectors were not.
-        maxsize: how many vectors are remembered at most.
-        currsize: how many are now.
-
-    """
-
-    hits: int
-    misses: int
-    maxsize: int
-    currsize: int
+            self._known.remember(content, done)

@@ -1,8 +1,8 @@
 """Texts in, vectors out: `FallbackEmbedder(CachingEmbedder(BatchingEmbedder(model)))`.
 
-The order is a claim about correctness. The fallback stands outside the cache,
-so a stand-in is never remembered; the cache stands outside the batcher, so a
-text that is known never queues.
+The order, in which `nest` builds them, is a claim about correctness. The
+fallback stands outside the cache, so a stand-in is never remembered; the cache
+stands outside the batcher, so a text that is known never queues.
 
 The inner embedders answer with futures, one a text: the texts of one request
 come out of different batches, some come late, and some fail alone.
@@ -30,19 +30,36 @@ UNKNOWN_TRACE_ID = "unknown"
 MAX_BATCH_SIZE = 32
 
 
-class Text(NamedTuple):
-    """What to embed, and what an embedder may need to know of the span it describes.
+class Wanted(Protocol):
+    """What wants an embedding: a span, or a program's trace."""
+
+    @property
+    def content(self) -> str | None:
+        """Its text; the same text has the same vector. None: there was no time to make it."""
+        ...
+
+    @property
+    def trace_id(self) -> str:
+        """Its trace id in hex, or any text of a program's; a stand-in is made of it."""
+        ...
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it goes first where texts queue, as ERROR spans do."""
+        ...
+
+
+class WantedText(NamedTuple):
+    """A text to embed, whoever wants it.
 
     Attributes:
-        content: the text itself; the same content has the same vector.
-        trace_id: the span's trace id in hex, which a stand-in is made of.
+        content: the text itself.
         urgent: whether it goes first where texts queue, as those of ERROR spans do.
 
     """
 
     content: str
-    trace_id: str = UNKNOWN_TRACE_ID
-    urgent: bool = False
+    urgent: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +102,7 @@ class Model(Protocol):
 class Embedder(Protocol):
     """Gives texts their embeddings as these become ready."""
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         """Give one future a text, in order.
 
         A future fails with an EmbeddingError. Cancelling it tells that nobody

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from itertools import starmap
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from otel_embedder.embedder.embedding import Embedding
+from otel_embedder.embedder.embedding import Embedding, WantedText
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
 from otel_embedder.fairness import TURN_SECONDS, Turn
 from otel_embedder.telemetry.logs import get_logger
@@ -20,8 +21,13 @@ from otel_embedder.telemetry.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_embedder.embedder.embedding import Embedder, Text
+    from otel_embedder.embedder.embedding import Embedder, Wanted
     from otel_embedder.embedder.settings import OnFailure
+
+    # By text.
+    Answers = dict[str | None, asyncio.Future[Embedding]]
+    # By text, None for whoever has none.
+    Errors = dict[str | None, EmbeddingError]
 
 STAND_IN_MODEL = "fallback-sha256"
 EMBEDDING_FAILED = "embedding-generation-failed"
@@ -56,7 +62,7 @@ def stand_in(trace_id: str, dimension: int) -> Embedding:
 
 
 class FallbackEmbedder:
-    """Answers for every text within a time limit, whatever becomes of the model."""
+    """Answers for whatever is wanted within a time limit, whatever becomes of the model."""
 
     def __init__(
         self,
@@ -85,32 +91,26 @@ class FallbackEmbedder:
         self._failing = False
         self._failed_at = 0.0
 
-    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - texts that miss it are wanted all the same
-        """Give one embedding a text, in order, after at most `timeout` seconds.
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - texts that miss it are wanted all the same
+        """Give one embedding for each that wants one, in order, after at most `timeout` seconds.
 
         None stands for "no vector", where `on_failure` is "omit". A text that
         misses its time is not given up: its vector will be in the cache.
         """
-        distinct = {text.content: text for text in texts}
-        futures = dict(zip(distinct, self._next.embed([*distinct.values()]), strict=True))
+        futures = self._ask(_distinct_texts(wanted))
         asked_the_model = await _settle([*futures.values()], timeout)
-        errors = {
-            content: error for content, future in futures.items() if (error := _error(future))
-        }
-        self._note(texts, errors, asked_the_model=asked_the_model)
-        failed = {text.trace_id for text in texts if text.content in errors}
-        stand_ins = await self._stand_ins(failed)
+        errors = _errors(futures)
+        failed = [each for each in wanted if each.content in errors]
+        self._note(failed, errors, asked_the_model=asked_the_model)
+        stand_ins = await self._stand_ins({each.trace_id for each in failed})
         return [
-            stand_ins[text.trace_id] if text.content in errors else futures[text.content].result()
-            for text in texts
+            stand_ins[each.trace_id] if each.content in errors else futures[each.content].result()
+            for each in wanted
         ]
 
-    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
-        """Give what the spans of these traces get that have no text, in order."""
-        self._metrics.fell_back(spans=len(trace_ids))
-        self._begin_failure(trace_ids[0], EmbeddingTimeoutError("no time was left to render it"))
-        stand_ins = await self._stand_ins(set(trace_ids))
-        return [stand_ins[trace_id] for trace_id in trace_ids]
+    def _ask(self, texts: Sequence[WantedText]) -> Answers:
+        futures = self._next.embed(texts)
+        return {text.content: future for text, future in zip(texts, futures, strict=True)}
 
     async def _stand_ins(self, trace_ids: set[str]) -> Mapping[str, Embedding | None]:
         stand_ins: dict[str, Embedding | None] = dict.fromkeys(trace_ids)
@@ -123,11 +123,8 @@ class FallbackEmbedder:
                 await asyncio.sleep(0)
         return stand_ins
 
-    def _note(
-        self, texts: Sequence[Text], errors: dict[str, EmbeddingError], *, asked_the_model: bool
-    ) -> None:
-        if errors:
-            failed = [text for text in texts if text.content in errors]
+    def _note(self, failed: Sequence[Wanted], errors: Errors, *, asked_the_model: bool) -> None:
+        if failed:
             self._metrics.fell_back(spans=len(failed))
             self._begin_failure(failed[0].trace_id, errors[failed[0].content])
         elif asked_the_model:
@@ -151,6 +148,15 @@ class FallbackEmbedder:
             log.info(EMBEDDING_RECOVERED)
 
 
+def _distinct_texts(wanted: Sequence[Wanted]) -> list[WantedText]:
+    """Give each text once, urgent if it is for one of those that want it."""
+    urgent: dict[str, bool] = {}
+    for each in wanted:
+        if each.content is not None:
+            urgent[each.content] = each.urgent or urgent.get(each.content, False)
+    return [*starmap(WantedText, urgent.items())]
+
+
 async def _settle(futures: list[asyncio.Future[Embedding]], timeout: float) -> bool:  # noqa: ASYNC109 - see embed
     """Wait until the futures are done or the time is up; tell whether there was a need to."""
     pending = [future for future in futures if not future.done()]
@@ -164,6 +170,12 @@ async def _settle(futures: list[asyncio.Future[Embedding]], timeout: float) -> b
             future.cancel()
         raise
     return True
+
+
+def _errors(answers: Answers) -> Errors:
+    """Give why there is no vector: by text, and for those without one."""
+    errors = {content: error for content, future in answers.items() if (error := _error(future))}
+    return {None: EmbeddingTimeoutError("no time was left to render it"), **errors}
 
 
 def _error(future: asyncio.Future[Embedding]) -> EmbeddingError | None:

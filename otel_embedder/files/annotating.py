@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from otel_embedder.annotation.work import Work
-    from otel_embedder.embedder.embedding import Embedding, Model
-    from otel_embedder.embedder.stream import TextEmbedder
+    from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.files.documents import Document, Format
     from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile
@@ -59,32 +57,6 @@ class FilesTally:
     def spans(self) -> int:
         """Count them all."""
         return self.annotated + self.left_alone.total()
-
-
-class CountingModel:
-    """A model that counts the texts that it embeds."""
-
-    def __init__(self, model: Model) -> None:
-        self.texts = 0
-        self._model = model
-        self._lock = Lock()
-
-    @property
-    def dimension(self) -> int:
-        """How many numbers a vector has."""
-        return self._model.dimension
-
-    def encode(self, texts: Sequence[str]) -> list[Embedding]:
-        """Give one embedding a text, in order.
-
-        Raises:
-            EmbeddingError: the model failed on these texts.
-
-        """
-        embeddings = self._model.encode(texts)
-        with self._lock:
-            self.texts += len(texts)
-        return embeddings
 
 
 class SpanAnnotator:

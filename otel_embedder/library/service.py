@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypedDict, TypeVar, Unpack
@@ -20,29 +21,30 @@ from platformdirs import user_cache_path
 
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.settings import DEFAULT_PREFIX
-from otel_embedder.embedder.cache import CacheInfo
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import (
     DEFAULT_MODEL,
     ModelChoice,
     check_engine,
     check_model,
 )
-from otel_embedder.embedder.models.engines import lazy_model
-from otel_embedder.embedder.models.reviving import LazyModel
+from otel_embedder.embedder.models.engines import reviving_model
+from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library.background import BackgroundLoop
-from otel_embedder.library.trace_embedder import TraceEmbedder
+from otel_embedder.library.trace_embedder import embedding_traces
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from types import TracebackType
 
     from otel_embedder.embedder.embedding import Embedding, Model, Vector
     from otel_embedder.embedder.models.choice import Engine
-    from otel_embedder.library.trace_embedder import AnyTrace
+    from otel_embedder.library.trace_embedder import AnyTrace, TraceEmbedder
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -247,7 +249,7 @@ class EmbeddingService:
         running = self._started()
 
         async def used() -> Answer:
-            return await use(running.started(self._embedder))
+            return await use(await running.started(self._embedder))
 
         return await asyncio.wrap_future(running.loop.submit(used()))
 
@@ -270,9 +272,9 @@ class EmbeddingService:
                 raise EmbedderClosedError("the process was forked; use a service only after that")
             return self._running
 
-    def _embedder(self) -> TraceEmbedder:
+    def _embedder(self) -> AbstractAsyncContextManager[TraceEmbedder]:
         threads = self._threads or cpu_count()
-        return TraceEmbedder(
+        return embedding_traces(
             Renderer(self._text),
             self._names,
             self._model(threads),
@@ -280,12 +282,12 @@ class EmbeddingService:
             cache_size=self._cache_size,
         )
 
-    def _model(self, threads: int) -> LazyModel:
+    def _model(self, threads: int) -> RevivingModel:
         own = self._own_model
         if own is not None:
-            return LazyModel(lambda: own, dimension=own.dimension, retry_after=0)
+            return RevivingModel(lambda: own, dimension=own.dimension, retry_after=0)
         cache = self._model_cache or user_cache_path("otel-embedder")
-        return lazy_model(ModelChoice(self._engine, self._model_name, cache, threads))
+        return reviving_model(ModelChoice(self._engine, self._model_name, cache, threads))
 
 
 def _check(option: str, value: str, check: Callable[[str], None]) -> None:
@@ -306,19 +308,21 @@ class _Running:
     def __init__(self) -> None:
         self.loop = BackgroundLoop()
         self.embedder: TraceEmbedder | None = None
+        self._starting = asyncio.Lock()
+        self._parts = AsyncExitStack()
 
-    def started(self, start: Callable[[], TraceEmbedder]) -> TraceEmbedder:
+    async def started(
+        self, start: Callable[[], AbstractAsyncContextManager[TraceEmbedder]]
+    ) -> TraceEmbedder:
         """Give the embedder, made by the first who asks: on the loop, since it reads files."""
-        self.embedder = self.embedder or start()
-        return self.embedder
+        async with self._starting:
+            if self.embedder is None:
+                self.embedder = await self._parts.enter_async_context(start())
+            return self.embedder
 
     def close(self) -> None:
-        self.loop.submit(self._close()).result()
+        self.loop.submit(self._parts.aclose()).result()
         self.loop.close()
-
-    async def _close(self) -> None:
-        if self.embedder is not None:
-            await self.embedder.close()
 
 
 class SyncEmbeddingService:

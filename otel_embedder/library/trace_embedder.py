@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
-from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.cache import CacheInfo, CachingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, UNKNOWN_TRACE_ID, Text
-from otel_embedder.embedder.fallback import EMBEDDING_FAILED, FallbackEmbedder, stand_in
+from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, WantedText
+from otel_embedder.embedder.fallback import EMBEDDING_FAILED, stand_in
+from otel_embedder.embedder.nest import nested
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.fairness import TURN_SECONDS, Turn
 from otel_embedder.library.trace import for_text, from_readable_span, trace_id_of
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_embedder.annotation.names import Names
     from otel_embedder.embedder.embedding import Embedding
-    from otel_embedder.embedder.models.reviving import LazyModel
-    from otel_embedder.text.renderer import Renderer
+    from otel_embedder.embedder.known import CacheInfo
+    from otel_embedder.embedder.models.reviving import RevivingModel
+    from otel_embedder.embedder.nest import Nest
+    from otel_embedder.text.renderer import Renderer, Rendering
 
     AnyTrace = Mapping[str, object] | ReadableSpan
 
@@ -34,16 +37,46 @@ log = get_logger()
 
 
 class Reading(NamedTuple):
-    """What could be read of a trace.
+    """What could be read of a trace; with a text it is `Wanted`.
 
     Attributes:
         trace_id: its id, or "unknown".
-        text: its text, None where it has none.
+        content: its text, None where it has none.
+        urgent: whether it is of an ERROR span.
 
     """
 
     trace_id: str
-    text: Text | None
+    content: str | None = None
+    urgent: bool = False
+
+
+@asynccontextmanager
+async def embedding_traces(
+    renderer: Renderer, names: Names, model: RevivingModel, *, threads: int, cache_size: int
+) -> AsyncIterator[TraceEmbedder]:
+    """Put embedders around a model, for traces; at the end fail whoever waits for it.
+
+    Args:
+        renderer: makes the texts.
+        names: of the attributes that are ours, of which a text does not speak.
+        model: embeds them; it is closed, too.
+        threads: how many batches the model is given at the same time.
+        cache_size: how many texts' vectors are remembered.
+
+    """
+    async with nested(
+        model,
+        workers=threads,
+        # Whoever asks for many vectors has the texts in memory already.
+        max_queue_size=sys.maxsize,
+        batch_timeout=math.inf,
+        cache_size=cache_size,
+        on_failure="fallback",
+        quiet_seconds=0,
+        metrics=_Unheard(),
+    ) as nest:
+        yield TraceEmbedder(renderer, names, model, nest, max_keys=cache_size)
 
 
 class TraceEmbedder:
@@ -53,48 +86,26 @@ class TraceEmbedder:
         self,
         renderer: Renderer,
         names: Names,
-        model: LazyModel,
+        model: RevivingModel,
+        nest: Nest,
         *,
-        threads: int,
-        cache_size: int,
+        max_keys: int,
     ) -> None:
-        """Put the embedders together.
+        """Join what was made.
 
         Args:
             renderer: makes the texts.
             names: of the attributes that are ours, of which a text does not speak.
-            model: embeds them.
-            threads: how many batches the model is given at the same time.
-            cache_size: how many texts' vectors are remembered.
+            model: the model in the nest.
+            nest: embeds the texts.
+            max_keys: of how many cache keys it is remembered what they stand for.
 
         """
         self._renderer = renderer
         self._names = names
         self._model = model
-        self._lookups = _Lookups()
-        self._batcher = BatchingEmbedder(
-            model,
-            workers=threads,
-            max_batch_size=MAX_BATCH_SIZE,
-            # Whoever asks for many vectors has the texts in memory already.
-            max_queue_size=sys.maxsize,
-            metrics=self._lookups,
-        )
-        self._cache = CachingEmbedder(self._batcher, max_texts=cache_size, metrics=self._lookups)
-        self._embedder = FallbackEmbedder(
-            self._cache,
-            dimension=lambda: model.dimension,
-            on_failure="fallback",
-            quiet_seconds=0,
-            metrics=self._lookups,
-        )
-        self._cache_size = cache_size
-        self._contents: LRUCache[str, str] = LRUCache(cache_size)
-
-    async def close(self) -> None:
-        """Fail whoever waits for the model, and end its threads."""
-        self._model.close()
-        await self._batcher.__aexit__(None, None, None)
+        self._nest = nest
+        self._contents: LRUCache[str, str] = LRUCache(max_keys)
 
     async def preload(self) -> None:
         """Load the model.
@@ -111,8 +122,7 @@ class TraceEmbedder:
 
     def cache_info(self) -> CacheInfo:
         """Tell how the cache does."""
-        lookups = self._lookups
-        return CacheInfo(lookups.hits, lookups.misses, self._cache_size, self._cache.size())
+        return self._nest.cache.cache_info()
 
     async def embed_texts(self, contents: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order, before those of any trace.
@@ -123,7 +133,7 @@ class TraceEmbedder:
 
         """
         distinct = dict.fromkeys(contents)
-        futures = self._cache.embed([Text(content, urgent=True) for content in distinct])
+        futures = self._nest.cache.embed([WantedText(content, urgent=True) for content in distinct])
         embeddings = dict(zip(distinct, await asyncio.gather(*futures), strict=True))
         return [embeddings[content] for content in contents]
 
@@ -148,20 +158,19 @@ class TraceEmbedder:
             readings.append(self._keyed(self._read(trace), cache_key))
             if turn.is_over():
                 await asyncio.sleep(0)
-        texts = [reading.text for reading in readings if reading.text]
-        embeddings = iter(await self._embedder.embed(texts, timeout=timeout))
+        wanted = [reading for reading in readings if reading.content is not None]
+        embeddings = iter(await self._nest.fallback.embed(wanted, timeout=timeout))
         return [
-            (next(embeddings) if reading.text else None)
+            (None if reading.content is None else next(embeddings))
             or stand_in(reading.trace_id, self._model.dimension)
             for reading in readings
         ]
 
     def _keyed(self, reading: Reading, cache_key: str | None) -> Reading:
         """Give a reading the text that its key stands for."""
-        if cache_key is None or reading.text is None:
+        if cache_key is None or reading.content is None:
             return reading
-        content = self._contents.setdefault(cache_key, reading.text.content)
-        return reading._replace(text=reading.text._replace(content=content))
+        return reading._replace(content=self._contents.setdefault(cache_key, reading.content))
 
     async def render(self, trace: AnyTrace) -> str:
         """Give a trace's text.
@@ -170,7 +179,7 @@ class TraceEmbedder:
             MalformedTraceError: it has none.
 
         """
-        return self._text(_fields(trace)).content
+        return self._rendering(_fields(trace)).content
 
     def _read(self, trace: AnyTrace) -> Reading:
         """Give a trace's id and text, or log why it has none."""
@@ -178,31 +187,24 @@ class TraceEmbedder:
         try:
             fields = _fields(trace)
             trace_id = trace_id_of(fields)
-            return Reading(trace_id, self._text(fields)._replace(trace_id=trace_id))
+            return Reading(trace_id, *self._rendering(fields))
         except MalformedTraceError as error:
             log.warning(EMBEDDING_FAILED, error=error.loggable(), trace_id=trace_id, fallback=True)
-            return Reading(trace_id, None)
+            return Reading(trace_id)
 
-    def _text(self, fields: Mapping[str, object]) -> Text:
+    def _rendering(self, fields: Mapping[str, object]) -> Rendering:
         resource, span = for_text(fields, self._names)
-        content, is_error = self._renderer.render(span, self._renderer.service(resource))
-        return Text(content, urgent=is_error)
+        return self._renderer.render(span, self._renderer.service(resource))
 
 
 def _fields(trace: AnyTrace) -> Mapping[str, object]:
     return trace if isinstance(trace, Mapping) else from_readable_span(trace)
 
 
-class _Lookups:
-    """Counts what was known to the cache. The embedders' other news interest nobody here."""
+class _Unheard:
+    """Takes what the embedders tell of their work. It interests nobody here."""
 
-    def __init__(self) -> None:
-        self.hits = 0
-        self.misses = 0
-
-    def looked_up(self, *, hits: int, misses: int) -> None:
-        self.hits += hits
-        self.misses += misses
+    def looked_up(self, *, hits: int, misses: int) -> None: ...
 
     def left_queue(self, *, seconds: float) -> None: ...
 

@@ -12,15 +12,15 @@ from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.work import spans_of as spans_of_request
-from otel_embedder.embedder.stream import embedded
+from otel_embedder.embedder.bulk import embedded
 from otel_embedder.otlp.spans import span_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Vector
-    from otel_embedder.embedder.stream import TextEmbedder
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.text.renderer import Renderer
 

@@ -2,7 +2,7 @@
 
 The parts are entered from the next hop back to the door. Leaving them then
 gives the right order for free: health says NOT_SERVING, the server takes
-nothing new and finishes what is in flight, then batcher, model and channel go.
+nothing new and finishes what is in flight, then model, batcher and channel go.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from otel_embedder.credentials.tls_files import TlsFiles
-from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
-from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.embedder.models.engines import lazy_model
+from otel_embedder.embedder.models.engines import reviving_model
+from otel_embedder.embedder.nest import nested
 from otel_embedder.exporter.channel import Keepalive, NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.fairness import TURN_SECONDS
@@ -37,9 +34,10 @@ from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
-    from otel_embedder.embedder.embedding import Embedder, Model
-    from otel_embedder.embedder.models.reviving import LazyModel
+    from otel_embedder.embedder.models.reviving import RevivingModel
+    from otel_embedder.embedder.nest import Nest
     from otel_embedder.settings import Settings
 
 SERVICE_STARTED = "service.started"
@@ -99,20 +97,19 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     check_exposure(settings)
     check_next_hop(settings.listen, settings.next_hop)
     renderer = Renderer(render_options(settings))
-    model = lazy_model(model_choice(settings), patience=settings.model_timeout)
+    model = reviving_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
         model.preload()
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
         exporter = await parts.enter_async_context(otlp_exporter(settings, metrics))
-        batcher = await parts.enter_async_context(batching_embedder(settings, model, metrics))
-        # Left before the batcher, whose workers may wait for a download.
-        parts.callback(model.close)
+        embedders = await parts.enter_async_context(nest(settings, model, metrics))
+        metrics.watch_queue(embedders.batcher.queue_size)
         hops = Hops()
         processor = Processor(
             renderer,
-            span_embedder(settings, model, batcher, metrics),
+            embedders.fallback,
             annotator(settings, renderer.text_version),
             exporter,
             embed_timeout=settings.embed_timeout,
@@ -164,28 +161,16 @@ def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
     return exporter
 
 
-def batching_embedder(settings: Settings, model: LazyModel, metrics: Metrics) -> BatchingEmbedder:
-    """Give the embedder that runs the model."""
-    batcher = BatchingEmbedder(
+def nest(
+    settings: Settings, model: RevivingModel, metrics: Metrics
+) -> AbstractAsyncContextManager[Nest]:
+    """Give the embedders around a model."""
+    return nested(
         model,
         workers=model_choice(settings).threads,
-        max_batch_size=MAX_BATCH_SIZE,
         max_queue_size=settings.max_queue_size,
-        metrics=metrics,
         batch_timeout=settings.model_timeout,
-        on_hang=model.lose,
-    )
-    metrics.watch_queue(batcher.queue_size)
-    return batcher
-
-
-def span_embedder(
-    settings: Settings, model: Model, batcher: Embedder, metrics: Metrics
-) -> FallbackEmbedder:
-    """Give the embedder that always answers, with all that stands before the batcher."""
-    return FallbackEmbedder(
-        CachingEmbedder(batcher, max_texts=settings.cache_size, metrics=metrics),
-        dimension=lambda: model.dimension,
+        cache_size=settings.cache_size,
         on_failure=settings.on_failure,
         quiet_seconds=QUIET_SECONDS,
         metrics=metrics,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from loky import cpu_count
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, Text
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, WantedText
 from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.parts import model_choice
@@ -52,14 +52,14 @@ def texts_a_second(model: Model, count: int) -> float:
     return count / (time.perf_counter() - started)
 
 
-def span_texts(count: int) -> list[Text]:
+def span_texts(count: int) -> list[WantedText]:
     """Render as many different spans."""
     renderer = Renderer(RenderOptions())
     requests = map(parse_request, requests_of_texts(count, texts=count))
-    return [Text(renderer.render(*span).content) for span in spans_of(requests, renderer)]
+    return [WantedText(*renderer.render(*span)) for span in spans_of(requests, renderer)]
 
 
-async def _embed(model: Model, texts: list[Text]) -> None:
+async def _embed(model: Model, texts: list[WantedText]) -> None:
     async with BatchingEmbedder(
         model,
         workers=cpu_count(),
@@ -67,7 +67,8 @@ async def _embed(model: Model, texts: list[Text]) -> None:
         max_queue_size=len(texts),
         metrics=Unrecorded(),
     ) as embedder:
-        await asyncio.gather(*embedder.embed(texts))
+        wanted = [WantedText(text.content, urgent=False) for text in texts]
+        await asyncio.gather(*embedder.embed(wanted))
 
 
 def milliseconds_alone(model: Model, tokens: int) -> float:

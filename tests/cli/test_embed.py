@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.cli.embed import json_numbers
-from otel_embedder.embedder.stream import window_for
+from otel_embedder.embedder.bulk import window_for
 from tests.support.processes import own_environment
 from tests.support.tiny_bert import TINY_DIMENSION
 from tests.support.tiny_model import TINY_MODEL, tiny_model_flags

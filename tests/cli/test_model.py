@@ -16,11 +16,10 @@ from otel_embedder.embedder.models.verification import (
     REFERENCE_FILE,
     TEXTS,
     Check,
-    _remove,
     embedding_checks,
 )
 from otel_embedder.embedder.models.weights import DEFAULT_MODEL_SHA256, MODEL_FILES, WEIGHTS_PACKAGE
-from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
+from otel_embedder.errors import EmbeddingFailedError
 from tests import golden
 from tests.support.fakes import FakeModel
 from tests.support.processes import free_address, python
@@ -310,9 +309,21 @@ def test_verify_needs_a_place_to_convert_in(
     assert "converted model: failed: there is no place to convert" in capsys.readouterr().out
 
 
-def test_a_directory_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match=r"missing can't be removed"):
-        _remove(tmp_path / "missing")
+def test_verify_names_a_damaged_model_that_cannot_be_removed(
+    tiny_bert: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = converted_model(str(tiny_bert), cache)
+    elsewhere = directory.rename(directory.with_name("elsewhere"))
+    flip_a_bit(elsewhere / "model.bin")
+    directory.symlink_to(elsewhere)  # which is not for us to follow and empty
+    capsys.readouterr()
+
+    assert verify(tiny_bert, cache, "--repair") == EXIT_FAILED
+    [_, line] = capsys.readouterr().out.splitlines()
+    assert line == (
+        f"converted model: failed: {directory} is not what the official files convert to, in "
+        "model.bin; it can't be removed either (Cannot call rmtree on a symbolic link)"
+    )
 
 
 class Scales(FakeModel):

@@ -11,10 +11,10 @@ import pytest
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.embedding import Embedder, Embedding, Text
-from otel_embedder.embedder.fallback import FallbackEmbedder
+from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
-from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeMetrics, FakeModel
+from tests.support.embedders import nested_around
+from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeMetrics, FakeModel, SpanText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -38,7 +38,7 @@ CONTENTS = [
 class Embed(Protocol):
     """What all embedders come down to, once their futures are awaited."""
 
-    async def __call__(self, texts: Sequence[Text]) -> list[Embedding]: ...
+    async def __call__(self, texts: Sequence[WantedText]) -> list[Embedding]: ...
 
 
 class Wrap(Protocol):
@@ -56,7 +56,7 @@ async def batcher(model: Model, *, workers: int = 2) -> AsyncIterator[BatchingEm
 
 
 def awaiting(embedder: Embedder) -> Embed:
-    async def embed(texts: Sequence[Text]) -> list[Embedding]:
+    async def embed(texts: Sequence[WantedText]) -> list[Embedding]:
         return list(await asyncio.gather(*embedder.embed(texts)))
 
     return embed
@@ -82,19 +82,12 @@ async def caching_too_little(model: Model) -> AsyncIterator[Embed]:
 
 @asynccontextmanager
 async def falling_back(model: Model) -> AsyncIterator[Embed]:
-    """Join all of them, in the order that the service does."""
-    async with batcher(model) as inner:
-        metrics = FakeMetrics()
-        embedder = FallbackEmbedder(
-            CachingEmbedder(inner, max_texts=100, metrics=metrics),
-            dimension=lambda: DIMENSION,
-            on_failure="fallback",
-            quiet_seconds=0,
-            metrics=metrics,
-        )
+    """Join all of them, as the service does."""
+    async with nested_around(model, workers=2) as nest:
 
-        async def embed(texts: Sequence[Text]) -> list[Embedding]:
-            embeddings = await embedder.embed(texts, timeout=30)
+        async def embed(texts: Sequence[WantedText]) -> list[Embedding]:
+            wanted = [SpanText(text.content, urgent=text.urgent) for text in texts]
+            embeddings = await nest.fallback.embed(wanted, timeout=30)
             return [embedding for embedding in embeddings if embedding is not None]
 
         yield embed
@@ -120,11 +113,8 @@ async def embed(wrap: Wrap, model: Model) -> AsyncIterator[Embed]:
         yield await parts.enter_async_context(wrap(model))
 
 
-def texts(contents: Iterable[str]) -> list[Text]:
-    return [
-        Text(content, trace_id="5b8e", urgent=bool(number % 2))
-        for number, content in enumerate(contents)
-    ]
+def texts(contents: Iterable[str]) -> list[WantedText]:
+    return [WantedText(content, urgent=bool(number % 2)) for number, content in enumerate(contents)]
 
 
 def same(one: Sequence[Embedding], other: Sequence[Embedding]) -> bool:
@@ -200,8 +190,8 @@ async def test_a_text_wanted_in_the_very_moment_that_it_is_done_is_not_computed_
     again: list[asyncio.Future[Embedding]] = []
     async with batcher(model, workers=1) as inner:
         cache = CachingEmbedder(inner, max_texts=100, metrics=FakeMetrics())
-        a, b = cache.embed([Text("a"), Text("b")])
-        a.add_done_callback(lambda _: again.extend(cache.embed([Text("b")])))
+        a, b = cache.embed([WantedText(content, urgent=False) for content in "ab"])
+        a.add_done_callback(lambda _: again.extend(cache.embed([WantedText("b", urgent=False)])))
         embedding = await b
         answered_again = await again[0]
 

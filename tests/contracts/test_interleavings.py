@@ -39,7 +39,7 @@ from tests.support.peers import Answer, FakeNextHop, spans_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from otel_embedder.embedder.embedding import Embedding, Text
+    from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.receiver.messages import Context
 
 MAX_BYTES = 1024 * 1024
@@ -69,11 +69,8 @@ class MoodyEmbedder:
     def __init__(self, moods: Sequence[str]) -> None:
         self._moods = cycle(moods)
 
-    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
-        return [self._embedding(text.content, text.trace_id) for text in texts]
-
-    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
-        return [self._embedding("", trace_id) for trace_id in trace_ids]
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
+        return [self._embedding(each.content or "", each.trace_id) for each in wanted]
 
     def _embedding(self, content: str, trace_id: str) -> Embedding | None:
         match next(self._moods):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from otel_embedder.embedder.batcher import CLOSING_SECONDS, BatchingEmbedder
-from otel_embedder.embedder.embedding import Embedding, Text
+from otel_embedder.embedder.embedding import Embedding, WantedText
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingFailedError,
@@ -98,8 +98,8 @@ def hanging_model() -> Iterator[HangingModel]:
     model.let_go()
 
 
-def texts(contents: Iterable[str], *, urgent: bool = False) -> list[Text]:
-    return [Text(content, urgent=urgent) for content in contents]
+def texts(contents: Iterable[str], *, urgent: bool = False) -> list[WantedText]:
+    return [WantedText(content, urgent=urgent) for content in contents]
 
 
 async def gathered(futures: Sequence[asyncio.Future[Embedding]]) -> list[Embedding]:
@@ -384,9 +384,11 @@ async def test_after_every_worker_has_hung_there_are_as_many_as_before(
     async with batching(hanging_model, workers=2, max_batch_size=1, batch_timeout=0.05) as batcher:
         for _ in range(3):
             await asyncio.wait(batcher.embed(texts(["hang"])))
-        workers = len(batcher._idle_workers)
+        futures = batcher.embed(texts("abcde"))
+        waiting = batcher.queue_size()
+        await gathered(futures)
 
-    assert workers == 2
+    assert len("abcde") - waiting == 2
     assert len(set(hanging_model.hanging)) == 3
 
 
@@ -415,6 +417,44 @@ async def test_urgent_texts_go_first_where_texts_queue() -> None:
         await gathered(futures)
 
     assert model.batches == [["a"], ["x", "y"], ["z", "b"], ["c", "d"]]
+
+
+async def test_a_text_that_waits_already_moves_up_once_it_is_urgent() -> None:
+    model = FakeModel()
+    model.hold()
+    async with batching(model, max_batch_size=2) as batcher:
+        futures = batcher.embed(texts("a"))
+        await model.begun()
+        futures += batcher.embed(texts("bcde"))
+        futures += batcher.embed(texts("xd", urgent=True))
+        futures += batcher.embed(texts("d"))
+        waiting = batcher.queue_size()
+        model.release()
+        embeddings = await gathered(futures)
+
+    assert waiting == 5
+    assert model.batches == [["a"], ["x", "d"], ["b", "c"], ["e"]]
+    assert are_vectors_of("abcdexdd", embeddings)
+
+
+async def test_those_who_left_are_not_counted_once_the_queue_is_full() -> None:
+    model = FakeModel()
+    model.hold()
+    async with batching(model, max_queue_size=6) as batcher:
+        futures = batcher.embed(texts("a"))
+        await model.begun()
+        left = batcher.embed([*texts("bc"), *texts("xy", urgent=True)])
+        futures += batcher.embed([*texts("d"), *texts("z", urgent=True)])
+        for future in left:
+            future.cancel()
+        full = batcher.queue_size()
+        futures += batcher.embed(texts("e"))
+        waiting = batcher.queue_size()
+        model.release()
+        await gathered(futures)
+
+    assert (full, waiting) == (6, 3)
+    assert model.batches == [["a"], ["z", "d", "e"]]
 
 
 async def test_a_full_queue_refuses_new_texts_but_not_known_ones() -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.embedding import Embedder, Text
+from otel_embedder.embedder.embedding import Embedder, WantedText
 from otel_embedder.embedder.fallback import FallbackEmbedder
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.errors import EmbeddingFailedError
-from tests.support.fakes import DIMENSION, FakeEmbedder, FakeMetrics, errors_of
+from tests.support.fakes import DIMENSION, FakeEmbedder, FakeMetrics, SpanText, errors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +26,8 @@ def caching(
     return CachingEmbedder(next_, max_texts=max_texts, metrics=metrics or FakeMetrics())
 
 
-def texts(contents: Iterable[str]) -> list[Text]:
-    return [Text(content) for content in contents]
+def texts(contents: Iterable[str]) -> list[WantedText]:
+    return [WantedText(content, urgent=False) for content in contents]
 
 
 async def gathered(futures: Sequence[asyncio.Future[Embedding]]) -> list[Embedding]:
@@ -64,9 +65,10 @@ async def test_texts_keep_their_places_when_one_is_there_twice() -> None:
     assert (embeddings[0].vector == embeddings[2].vector).all()
 
 
-async def test_trace_id_and_urgency_go_along() -> None:
+@pytest.mark.parametrize("urgent", [True, False])
+async def test_urgency_goes_along(urgent: bool) -> None:  # noqa: FBT001 - a parameter of the test
     next_ = FakeEmbedder(at_once=True)
-    text = Text("a", "0af7651916cd43dd8448eb211c80319c", urgent=True)
+    text = WantedText("a", urgent=urgent)
     caching(next_).embed([text])
 
     assert next_.calls == [[text]]
@@ -132,9 +134,9 @@ async def test_a_stand_in_is_never_remembered() -> None:
         quiet_seconds=0,
         metrics=metrics,
     )
-    [stand_in] = await embedder.embed(texts("a"), timeout=0)
+    [stand_in] = await embedder.embed([SpanText("a")], timeout=0)
     next_.fail("a", EmbeddingFailedError("on purpose"))
-    second = asyncio.create_task(embedder.embed(texts("a"), timeout=10))
+    second = asyncio.create_task(embedder.embed([SpanText("a")], timeout=10))
     await asyncio.sleep(0)
     next_.resolve("a")
     [embedding] = await second
@@ -152,6 +154,7 @@ async def test_hits_and_misses_are_counted_text_by_text() -> None:
     await gathered(cache.embed(texts("abc")))
 
     assert metrics.counts == {"hits": 2, "misses": 3}
+    assert cache.cache_info() == CacheInfo(hits=2, misses=3, maxsize=100, currsize=3)
 
 
 async def test_the_next_embedder_is_not_troubled_when_all_is_known() -> None:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.embedding import Embedder, Embedding, Text
+from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
 from otel_embedder.embedder.fallback import (
     EMBEDDING_FAILED,
     EMBEDDING_RECOVERED,
@@ -25,6 +25,7 @@ from otel_embedder.errors import (
     ModelUnavailableError,
     QueueFullError,
 )
+from tests.support.embedders import nested_around
 from tests.support.fakes import (
     DIMENSION,
     FAKE_MODEL,
@@ -32,13 +33,15 @@ from tests.support.fakes import (
     FakeEmbedder,
     FakeMetrics,
     FakeModel,
+    LateSpan,
+    SpanText,
     embedding_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from otel_embedder.embedder.embedding import Vector
+    from otel_embedder.embedder.embedding import Vector, Wanted
     from otel_embedder.embedder.settings import OnFailure
 
 pytestmark = pytest.mark.timeout(20)
@@ -69,20 +72,15 @@ def falling_back(
 @asynccontextmanager
 async def whole_chain(model: FakeModel) -> AsyncIterator[FallbackEmbedder]:
     """Join the embedders as the service does."""
-    metrics = FakeMetrics()
     async with AsyncExitStack() as parts:
-        batcher = await parts.enter_async_context(
-            BatchingEmbedder(
-                model, workers=1, max_batch_size=32, max_queue_size=100, metrics=metrics
-            )
-        )
+        nest = await parts.enter_async_context(nested_around(model))
         # A test that failed may have left the model held up.
         parts.callback(model.release)
-        yield falling_back(CachingEmbedder(batcher, max_texts=100, metrics=metrics))
+        yield nest.fallback
 
 
-def texts(contents: Iterable[str]) -> list[Text]:
-    return [Text(content, TRACE_ID) for content in contents]
+def texts(contents: Iterable[str]) -> list[SpanText]:
+    return [SpanText(content, TRACE_ID) for content in contents]
 
 
 def sources(embeddings: Sequence[Embedding | None]) -> list[str | None]:
@@ -172,7 +170,7 @@ async def test_a_queue_that_is_full_falls_back_for_what_it_refused_only() -> Non
 
 async def test_each_span_gets_its_own_traces_stand_in_though_the_text_is_the_same() -> None:
     embedder = falling_back(BrokenEmbedder(CAUSES[0]))
-    embeddings = await embedder.embed([Text("a", "one"), Text("a", "two")], timeout=1)
+    embeddings = await embedder.embed([SpanText("a", "one"), SpanText("a", "two")], timeout=1)
 
     for trace_id, embedding in zip(("one", "two"), embeddings, strict=True):
         assert embedding is not None
@@ -181,9 +179,21 @@ async def test_each_span_gets_its_own_traces_stand_in_though_the_text_is_the_sam
 
 async def test_a_text_that_spans_share_is_asked_for_once() -> None:
     next_ = FakeEmbedder(at_once=True)
-    await falling_back(next_).embed([Text("a", "one"), Text("a", "two")], timeout=1)
+    await falling_back(next_).embed([SpanText("a", "one"), SpanText("a", "two")], timeout=1)
 
     assert next_.contents() == [["a"]]
+
+
+@pytest.mark.parametrize("urgent", [(True, False), (False, True)], ids=str)
+async def test_a_text_that_spans_share_is_urgent_if_it_is_for_one_of_them(
+    urgent: tuple[bool, bool],
+) -> None:
+    next_ = FakeEmbedder(at_once=True)
+    wanted = [SpanText("a", "one", urgent=urgent[0]), SpanText("a", "two", urgent=urgent[1])]
+    await falling_back(next_).embed([*wanted, SpanText("b", "one")], timeout=1)
+    [asked] = next_.calls
+
+    assert asked == [WantedText("a", urgent=True), WantedText("b", urgent=False)]
 
 
 async def test_omit_gives_nothing_in_the_place_of_a_vector() -> None:
@@ -261,9 +271,9 @@ async def test_a_known_text_does_not_end_a_failure() -> None:
 async def test_the_log_names_the_first_span_that_failed_and_not_the_first_span() -> None:
     model = FakeModel({"bad": ValueError("no such text")})
     async with whole_chain(model) as embedder:
-        await embedder.embed([Text("good", "one")], timeout=10)
+        await embedder.embed([SpanText("good", "one")], timeout=10)
         with capture_logs() as logs:
-            await embedder.embed([Text("good", "two"), Text("bad", "three")], timeout=10)
+            await embedder.embed([SpanText("good", "two"), SpanText("bad", "three")], timeout=10)
 
     assert logs[0]["trace_id"] == "three"
     assert logs[0]["error"] == "the model failed: ValueError"
@@ -292,7 +302,7 @@ async def test_a_span_without_a_text_gets_its_traces_stand_in_too() -> None:
     metrics = FakeMetrics()
     embedder = falling_back(FakeEmbedder(), metrics=metrics)
     with capture_logs() as logs:
-        embeddings = await embedder.without_text(["one", "two", "one"])
+        embeddings = await embedder.embed(late_spans("one", "two", "one"), timeout=1)
 
     for trace_id, embedding in zip(("one", "two", "one"), embeddings, strict=True):
         assert embedding is not None
@@ -307,8 +317,40 @@ async def test_a_span_without_a_text_stays_as_it_came_if_that_is_wanted() -> Non
     metrics = FakeMetrics()
     embedder = falling_back(FakeEmbedder(), on_failure="omit", metrics=metrics)
 
-    assert await embedder.without_text(["one", "two"]) == [None, None]
+    assert await embedder.embed(late_spans("one", "two"), timeout=1) == [None, None]
     assert metrics.counts == {"fell_back": 2}
+
+
+async def test_spans_with_and_without_a_text_keep_their_places() -> None:
+    metrics = FakeMetrics()
+    next_ = FakeEmbedder(at_once=True)
+    wanted: list[Wanted] = [
+        *(LateSpan("one"), SpanText("a", "one")),
+        *(LateSpan("two"), SpanText("", "two")),
+    ]
+    embeddings = await falling_back(next_, metrics=metrics).embed(wanted, timeout=1)
+
+    assert sources(embeddings) == ["fallback", "model", "fallback", "model"]
+    assert next_.contents() == [["a", ""]]
+    assert metrics.counts == {"fell_back": 2}
+
+
+async def test_while_spans_go_without_a_text_a_failure_is_not_over() -> None:
+    next_ = FakeEmbedder()
+    embedder = falling_back(next_)
+    with capture_logs() as logs:
+        for content in "ab":
+            wanted: list[Wanted] = [SpanText(content), LateSpan("one")]
+            waiting = asyncio.create_task(embedder.embed(wanted, timeout=10))
+            await asyncio.sleep(0)
+            next_.resolve(content)
+            await waiting
+
+    assert [line["event"] for line in logs] == [EMBEDDING_FAILED]
+
+
+def late_spans(*trace_ids: str) -> list[LateSpan]:
+    return [LateSpan(trace_id) for trace_id in trace_ids]
 
 
 async def test_many_stand_ins_leave_others_their_turn() -> None:
@@ -325,7 +367,7 @@ async def test_many_stand_ins_leave_others_their_turn() -> None:
     task = asyncio.create_task(other())
     await asyncio.sleep(0)
     started = asyncio.get_running_loop().time()
-    await falling_back(FakeEmbedder()).without_text([str(number) for number in range(5_000)])
+    await falling_back(FakeEmbedder()).embed(late_spans(*map(str, range(5_000))), timeout=1)
     took = asyncio.get_running_loop().time() - started
     task.cancel()
 

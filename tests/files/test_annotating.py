@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from otel_embedder.errors import EmbeddingFailedError, UnreadableFileError, Unwr
 from otel_embedder.files.annotating import (
     MAX_WINDOW_BYTES,
     MAX_WINDOW_REQUESTS,
-    CountingModel,
     FilesTally,
     SpanAnnotator,
     annotate_files,
@@ -350,12 +348,3 @@ def test_a_window_holds_so_many_bytes_and_the_request_that_made_them_more() -> N
 
 def test_of_nothing_there_is_no_window() -> None:
     assert [*windows([])] == []
-
-
-def test_texts_are_counted_whatever_thread_embeds_them() -> None:
-    model = CountingModel(FakeModel())
-    with ThreadPoolExecutor(4) as threads:
-        answers = [*threads.map(model.encode, [["a", "b"]] * 50)]
-
-    assert model.texts == 100
-    assert model.dimension == len(answers[0][0].vector)

@@ -31,7 +31,7 @@ from tests.support.fakes import FAKE_MODEL, FakeMetrics, embedding_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.embedder.embedding import Embedding, Text
+    from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.messages import Context
@@ -92,11 +92,8 @@ class OneMessage:
 class OneEmbedding:
     """Gives every text the same embedding."""
 
-    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
-        return [EMBEDDING] * len(texts)
-
-    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
-        return [EMBEDDING] * len(trace_ids)
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
+        return [EMBEDDING] * len(wanted)
 
 
 class BytesExporter:

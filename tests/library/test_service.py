@@ -14,9 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from structlog.testing import capture_logs
 
 from otel_embedder import EmbeddingService
-from otel_embedder.embedder.cache import CacheInfo
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 from otel_embedder.embedder.fallback import STAND_IN_MODEL, stand_in
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.errors import (
     EmbedderClosedError,
@@ -448,15 +448,16 @@ async def test_whoever_waits_when_it_closes_is_answered(model: FakeModel) -> Non
     traces = [{"name": str(number)} for number in range(2 * MAX_BATCH_SIZE)]
     answers = asyncio.create_task(service.embed_all(traces))
     await model.begun()
-    assert service._running
-    assert service._running.embedder
-    batcher = service._running.embedder._batcher
+    last = asyncio.create_task(service.embed({"name": "the last in the queue"}))
+    await asyncio.sleep(0)  # it sets out
+    await service.render({"name": "who comes behind it knows that it has arrived"})
     closing = asyncio.create_task(asyncio.to_thread(service.close))
-    while not batcher._closed:  # noqa: ASYNC110 - there is no event to wait for
-        await asyncio.sleep(0)
+    # Who waits is answered before the batch under way has ended.
+    embedding = await last
     model.release()
     await closing
 
+    assert embedding.source == "fallback"
     sources = [embedding.source for embedding in await answers]
     assert sources == ["model"] * MAX_BATCH_SIZE + ["fallback"] * MAX_BATCH_SIZE
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_embedder.annotation.settings import Encoding
-    from otel_embedder.embedder.embedding import Embedding, Text
+    from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.pipeline.processor import SpanEmbedder
@@ -234,11 +234,8 @@ async def test_what_is_outdated_is_replaced(ours: Mapping[str, Value]) -> None:
 class OnlyStandIns:
     """Embeds as the fallback does while there is no model."""
 
-    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
-        return await self.without_text([text.trace_id for text in texts])
-
-    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
-        return [stand_in(trace_id, 384) for trace_id in trace_ids]
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ARG002, ASYNC109 - the protocol's
+        return [stand_in(each.trace_id, 384) for each in wanted]
 
 
 async def test_another_models_vector_is_not_replaced_by_noise() -> None:

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -17,13 +17,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otel_embedder.embedder.embedding import Embedding
+from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, Embedding
 from otel_embedder.embedder.fallback import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.embedder.embedding import Text
+    from otel_embedder.embedder.embedding import Wanted, WantedText
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
@@ -56,8 +56,10 @@ class FakeModel:
         self._free.set()
 
     def hold(self) -> None:
-        """Let every batch wait from now on."""
+        """Let every batch wait from now on, and `begun` tell of these alone."""
         self._free.clear()
+        while self._begun.acquire(blocking=False):
+            pass
 
     def release(self) -> None:
         self._free.set()
@@ -65,7 +67,11 @@ class FakeModel:
     async def begun(self, batches: int = 1) -> None:
         """Wait until so many more batches have reached the model."""
         for _ in range(batches):
-            assert await asyncio.to_thread(self._begun.acquire, timeout=PATIENCE)
+            await asyncio.to_thread(self.wait_for_batch)
+
+    def wait_for_batch(self) -> None:
+        """Wait, in a thread, until one more batch has reached the model."""
+        assert self._begun.acquire(timeout=PATIENCE)
 
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         self.batches.append(list(texts))
@@ -78,15 +84,31 @@ class FakeModel:
         return [embedding_of(text) for text in texts]
 
 
+class SpanText(NamedTuple):
+    """A text, as a span wants it embedded."""
+
+    content: str
+    trace_id: str = UNKNOWN_TRACE_ID
+    urgent: bool = False
+
+
+class LateSpan(NamedTuple):
+    """A span that there was no time to render."""
+
+    trace_id: str
+    content: None = None
+    urgent: bool = False
+
+
 class FakeEmbedder:
     """Answers when it is told to, or at once; remembers the texts of each call."""
 
     def __init__(self, *, at_once: bool = False) -> None:
-        self.calls: list[list[Text]] = []
+        self.calls: list[list[WantedText]] = []
         self.futures: dict[str, list[asyncio.Future[Embedding]]] = {}
         self._at_once = at_once
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         self.calls.append(list(texts))
         return [self._future(text.content) for text in texts]
 
@@ -119,7 +141,7 @@ class BrokenEmbedder:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def embed(self, texts: Sequence[Text]) -> list[asyncio.Future[Embedding]]:
+    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
         futures = [asyncio.get_running_loop().create_future() for _ in texts]
         for future in futures:
             future.set_exception(self._error)
@@ -130,21 +152,21 @@ class FakeSpanEmbedder:
     """Embeds every text but those it is told to omit; remembers what it was asked."""
 
     def __init__(self, omit: Sequence[str] = ()) -> None:
-        self.texts: list[Text] = []
+        self.texts: list[SpanText] = []
         self.timeouts: list[float] = []
         self.without_text_of: list[str] = []
         self._omit = omit
 
-    async def embed(self, texts: Sequence[Text], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
-        self.texts += texts
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
         self.timeouts.append(timeout)
-        return [
-            None if text.content in self._omit else embedding_of(text.content) for text in texts
-        ]
+        return [self._embedding(each) for each in wanted]
 
-    async def without_text(self, trace_ids: Sequence[str]) -> list[Embedding | None]:
-        self.without_text_of += trace_ids
-        return [stand_in(trace_id, DIMENSION) for trace_id in trace_ids]
+    def _embedding(self, wanted: Wanted) -> Embedding | None:
+        if wanted.content is None:
+            self.without_text_of.append(wanted.trace_id)
+            return stand_in(wanted.trace_id, DIMENSION)
+        self.texts.append(SpanText(wanted.content, wanted.trace_id, wanted.urgent))
+        return None if wanted.content in self._omit else embedding_of(wanted.content)
 
 
 class FakeExporter:

@@ -25,7 +25,7 @@ from otel_embedder.embedder.models.weights import (
     is_default,
     model_name,
 )
-from otel_embedder.errors import ModelUnavailableError
+from otel_embedder.errors import DamagedModelError, ModelUnavailableError
 from otel_embedder.telemetry.logs import get_logger
 
 MODEL_CONVERTED = "model.converted"
@@ -64,6 +64,21 @@ def converted_model(model: str, cache: Path) -> Path:
     if not directory.is_dir():
         _write(weights, directory)
     return directory
+
+
+def remove_damaged(damage: DamagedModelError) -> None:
+    """Remove a converted model that is damaged: it can be converted again.
+
+    Raises:
+        ModelUnavailableError: that is not possible either.
+
+    """
+    try:
+        shutil.rmtree(damage.directory)
+    except OSError as error:
+        raise ModelUnavailableError(
+            f"{damage}; it can't be removed either ({error.strerror or error})"
+        ) from error
 
 
 def converted_path(cache: Path, model: str, key: str) -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import shutil
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.conversion import converted_model, remove_damaged
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
-from otel_embedder.embedder.models.reviving import LazyModel
+from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.embedder.models.sentence_transformers import SentenceTransformersModel
 from otel_embedder.embedder.models.weights import (
     installed_directory,
@@ -18,7 +18,7 @@ from otel_embedder.embedder.models.weights import (
     model_dimension,
     model_name,
 )
-from otel_embedder.errors import DamagedModelError, ModelUnavailableError
+from otel_embedder.errors import DamagedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,23 +33,30 @@ MAX_RETRY_SECONDS = 60.0
 MAX_DOWNLOAD_RETRY_SECONDS = 1_800.0
 
 
-def lazy_model(choice: ModelChoice, *, patience: float = math.inf) -> LazyModel:
+def reviving_model(
+    choice: ModelChoice,
+    *,
+    patience: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> RevivingModel:
     """Give a model that loads when it is first needed, and tries again when that failed.
 
     Args:
         choice: which.
         patience: seconds from the beginning of a load that texts wait for its end.
+        clock: gives the time in seconds, by which a load is tried again.
 
     """
     is_here = Path(choice.model).is_dir() or (
         is_default(choice.model) and installed_directory() is not None
     )
-    return LazyModel(
+    return RevivingModel(
         partial(load_model, choice),
         dimension=model_dimension(choice.model),
         retry_after=RETRY_SECONDS,
         max_retry_after=MAX_RETRY_SECONDS if is_here else MAX_DOWNLOAD_RETRY_SECONDS,
         patience=patience,
+        clock=clock,
     )
 
 
@@ -68,22 +75,13 @@ def _load_ctranslate2(choice: ModelChoice) -> Model:
         return _load_converted(choice)
     except DamagedModelError as error:
         # Disks fail. What was converted once can be converted again.
-        _remove(error)
+        remove_damaged(error)
         return _load_converted(choice)
 
 
 def _load_converted(choice: ModelChoice) -> Model:
     directory = converted_model(choice.model, choice.cache)
     return CTranslate2Model(directory, name=model_name(choice.model), threads=choice.threads)
-
-
-def _remove(damaged: DamagedModelError) -> None:
-    try:
-        shutil.rmtree(damaged.directory)
-    except OSError as error:
-        raise ModelUnavailableError(
-            f"{damaged}; it can't be removed either ({error.strerror})"
-        ) from error
 
 
 def _load_reference(choice: ModelChoice) -> Model:

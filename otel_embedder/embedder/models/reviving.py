@@ -52,7 +52,7 @@ class _Loaded:
     failures: int = 0
 
 
-class LazyModel:
+class RevivingModel:
     """Loads a model on first use, in a thread of its own. Safe to use from several threads.
 
     A model that hangs is left behind, and another is loaded after a while. One
@@ -60,7 +60,7 @@ class LazyModel:
     many failures each time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one choice
         self,
         load: Callable[[], Model],
         *,
@@ -68,6 +68,7 @@ class LazyModel:
         retry_after: float,
         max_retry_after: float = math.inf,
         patience: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare to load.
 
@@ -78,8 +79,10 @@ class LazyModel:
                 after each more.
             max_retry_after: the most that it grows to.
             patience: seconds from the beginning of a load that a batch waits for its end.
+            clock: gives the time in seconds, from whenever on.
 
         """
+        self._clock = clock
         self._load = load
         self._dimension = dimension
         self._retry_after = retry_after
@@ -161,7 +164,7 @@ class LazyModel:
     def _remaining_patience(self) -> float | None:
         if self._patience == math.inf:
             return None
-        return max(0.0, self._began + self._patience - time.monotonic())
+        return max(0.0, self._began + self._patience - self._clock())
 
     def _begun(self) -> Future[_Loaded]:
         """Give the attempt to load that counts, begun if it is time for one."""
@@ -169,7 +172,7 @@ class LazyModel:
             if self._attempt is None or (self._has_failed() and self._may_try()):
                 attempt: Future[_Loaded] = Future()
                 threading.Thread(target=self._run, args=(attempt,), daemon=True).start()
-                self._attempt, self._began = attempt, time.monotonic()
+                self._attempt, self._began = attempt, self._clock()
             return self._attempt
 
     def _has_failed(self) -> bool:
@@ -179,7 +182,7 @@ class LazyModel:
     def _may_try(self) -> bool:
         # Each model that hangs keeps its memory until it comes to, if ever.
         self._lost = [loaded for loaded in self._lost if loaded.threads]
-        return time.monotonic() >= self._next_attempt and len(self._lost) < MAX_LOST
+        return self._clock() >= self._next_attempt and len(self._lost) < MAX_LOST
 
     def _current(self) -> _Loaded | None:
         attempt = self._attempt
@@ -188,14 +191,14 @@ class LazyModel:
         return attempt.result()
 
     def _run(self, attempt: Future[_Loaded]) -> None:
-        started = time.monotonic()
+        started = self._clock()
         try:
             model = self._load()
             self._dimension = model.dimension
         except BaseException as error:  # noqa: BLE001 - even a panic in Rust: it is tried again
             self._load_failed(attempt, str(error) or type(error).__name__)
         else:
-            self._load_succeeded(attempt, model, time.monotonic() - started)
+            self._load_succeeded(attempt, model, self._clock() - started)
 
     def _load_failed(self, attempt: Future[_Loaded], message: str) -> None:
         with self._lock:
@@ -213,7 +216,7 @@ class LazyModel:
         self._attempt = attempt or Future()
         seconds = min(self._retry_after * 2**self._setbacks, self._max_retry_after)
         self._setbacks = min(self._setbacks + 1, MAX_DOUBLINGS)
-        self._next_attempt = max(self._next_attempt, time.monotonic() + seconds)
+        self._next_attempt = max(self._next_attempt, self._clock() + seconds)
         log.warning(MODEL_UNAVAILABLE, error=message, retry_after=seconds)
         self._attempt.set_exception(ModelUnavailableError(message))
 

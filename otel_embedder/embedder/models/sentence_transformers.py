@@ -77,7 +77,7 @@ class SentenceTransformersModel:
             raise ModelUnavailableError(REFERENCE_REMEDY)
         self._name = name
         self._idle: SimpleQueue[Encoder] = SimpleQueue()
-        for encoder in _load(model, name, threads):
+        for encoder in load_encoders(model, name, threads):
             self._idle.put(encoder)
         self._dimension = self._measured_dimension()
 
@@ -110,8 +110,13 @@ class SentenceTransformersModel:
         return embedding.vector.size
 
 
-def _load(model: str, name: str, threads: int) -> list[Encoder]:
-    """Give as many encoders as threads; they share their weights."""
+def load_encoders(model: str, name: str, threads: int) -> list[Encoder]:
+    """Give as many encoders as threads; they share their weights.
+
+    Raises:
+        ModelUnavailableError: the library doesn't load the model.
+
+    """
     directory = find_weights(model).directory if name == DEFAULT_MODEL else None
     try:
         import torch  # noqa: PLC0415 - several seconds, and half a gigabyte

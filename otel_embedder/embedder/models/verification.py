@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import filecmp
 import json
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
-from otel_embedder.embedder.models.conversion import convert, converted_model, converted_path
+from otel_embedder.embedder.models.conversion import (
+    convert,
+    converted_model,
+    converted_path,
+    remove_damaged,
+)
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.embedder.models.weights import (
@@ -149,7 +153,7 @@ def _undamaged(model: str, cache: Path, weights: Weights, *, repair: bool) -> Pa
     if not repair:
         raise DamagedModelError(f"{problem}; --repair converts them anew", directory=directory)
     log.warning(MODEL_DAMAGED, problem=problem)
-    _remove(directory)
+    remove_damaged(DamagedModelError(problem, directory=directory))
     return converted_model(model, cache)
 
 
@@ -165,13 +169,6 @@ def _damaged_files(weights: Weights, directory: Path) -> list[str]:
             f"there is no place to convert the model for comparison: {error}"
         ) from error
     return [name for name in names if name not in same]
-
-
-def _remove(directory: Path) -> None:
-    try:
-        shutil.rmtree(directory)
-    except OSError as error:
-        raise ModelUnavailableError(f"{directory} can't be removed ({error.strerror})") from error
 
 
 def _check_length(model: Model) -> None:

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import pytest
 from structlog.testing import capture_logs
 
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL, Engine, ModelChoice
 from otel_embedder.embedder.models.conversion import converted_model
-from otel_embedder.embedder.models.engines import LOADERS, lazy_model, load_model
+from otel_embedder.embedder.models.engines import LOADERS, load_model, reviving_model
 from otel_embedder.embedder.models.reviving import MODEL_UNAVAILABLE
 from otel_embedder.errors import ModelUnavailableError
 from tests.support.tiny_bert import TINY_DIMENSION, write_tiny_bert
-
-if TYPE_CHECKING:
-    from otel_embedder.embedder.models.reviving import LazyModel
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -62,30 +60,31 @@ def test_what_is_damaged_and_cannot_be_removed_is_an_error_that_says_both(
         load_model(choice)
 
 
-def test_a_lazy_model_has_the_dimension_before_it_is_loaded(choice: ModelChoice) -> None:
-    assert lazy_model(choice).dimension == TINY_DIMENSION
+def test_a_reviving_model_has_the_dimension_before_it_is_loaded(choice: ModelChoice) -> None:
+    assert reviving_model(choice).dimension == TINY_DIMENSION
 
 
-def retries(model: LazyModel, count: int) -> list[float]:
+def retries(choice: ModelChoice, count: int) -> list[float]:
     """Give the seconds before each of so many retries of a load that fails."""
+    hours = itertools.count(step=3_600.0)
+    model = reviving_model(choice, clock=lambda: next(hours))  # one is over with each look
     with capture_logs() as logs:
         for _ in range(count):
             with pytest.raises(ModelUnavailableError):
                 model.loaded()
-            model._next_attempt = 0
     return [line["retry_after"] for line in logs if line["event"] == MODEL_UNAVAILABLE]
 
 
 def test_files_that_are_here_are_tried_again_every_minute_at_least(choice: ModelChoice) -> None:
     Path(choice.model, "config.json").unlink()
 
-    assert retries(lazy_model(choice), 6) == [5, 10, 20, 40, 60, 60]
+    assert retries(choice, 6) == [5, 10, 20, 40, 60, 60]
 
 
 def test_what_is_fetched_from_afar_is_not_fetched_every_minute(tmp_path: Path) -> None:
     choice = ModelChoice("sentence-transformers", "nobody/has-this", tmp_path, threads=1)
 
-    assert retries(lazy_model(choice), 11)[-3:] == [1_280, 1_800, 1_800]
+    assert retries(choice, 11)[-3:] == [1_280, 1_800, 1_800]
 
 
 @pytest.mark.parametrize("model", [DEFAULT_MODEL, "BAAI/bge-small-en-v1.5", "."])

@@ -16,7 +16,7 @@ from otel_embedder.embedder.models.reviving import (
     MODEL_LOADED,
     MODEL_REPLACED,
     MODEL_UNAVAILABLE,
-    LazyModel,
+    RevivingModel,
 )
 from otel_embedder.errors import ModelUnavailableError
 from tests.support.fakes import PATIENCE, FakeModel, embedding_of
@@ -50,9 +50,9 @@ def length_of_traceback(error: BaseException) -> int:
     return length
 
 
-def test_a_lazy_model_loads_with_the_first_texts() -> None:
+def test_a_reviving_model_loads_with_the_first_texts() -> None:
     loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=60)
+    model = RevivingModel(loads, dimension=16, retry_after=60)
     before = loads.count
     with capture_logs() as logs:
         [embedding] = model.encode(["a"])
@@ -65,7 +65,7 @@ def test_a_lazy_model_loads_with_the_first_texts() -> None:
 
 def test_eight_threads_load_it_once() -> None:
     loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=60)
+    model = RevivingModel(loads, dimension=16, retry_after=60)
     start = threading.Barrier(8)
 
     def encode(text: str) -> list[Embedding]:
@@ -82,7 +82,7 @@ def test_eight_threads_load_it_once() -> None:
 
 def test_a_load_that_failed_is_not_tried_again_too_soon() -> None:
     loads = Loads(ModelUnavailableError("the disk is gone"))
-    model = LazyModel(loads, dimension=16, retry_after=60)
+    model = RevivingModel(loads, dimension=16, retry_after=60)
     with capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(ModelUnavailableError, match="the disk is gone"):
@@ -95,7 +95,7 @@ def test_a_load_that_failed_is_not_tried_again_too_soon() -> None:
 
 def test_a_load_that_failed_is_tried_again_later() -> None:
     loads = Loads(ModelUnavailableError("the disk is gone"))
-    model = LazyModel(loads, dimension=16, retry_after=0)
+    model = RevivingModel(loads, dimension=16, retry_after=0)
     with pytest.raises(ModelUnavailableError):
         model.encode(["a"])
     embeddings = model.encode(["a"])
@@ -106,7 +106,7 @@ def test_a_load_that_failed_is_tried_again_later() -> None:
 
 def test_a_load_that_fails_again_and_again_is_tried_less_and_less() -> None:
     loads = Loads(*[ModelUnavailableError("no such file")] * 6)
-    model = LazyModel(loads, dimension=16, retry_after=0.002, max_retry_after=0.01)
+    model = RevivingModel(loads, dimension=16, retry_after=0.002, max_retry_after=0.01)
     with capture_logs() as logs:
         await_load(model)
 
@@ -115,7 +115,7 @@ def test_a_load_that_fails_again_and_again_is_tried_less_and_less() -> None:
     assert logs[-1]["event"] == MODEL_LOADED
 
 
-def await_load(model: LazyModel) -> None:
+def await_load(model: RevivingModel) -> None:
     """Ask until there is a vector."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -127,7 +127,7 @@ def await_load(model: LazyModel) -> None:
 
 def test_after_a_success_the_next_failure_is_the_first() -> None:
     loads = Loads(*[ModelUnavailableError("no such file")] * 3)
-    model = LazyModel(loads, dimension=16, retry_after=0.001)
+    model = RevivingModel(loads, dimension=16, retry_after=0.001)
     await_load(model)
     with capture_logs() as logs, hung(model) as thread:
         model.lose(thread)
@@ -147,7 +147,7 @@ def test_who_need_not_wait_for_a_long_load_is_told_so_at_once() -> None:
         assert loading.wait(PATIENCE)
         return FakeModel()
 
-    model = LazyModel(load, dimension=16, retry_after=60, patience=0.01)
+    model = RevivingModel(load, dimension=16, retry_after=60, patience=0.01)
     for _ in range(3):
         with pytest.raises(ModelUnavailableError, match="not loaded yet"):
             model.encode(["a"])
@@ -156,16 +156,14 @@ def test_who_need_not_wait_for_a_long_load_is_told_so_at_once() -> None:
 
 
 @contextmanager
-def hung(model: LazyModel) -> Iterator[int]:
+def hung(model: RevivingModel) -> Iterator[int]:
     """Let a thread hang in what the model has loaded; give its ident."""
     inner = model.loaded()
     assert isinstance(inner, FakeModel)
     inner.hold()
-    while inner._begun.acquire(blocking=False):
-        pass
     thread = threading.Thread(target=model.encode, args=(["a"],))
     thread.start()
-    assert inner._begun.acquire(timeout=PATIENCE)
+    inner.wait_for_batch()
     yield thread.ident or 0
     inner.release()
     thread.join()
@@ -173,7 +171,7 @@ def hung(model: LazyModel) -> Iterator[int]:
 
 def test_a_model_that_hangs_is_lost_and_another_loaded_later() -> None:
     loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=0.05)
+    model = RevivingModel(loads, dimension=16, retry_after=0.05)
     model.encode(["first"])
     with hung(model) as thread:
         model.lose(thread)
@@ -185,7 +183,7 @@ def test_a_model_that_hangs_is_lost_and_another_loaded_later() -> None:
 
 
 def test_while_a_model_is_lost_its_dimension_is_still_known() -> None:
-    model = LazyModel(Loads(), dimension=16, retry_after=60)
+    model = RevivingModel(Loads(), dimension=16, retry_after=60)
     before = model.dimension
     model.encode(["a"])
     with hung(model) as thread:
@@ -197,7 +195,7 @@ def test_while_a_model_is_lost_its_dimension_is_still_known() -> None:
 
 def test_a_thread_that_hangs_in_a_lost_model_does_not_cost_the_next_one() -> None:
     loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=0)
+    model = RevivingModel(loads, dimension=16, retry_after=0)
     model.encode(["a"])
     with hung(model) as thread:
         model.lose(thread)
@@ -210,7 +208,7 @@ def test_a_thread_that_hangs_in_a_lost_model_does_not_cost_the_next_one() -> Non
 
 def test_of_models_that_hang_only_a_few_are_kept() -> None:
     loads = Loads()
-    model = LazyModel(loads, dimension=16, retry_after=0)
+    model = RevivingModel(loads, dimension=16, retry_after=0)
     with ExitStack() as stack:
         for _ in range(MAX_LOST):
             model.encode(["a"])
@@ -247,7 +245,7 @@ class Models:
 
 def test_a_model_that_fails_on_every_batch_is_replaced() -> None:
     models = Models(Poisoned())
-    model = LazyModel(models, dimension=16, retry_after=60)
+    model = RevivingModel(models, dimension=16, retry_after=60)
     with capture_logs() as logs:
         for _ in range(MAX_FAILURES):
             with pytest.raises(MemoryError):
@@ -261,7 +259,7 @@ def test_a_model_that_fails_on_every_batch_is_replaced() -> None:
 
 def test_a_model_that_nothing_helps_is_replaced_less_and_less() -> None:
     models = Models(*(Poisoned() for _ in range(10)))
-    model = LazyModel(models, dimension=16, retry_after=60)
+    model = RevivingModel(models, dimension=16, retry_after=60)
     for _ in range(MAX_FAILURES * (1 + 2 + 4)):
         with pytest.raises(MemoryError):
             model.encode(["a"])
@@ -272,7 +270,7 @@ def test_a_model_that_nothing_helps_is_replaced_less_and_less() -> None:
 def test_texts_that_fail_now_and_then_do_not_replace_the_model() -> None:
     bad = FakeModel({"bad": ValueError()})
     models = Models(bad)
-    model = LazyModel(models, dimension=16, retry_after=60)
+    model = RevivingModel(models, dimension=16, retry_after=60)
     for _ in range(10):
         with pytest.raises(ValueError, match=r"^$"):
             model.encode(["bad"])
@@ -289,7 +287,7 @@ def test_who_waits_for_a_load_that_is_given_up_need_not_wait() -> None:
         hangs.wait(10)
         return FakeModel()
 
-    model = LazyModel(load, dimension=16, retry_after=60)
+    model = RevivingModel(load, dimension=16, retry_after=60)
     with capture_logs() as logs, ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(model.encode, ["a"])
         model.preload()
@@ -303,7 +301,7 @@ def test_who_waits_for_a_load_that_is_given_up_need_not_wait() -> None:
 
 
 def test_each_failure_has_its_own_message() -> None:
-    model = LazyModel(
+    model = RevivingModel(
         Loads(ModelUnavailableError("one"), ModelUnavailableError("two")),
         dimension=16,
         retry_after=0,
@@ -322,7 +320,7 @@ def test_whatever_stops_a_load_the_model_is_unavailable_and_the_log_says_why(
     failure: Exception,
 ) -> None:
     loads = Loads(failure)
-    model = LazyModel(loads, dimension=16, retry_after=60)
+    model = RevivingModel(loads, dimension=16, retry_after=60)
     with capture_logs() as logs:
         for _ in range(2):
             with pytest.raises(ModelUnavailableError, match=str(failure.args[-1])):
@@ -333,7 +331,7 @@ def test_whatever_stops_a_load_the_model_is_unavailable_and_the_log_says_why(
 
 
 def test_an_error_given_a_thousand_times_does_not_grow() -> None:
-    model = LazyModel(
+    model = RevivingModel(
         Loads(ModelUnavailableError("the disk is gone")), dimension=16, retry_after=60
     )
     lengths = []

@@ -23,7 +23,7 @@ from otel_embedder.embedder.models.ctranslate2 import (
 )
 from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.embedder.models.recipe import read_recipe
-from otel_embedder.embedder.models.sentence_transformers import SentenceTransformersModel
+from otel_embedder.embedder.models.sentence_transformers import load_encoders
 from otel_embedder.embedder.models.weights import MODEL_FILES, find_weights
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError, SettingsError
 from otel_embedder.settings import load_settings
@@ -331,12 +331,9 @@ def test_the_same_text_has_the_same_bits_from_four_threads_at_once(
     assert all(bits(answer) == expected for answer in answers)
 
 
-def test_two_texts_at_the_same_time_do_not_take_the_weights_twice(
-    tiny_bert: Path, tmp_path: Path
-) -> None:
-    model = reference(str(tiny_bert), tmp_path)
-    assert isinstance(model, SentenceTransformersModel)
-    one, other = (list(model._idle.get().parameters()) for _ in range(2))
+def test_two_texts_at_the_same_time_do_not_take_the_weights_twice(tiny_bert: Path) -> None:
+    encoders = load_encoders(str(tiny_bert), "tiny-bert", threads=2)
+    one, other = (list(encoder.parameters()) for encoder in encoders)
 
     assert len(one) > 10
     assert all(its is theirs for its, theirs in zip(one, other, strict=True))

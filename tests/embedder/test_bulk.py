@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
-from otel_embedder.embedder.stream import embedded, window_for
+from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.errors import EmbeddingFailedError
 from tests.support.fakes import FakeModel, embedding_of
 
@@ -24,6 +24,29 @@ def test_every_text_comes_with_its_vector_and_in_order(window: int) -> None:
     assert [text for text, _ in answers] == texts
     for text, embedding in answers:
         assert embedding.vector.tobytes() == embedding_of(text).vector.tobytes()
+
+
+def test_texts_that_the_model_is_given_are_counted_whatever_thread_embeds_them() -> None:
+    model = FakeModel()
+    some, others = [str(number) for number in range(100)], [str(number) for number in range(150)]
+
+    with BulkEmbedder(model, threads=4, max_texts=1000) as embedder:
+        embedder.embed([*some, *some])
+        embedder.embed(others)
+
+    assert sum(map(len, model.batches)) == 150
+    assert embedder.cache_info() == CacheInfo(hits=100, misses=150, maxsize=1000, currsize=150)
+
+
+def test_a_text_that_was_forgotten_is_counted_again() -> None:
+    model = FakeModel()
+
+    with BulkEmbedder(model, threads=1, max_texts=1) as embedder:
+        for content in "aba":
+            embedder.embed([content])
+
+    assert model.batches == [["a"], ["b"], ["a"]]
+    assert embedder.cache_info() == CacheInfo(hits=0, misses=3, maxsize=1, currsize=1)
 
 
 def test_no_texts_are_no_vectors() -> None:

@@ -1,0 +1,55 @@
+"""What is known of recent texts, and how often that was of use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from cachetools import LRUCache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Value = TypeVar("Value")
+
+
+class CacheInfo(NamedTuple):
+    """How a cache does.
+
+    Attributes:
+        hits: texts asked for whose vectors were known.
+        misses: texts asked for whose vectors were not.
+        maxsize: how many vectors are remembered at most.
+        currsize: how many are now.
+
+    """
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
+class Known(Generic[Value]):
+    """An LRU cache keyed by the text, which counts its hits and misses."""
+
+    def __init__(self, *, max_texts: int) -> None:
+        self._values: LRUCache[str, Value] = LRUCache(max_texts)
+        self._max_texts = max_texts
+        self._hits = 0
+        self._misses = 0
+
+    def look_up(self, contents: Iterable[str]) -> list[Value | None]:
+        """Give what is known of each text, in order, None where nothing is; count both."""
+        values = [self._values.get(content) for content in contents]
+        misses = values.count(None)
+        self._misses += misses
+        self._hits += len(values) - misses
+        return values
+
+    def remember(self, content: str, value: Value) -> None:
+        """Know this of a text, and forget the one that nobody asked for the longest."""
+        self._values[content] = value
+
+    def info(self) -> CacheInfo:
+        """Tell how it does."""
+        return CacheInfo(self._hits, self._misses, self._max_texts, len(self._values))
