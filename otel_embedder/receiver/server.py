@@ -15,10 +15,15 @@ from grpc_reflection.v1alpha import reflection
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import CredentialsError, ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.receiver.addresses import SOCKET_PREFIX, addresses, socket_path
+from otel_embedder.receiver.addresses import (
+    SOCKET_PREFIX,
+    addresses,
+    remove_dead,
+    share,
+    socket_path,
+)
 from otel_embedder.receiver.health import HealthServicer
-from otel_embedder.receiver.small_requests import SmallRequests
-from otel_embedder.receiver.socket_file import make_room, share
+from otel_embedder.receiver.inflate import SmallRequests
 from otel_embedder.receiver.tls import server_credentials
 from otel_embedder.receiver.tokens import HEADER, FixedTokens, TokenCheck, TokenFile
 
@@ -125,7 +130,7 @@ def _bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
     path = socket_path(address)
     if path is None:
         return _bind_port(server, address, tls)
-    make_room(path)
+    remove_dead(path)
     _bind_port(server, f"{SOCKET_PREFIX}{path}", None)  # the file's mode says who may connect
     share(path)
     return 0

@@ -16,9 +16,9 @@ from grpc_reflection.v1alpha import reflection_pb2
 from otel_embedder.errors import ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
 from otel_embedder.receiver.messages import Inbox
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
-from otel_embedder.receiver.small_requests import MAX_BYTES
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.service import running
@@ -262,7 +262,7 @@ async def test_a_question_for_the_services_may_come_compressed() -> None:
 
 
 async def test_a_health_check_is_inflated_no_further_than_it_may_be() -> None:
-    bomb = gzip.compress(field(1, b"x" * 100 * MAX_BYTES))
+    bomb = gzip.compress(field(1, b"x" * 100 * MAX_SMALL_BYTES))
     async with receiving() as port, Client(port) as client:
         check: Call = client.channel.unary_unary("/grpc.health.v1.Health/Check")
         with pytest.raises(grpc.aio.AioRpcError, match="DecodeError"):
