@@ -223,7 +223,7 @@ class Replay:
         self._tally = tally
         self._clock = clock
         self._on_answer = on_answer
-        self._turn = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     async def run(self, requests: Iterator[TraceRequest]) -> None:
         """Send them all. What the target refuses is counted, never raised.
@@ -251,7 +251,7 @@ class Replay:
             await self._send(request)
 
     async def _next(self, requests: Iterator[TraceRequest], pace: Pace) -> TraceRequest | None:
-        async with self._turn:
+        async with self._reading:
             request = await asyncio.to_thread(next, requests, None)
             if request:
                 await pace.wait(request.span_count())

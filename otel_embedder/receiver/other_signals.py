@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.receiver.hops import Hops
-    from otel_embedder.receiver.messages import Context, Inbox
+    from otel_embedder.receiver.messages import Context, Messages
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 
@@ -54,7 +54,7 @@ class PassThrough:
     def __init__(
         self,
         next_: Forwarder,
-        inbox: Inbox,
+        messages: Messages,
         hops: Hops,
         *,
         metrics: PassThroughMetrics,
@@ -64,7 +64,7 @@ class PassThrough:
 
         Args:
             next_: the next hop.
-            inbox: what reads the messages.
+            messages: what reads the messages.
             hops: what recognises a request that was here before.
             metrics: who counts.
             withheld: the caller's headers that are meant for this sidecar alone.
@@ -73,7 +73,7 @@ class PassThrough:
         self._next = next_
         self._hops = hops
         self._withheld = withheld
-        self._inbox = inbox
+        self._messages = messages
         self._metrics = metrics
         self._known: set[str] = set()
 
@@ -89,7 +89,7 @@ class PassThrough:
         return {"Export": grpc.stream_unary_rpc_method_handler(export)}
 
     async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
-        async with ending_badly(context), self._inbox.message(context) as encoded:
+        async with ending_badly(context), self._messages.received(context) as encoded:
             call = call_of(context, self._withheld)
             metadata = self._hops.with_own(call.metadata)
             answer = await self._next.forward(

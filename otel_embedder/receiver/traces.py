@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from otel_embedder.otlp.call import Call
-    from otel_embedder.receiver.messages import Context, Inbox
+    from otel_embedder.receiver.messages import Context, Messages
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 
@@ -58,7 +58,7 @@ class TraceReceiver:
     def __init__(
         self,
         next_: Consumer,
-        inbox: Inbox,
+        messages: Messages,
         *,
         metrics: ReceiverMetrics,
         withheld: Collection[str] = (),
@@ -67,13 +67,13 @@ class TraceReceiver:
 
         Args:
             next_: the next stage.
-            inbox: what reads the messages.
+            messages: what reads the messages.
             metrics: who counts.
             withheld: the caller's headers that are meant for this sidecar alone.
 
         """
         self._next = next_
-        self._inbox = inbox
+        self._messages = messages
         self._metrics = metrics
         self._withheld = withheld
 
@@ -87,7 +87,7 @@ class TraceReceiver:
 
     async def export(self, _: object, context: Context) -> bytes:
         """Answer an ExportTraceServiceRequest, or end the call with the status that fits."""
-        async with ending_badly(context), self._inbox.message(context) as encoded:
+        async with ending_badly(context), self._messages.received(context) as encoded:
             request = parse_request(encoded)
             del encoded  # the request has copies of its spans
             return await self._answer(request, context)

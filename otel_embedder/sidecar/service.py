@@ -25,7 +25,7 @@ from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import listening, own_headers
 from otel_embedder.receiver.traces import TraceReceiver
@@ -120,16 +120,18 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             metrics=metrics,
             hops=hops,
         )
-        box = inbox(settings, metrics)
+        taken_in = messages(settings, metrics)
         withheld = own_headers(settings)
         handlers = (
-            TraceReceiver(processor, box, metrics=metrics, withheld=withheld).rpc_handler(),
-            *PassThrough(exporter, box, hops, metrics=metrics, withheld=withheld).rpc_handlers(),
+            TraceReceiver(processor, taken_in, metrics=metrics, withheld=withheld).rpc_handler(),
+            *PassThrough(
+                exporter, taken_in, hops, metrics=metrics, withheld=withheld
+            ).rpc_handlers(),
         )
         yield await parts.enter_async_context(listening(handlers, settings))
 
 
-def inbox(settings: Settings, metrics: Metrics) -> Inbox:
+def messages(settings: Settings, metrics: Metrics) -> Messages:
     """Give what takes messages in, for all signals together."""
     admission = Admission(
         max_requests=settings.max_inflight_requests,
@@ -137,7 +139,7 @@ def inbox(settings: Settings, metrics: Metrics) -> Inbox:
         metrics=metrics,
     )
     metrics.watch_in_flight(admission.requests, admission.bytes)
-    return Inbox(admission, max_bytes=settings.max_receive_bytes)
+    return Messages(admission, max_bytes=settings.max_receive_bytes)
 
 
 def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:

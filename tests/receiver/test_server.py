@@ -17,7 +17,7 @@ from otel_embedder.errors import ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
@@ -58,8 +58,10 @@ async def receiving(consumer: FakeConsumer | None = None, **flags: object) -> As
     """Run a receiver, and give its port."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
     metrics = FakeMetrics()
-    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
-    receiver = TraceReceiver(consumer or FakeConsumer(), inbox, metrics=metrics)
+    messages = Messages(
+        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    )
+    receiver = TraceReceiver(consumer or FakeConsumer(), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings) as port:
         yield port
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import SettingsError
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.tls import TLS_NOT_RENEWED, TLS_RENEWED, Renewal
 from otel_embedder.receiver.traces import TraceReceiver
@@ -56,8 +56,10 @@ async def receiving(pair: KeyPair, client_authority: Authority | None = None) ->
         }
     )
     metrics = FakeMetrics()
-    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
-    receiver = TraceReceiver(FakeConsumer(), inbox, metrics=metrics)
+    messages = Messages(
+        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    )
+    receiver = TraceReceiver(FakeConsumer(), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings) as port:
         yield f"localhost:{port}"
 

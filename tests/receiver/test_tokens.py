@@ -15,7 +15,7 @@ from otel_embedder.errors import SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import listening, own_headers
 from otel_embedder.receiver.tokens import (
@@ -79,10 +79,12 @@ async def receiving(
     """Run a receiver that may ask for a token, and give a client of it."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
     metrics, withheld = FakeMetrics(), own_headers(settings)
-    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
-    receiver = TraceReceiver(consumer, inbox, metrics=metrics, withheld=withheld)
+    messages = Messages(
+        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    )
+    receiver = TraceReceiver(consumer, messages, metrics=metrics, withheld=withheld)
     forwarder = forwarder or FakeForwarder()
-    others = PassThrough(forwarder, inbox, Hops(), metrics=metrics, withheld=withheld)
+    others = PassThrough(forwarder, messages, Hops(), metrics=metrics, withheld=withheld)
     handlers = (receiver.rpc_handler(), *others.rpc_handlers())
     async with listening(handlers, settings) as port, Client(port) as client:
         yield client

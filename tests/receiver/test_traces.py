@@ -33,7 +33,7 @@ from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import REQUEST_FAILED
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
@@ -100,11 +100,11 @@ async def receiving(
     """Run the receiver on a free port, and give a client of it."""
     metrics = metrics or FakeMetrics()
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
-    inbox = Inbox(
+    messages = Messages(
         Admission(max_requests=100, max_bytes=100_000_000, metrics=metrics),
         max_bytes=settings.max_receive_bytes,
     )
-    receiver = TraceReceiver(consumer, inbox, metrics=metrics)
+    receiver = TraceReceiver(consumer, messages, metrics=metrics)
     async with (
         listening([receiver.rpc_handler()], settings) as port,
         Client(port, compression=compression) as client,
