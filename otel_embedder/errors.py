@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = 14  # the gRPC status code
 
+# What mends a loop, however it is found.
+LOOP_REMEDY = (
+    "let next_hop lead to a pipeline that does not export to this sidecar, or to a backend"
+)
+
 
 class OtelEmbedderError(Exception):
     """The root of every error that this package raises on purpose."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from otel_embedder.annotation.standing import Standing
+from otel_embedder.errors import LOOP_REMEDY
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.receiver.hops import REMEDY
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Echoes:
         is_echo = self._annotator.standing(span) is Standing.CURRENT
         if is_echo and not self._is_logged:
             self._is_logged = True
-            log.warning(LOOP_SUSPECTED, remedy=REMEDY)
+            log.warning(LOOP_SUSPECTED, remedy=LOOP_REMEDY)
         return is_echo
 
 

@@ -19,7 +19,6 @@ from otel_embedder.fairness import Turn
 from otel_embedder.pipeline.budget import Budget
 from otel_embedder.pipeline.echoes import Echoes
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.receiver.hops import Hops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +101,6 @@ class Processor:
         embed_timeout: float,
         turn_seconds: float,
         metrics: ProcessorMetrics,
-        hops: Hops | None = None,
     ) -> None:
         self._renderer = renderer
         self._embedder = embedder
@@ -111,7 +109,6 @@ class Processor:
         self._budget = Budget(max_seconds=embed_timeout)
         self._turn_seconds = turn_seconds
         self._metrics = metrics
-        self._hops = hops or Hops()
         self._at_work = asyncio.Semaphore(MAX_AT_WORK)
         self._echoes = Echoes(annotator)
 
@@ -120,11 +117,9 @@ class Processor:
 
         Raises:
             MalformedRequestError: a span is not valid protobuf. Nothing was sent.
-            LoopError: the request has been here before. Nothing was sent.
             ExportError: the next hop did not take the spans.
 
         """
-        metadata = self._hops.with_own(call.metadata)
         size = request.max_encoded_bytes()
         end = self._budget.end(call.deadline, size)
         work = await self._render(request, end)
@@ -133,7 +128,9 @@ class Processor:
         with self._budget.learning(size, since=min(end, asyncio.get_running_loop().time())):
             async with self._at_work:
                 await self._annotate(work, embeddings)
-            return await self._exporter.export(request, deadline=call.deadline, metadata=metadata)
+            return await self._exporter.export(
+                request, deadline=call.deadline, metadata=call.metadata
+            )
 
     async def _render(self, request: TraceRequest, end: float) -> _Work:
         """Give what there is to do, rendered as far as that is possible until `end`."""

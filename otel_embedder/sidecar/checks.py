@@ -6,9 +6,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from otel_embedder.errors import SettingsError
+from otel_embedder.errors import LOOP_REMEDY, SettingsError
 from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
-from otel_embedder.receiver.hops import REMEDY
 
 if TYPE_CHECKING:
     from otel_embedder.settings import Settings
@@ -27,8 +26,8 @@ def check_next_hop(listen: str, next_hop: str) -> None:
         if _is_same(address, next_hop):
             problem = (
                 f"next_hop: {next_hop} is where this sidecar itself listens ({address}), so spans "
-                f"would go round for ever; {REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells a "
-                "whole pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
+                f"would go round for ever; {LOOP_REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells "
+                "a whole pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
             )
             raise SettingsError([problem])
 

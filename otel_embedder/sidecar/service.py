@@ -24,6 +24,7 @@ from otel_embedder.fairness import TURN_SECONDS
 from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
@@ -109,7 +110,6 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         batcher = await parts.enter_async_context(batching_embedder(settings, model, metrics))
         # Left before the batcher, whose workers may wait for a download.
         parts.callback(model.close)
-        hops = Hops()
         processor = Processor(
             renderer,
             span_embedder(settings, model, batcher, metrics),
@@ -118,15 +118,12 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             embed_timeout=settings.embed_timeout,
             turn_seconds=TURN_SECONDS,
             metrics=metrics,
-            hops=hops,
         )
+        calls = Calls(Hops(), withheld=own_headers(settings))
         taken_in = messages(settings, metrics)
-        withheld = own_headers(settings)
         handlers = (
-            TraceReceiver(processor, taken_in, metrics=metrics, withheld=withheld).rpc_handler(),
-            *PassThrough(
-                exporter, taken_in, hops, metrics=metrics, withheld=withheld
-            ).rpc_handlers(),
+            TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
+            *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
         yield await parts.enter_async_context(listening(handlers, settings))
 

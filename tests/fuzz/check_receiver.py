@@ -19,6 +19,8 @@ from otel_embedder.otlp.status import refusal
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.inflate import is_compressed
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
@@ -138,7 +140,7 @@ async def received(message: bytes) -> Outcome:
     exporter, context, metrics = BytesExporter(), OneMessage(message), FakeMetrics()
     admission = Admission(max_requests=1, max_bytes=MAX_BYTES, metrics=metrics)
     messages = Messages(admission, max_bytes=MAX_BYTES)
-    receiver = TraceReceiver(processor(exporter, metrics), messages, metrics=metrics)
+    receiver = TraceReceiver(processor(exporter, metrics), Calls(Hops()), messages, metrics=metrics)
     try:
         answer = await receiver.export(None, cast("Context", context))
     except Aborted:

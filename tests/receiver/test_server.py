@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from otel_embedder.errors import ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
@@ -61,7 +63,7 @@ async def receiving(consumer: FakeConsumer | None = None, **flags: object) -> As
     messages = Messages(
         Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
     )
-    receiver = TraceReceiver(consumer or FakeConsumer(), messages, metrics=metrics)
+    receiver = TraceReceiver(consumer or FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings) as port:
         yield port
 

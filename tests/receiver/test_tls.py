@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import SettingsError
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.tls import TLS_NOT_RENEWED, TLS_RENEWED, Renewal
@@ -59,7 +61,7 @@ async def receiving(pair: KeyPair, client_authority: Authority | None = None) ->
     messages = Messages(
         Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
     )
-    receiver = TraceReceiver(FakeConsumer(), messages, metrics=metrics)
+    receiver = TraceReceiver(FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings) as port:
         yield f"localhost:{port}"
 
