@@ -5,7 +5,7 @@
     OtelEmbedderError
     ├── SettingsError             mend the settings; the process ends with 2
     ├── ListenError               free the address, or name another
-    ├── CredentialsError          mend the files of the certificates
+    ├── CredentialsError          mend the files of certificates or tokens
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
@@ -64,7 +64,7 @@ class ListenError(OtelEmbedderError):
 
 
 class CredentialsError(OtelEmbedderError):
-    """Raised when the files of a certificate, its key or its authorities can't be used."""
+    """Raised when the files of certificates, keys, authorities or tokens can't be used."""
 
 
 class UnreadableFileError(OtelEmbedderError):

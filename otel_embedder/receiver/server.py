@@ -110,7 +110,7 @@ def _token_checks(settings: Settings) -> list[TokenCheck]:
     if settings.bearer_token_file:
         try:
             tokens = TokenFile(settings.bearer_token_file)
-        except ValueError as error:
+        except CredentialsError as error:
             raise SettingsError([f"bearer_token_file: {error}"]) from error
         return [TokenCheck(tokens, open_services=(HEALTH_SERVICE,))]
     if settings.bearer_token is not None:

@@ -168,16 +168,19 @@ async def test_another_authority_of_clients_is_picked_up(
     assert before.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_as_long_as_nothing_changes_no_file_is_read(pair: KeyPair) -> None:
+def test_as_long_as_nothing_changes_there_is_nothing_new(authority: Authority) -> None:
+    pair = authority.issue("server")
     renewal = Renewal(TlsFiles(None, pair.certificate, pair.key))
 
     assert renewal() is None
     pair.key.touch()
+    assert renewal() is None
+    authority.issue("server")
     assert renewal() is not None
     assert renewal() is None
 
 
-def test_what_is_wrong_is_looked_at_again_only_when_it_changes(
+def test_what_is_wrong_is_told_of_once_until_it_is_mended(
     authority: Authority, pair: KeyPair
 ) -> None:
     renewal = Renewal(TlsFiles(None, pair.certificate, pair.key))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -21,7 +22,6 @@ from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import listening, own_headers
 from otel_embedder.receiver.tokens import (
     CALL_REFUSED,
-    LOOK_SECONDS,
     TOKENS_NOT_RENEWED,
     TOKENS_RENEWED,
     TokenFile,
@@ -31,6 +31,7 @@ from otel_embedder.settings import load_settings
 from tests.support.fakes import FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Client, retry_after
+from tests.support.seen_file import SeenFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -219,10 +220,10 @@ async def test_a_renewed_token_is_good_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_token_that_was_withdrawn_is_soon_good_no_longer(tmp_path: Path) -> None:
-    tokens = await asyncio.to_thread(TokenFile, written(tmp_path, "old"))
+    file = written(tmp_path, "old")
+    tokens = await asyncio.to_thread(partial(TokenFile, file, look_seconds=0))
     assert await tokens.include(b"old")
-    written(tmp_path, "renewed")
-    await asyncio.sleep(LOOK_SECONDS)  # and nobody has brought the new one
+    written(tmp_path, "renewed")  # and nobody has brought it
 
     assert not await tokens.include(b"old")
 
@@ -258,10 +259,14 @@ async def test_many_refusals_are_one_line_that_names_the_sender_and_no_token() -
 
 
 async def test_many_that_ask_at_once_look_at_the_file_together(tmp_path: Path) -> None:
-    tokens = await asyncio.to_thread(TokenFile, written(tmp_path, "good"))
+    file = SeenFile(written(tmp_path, "good"))
+    tokens = await asyncio.to_thread(TokenFile, file)
+    before = file.looks
     answers = await asyncio.gather(*(tokens.include(b"wrong") for _ in range(1_000)))
 
     assert not any(answers)
+    # The first looks since it is the first, the second for all whose token was not found.
+    assert file.looks - before == 2
 
 
 async def test_tokens_that_are_gone_before_the_start_are_an_error(tmp_path: Path) -> None:
