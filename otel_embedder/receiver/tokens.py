@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
@@ -44,6 +45,34 @@ LOOK_SECONDS = 1.0
 QUIET_SECONDS = 60.0
 
 log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call: whoever brings a good token, or anybody.
+
+    Attributes:
+        tokens: gives those that are good, or raises CredentialsError; None if none is asked for.
+
+    """
+
+    tokens: Callable[[], Tokens] | None = field(repr=False)
+
+    def withheld(self) -> frozenset[str]:
+        """Give the headers that are meant for this sidecar alone: a token that is asked for."""
+        return frozenset({HEADER} if self.tokens else ())
+
+    def checks(self, *, open_services: Sequence[str]) -> tuple[TokenCheck, ...]:
+        """Give what refuses those who may not call.
+
+        Args:
+            open_services: what anybody may call all the same.
+
+        Raises:
+            CredentialsError: the tokens can't be read.
+
+        """
+        return (TokenCheck(self.tokens(), open_services=open_services),) if self.tokens else ()
 
 
 class Tokens(Protocol):

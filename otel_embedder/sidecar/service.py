@@ -28,7 +28,7 @@ from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
-from otel_embedder.receiver.server import listening, own_headers
+from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.checks import check_exposure, check_next_hop
 from otel_embedder.sidecar.memory import trimming
@@ -119,7 +119,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             turn_seconds=TURN_SECONDS,
             metrics=metrics,
         )
-        calls = Calls(Hops(), withheld=own_headers(settings))
+        calls = Calls(Hops(), withheld=access(settings).withheld())
         taken_in = messages(settings, metrics)
         handlers = (
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),

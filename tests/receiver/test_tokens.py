@@ -19,7 +19,7 @@ from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
-from otel_embedder.receiver.server import listening, own_headers
+from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.tokens import (
     CALL_REFUSED,
     TOKENS_NOT_RENEWED,
@@ -80,7 +80,7 @@ async def receiving(
 ) -> AsyncIterator[Client]:
     """Run a receiver that may ask for a token, and give a client of it."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
-    metrics, calls = FakeMetrics(), Calls(Hops(), withheld=own_headers(settings))
+    metrics, calls = FakeMetrics(), Calls(Hops(), withheld=access(settings).withheld())
     messages = Messages(
         Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
     )
