@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES
+from otel_embedder.receiver.hops import HOPS_KEY
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.service import running
 from otel_embedder.telemetry.metrics import Metrics
@@ -61,9 +62,9 @@ async def test_what_comes_round_is_refused_before_its_message_is_read(
     methods = [EXPORT_METHOD, *(f"/{service}/Export" for service in OTHER_SERVICES)]
     metrics = Metrics()
     async with sidecar(tmp_path, next_hop, metrics) as client:
-        await client.export(request(span()), metadata=(("tenant", "shop"),))
+        await client.export(request(span()))
         [passed_on] = next_hop.metadata
-        own = tuple(pair for pair in passed_on if pair[0].startswith("x-"))
+        own = tuple(pair for pair in passed_on if pair[0] == HOPS_KEY)
         refusals = [await silence(client, method, own) for method in methods]
 
     assert [refusal.code() for refusal in refusals] == [grpc.StatusCode.UNAVAILABLE] * len(methods)
