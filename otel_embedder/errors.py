@@ -5,7 +5,7 @@
     OtelEmbedderError
     ├── SettingsError             mend the settings; the process ends with 2
     ├── ListenError               free the address, or name another
-    ├── CredentialsError          mend the files of the certificates
+    ├── CredentialsError          mend the files of certificates or tokens
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = 14  # the gRPC status code
 
+# What mends a loop, however it is found.
+LOOP_REMEDY = (
+    "let next_hop lead to a pipeline that does not export to this sidecar, or to a backend"
+)
+
 
 class OtelEmbedderError(Exception):
     """The root of every error that this package raises on purpose."""
@@ -59,7 +64,7 @@ class ListenError(OtelEmbedderError):
 
 
 class CredentialsError(OtelEmbedderError):
-    """Raised when the files of a certificate, its key or its authorities can't be used."""
+    """Raised when the files of certificates, keys, authorities or tokens can't be used."""
 
 
 class UnreadableFileError(OtelEmbedderError):

@@ -1,9 +1,4 @@
-"""The files by which one proves who one is: certificates, keys, tokens.
-
-They are renewed while we run, one file after the other. So whoever reads them
-looks for changes, makes sure that they go together, and keeps the old ones
-until they do.
-"""
+"""What the files must be by which one proves who one is: certificates, keys, tokens."""
 
 from __future__ import annotations
 
@@ -12,28 +7,10 @@ import ssl
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
-
-# What changes whenever a file does; None for one that can't be looked at.
-State = tuple[tuple[int, ...] | None, ...]
 
 # gRPC's metadata takes nothing else, and a space would end the token.
 TOKEN = re.compile(rb"[\x21-\x7e]+")
-
-
-def state_of(files: Iterable[Path]) -> State:
-    """Give what is different as soon as one of the files is."""
-    return tuple(_state(file) for file in files)
-
-
-def _state(file: Path) -> tuple[int, ...] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    # The last one changes with the permissions, too.
-    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def check_certificates(file: Path) -> None:

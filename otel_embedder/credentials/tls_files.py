@@ -1,7 +1,7 @@
-"""Certificates and keys in PEM files, which somebody renews while we run.
+"""Certificates and keys in PEM files.
 
-They are renewed one after the other, so that for a moment a key lies beside the
-certificate of another. What is given here always belongs together.
+While they are renewed a key lies for a moment beside the certificate of another.
+What is given here always belongs together.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class TlsFiles:
     certificate: Path | None = None
     key: Path | None = None
 
-    def exist(self) -> bool:
-        """Tell whether there is any file to read."""
-        return any((self.authorities, self.certificate, self.key))
+    def paths(self) -> tuple[Path, ...]:
+        """Give the files that there are."""
+        return tuple(filter(None, (self.authorities, self.certificate, self.key)))
 
 
 @dataclass(frozen=True, slots=True)

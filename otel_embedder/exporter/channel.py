@@ -10,14 +10,15 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
 
+from otel_embedder.credentials.renewed import RenewedFiles
 from otel_embedder.credentials.tls_files import TlsContents, TlsFiles, read_tls_files
-from otel_embedder.errors import CredentialsError
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ class NextHop:
     keepalive: Keepalive = field(default_factory=Keepalive)
     look_seconds: float = LOOK_SECONDS
 
-    def has_files(self) -> bool:
-        """Tell whether TLS depends on files, which may be renewed."""
-        return urlsplit(self.url).scheme == "https" and self.files.exist()
+    def tls_files(self) -> TlsFiles:
+        """Give the files that matter: without TLS none does."""
+        return self.files if urlsplit(self.url).scheme == "https" else TlsFiles()
 
 
 class NextHopChannel:
@@ -120,11 +121,10 @@ class NextHopChannel:
     def __init__(self, next_hop: NextHop) -> None:
         self._next_hop = next_hop
         self._calls: Counter[grpc.aio.Channel] = Counter()
-        self._complaint = ""
 
     async def __aenter__(self) -> Self:
-        self._contents = await self._read()
-        self._channel = _open(self._next_hop, self._contents)
+        self._files = await asyncio.to_thread(_renewed, self._next_hop.tls_files())
+        self._channel = _open(self._next_hop, self._files.current())
         self._watcher = asyncio.create_task(self._watch())
         return self
 
@@ -167,38 +167,25 @@ class NextHopChannel:
             del self._calls[channel]
             await channel.close()
 
-    async def _read(self) -> TlsContents:
-        if not self._next_hop.has_files():
-            return TlsContents()
-        return await asyncio.to_thread(read_tls_files, self._next_hop.files)
-
     async def _watch(self) -> None:
-        while self._next_hop.has_files():
+        while self._next_hop.tls_files().paths():
             await asyncio.sleep(self._next_hop.look_seconds)
-            await self._look()
+            if await asyncio.to_thread(self._files.look):
+                await self._renew()
 
-    async def _look(self) -> None:
-        try:
-            contents = await self._read()
-        except CredentialsError as error:
-            self._keep(str(error))
-            return
-        self._complaint = ""
-        if contents != self._contents:
-            await self._renew(contents)
-
-    def _keep(self, complaint: str) -> None:
-        """Go on with what we have; tell why once."""
-        if complaint == self._complaint:
-            return
-        self._complaint = complaint
-        log.warning(CERTIFICATES_KEPT, reason=complaint)
-
-    async def _renew(self, contents: TlsContents) -> None:
-        old, self._contents = self._channel, contents
-        self._channel = _open(self._next_hop, contents)
+    async def _renew(self) -> None:
+        old = self._channel
+        self._channel = _open(self._next_hop, self._files.current())
         log.info(CERTIFICATES_RENEWED)
         await self._close_if_done(old)
+
+
+def _renewed(files: TlsFiles) -> RenewedFiles[TlsContents]:
+    return RenewedFiles(files.paths(), partial(read_tls_files, files), kept=_tell_why)
+
+
+def _tell_why(complaint: str) -> None:
+    log.warning(CERTIFICATES_KEPT, reason=complaint)
 
 
 def _open(next_hop: NextHop, contents: TlsContents) -> grpc.aio.Channel:

@@ -1,13 +1,25 @@
-"""Where to listen: HOST:PORT or unix:PATH, several of them with commas, as gRPC spells them."""
+"""Where to listen: HOST:PORT or unix:PATH, several of them with commas, as gRPC spells them.
+
+gRPC unlinks whatever socket is at a path before it binds there, and would so take
+it from a sidecar that is at work. At the end it removes its own. So room is made
+here, and only where nobody listens.
+"""
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_address
 from pathlib import Path
+
+from otel_embedder.errors import ListenError
 
 SOCKET_PREFIX = "unix:"
 # What the kernel has room for, less the zero behind it: unix(7).
 MAX_SOCKET_PATH_BYTES = 107
+# Owner and group: a Collector of another user is let in by its group.
+SOCKET_MODE = 0o660
+# Only the kernel is asked.
+PROBE_SECONDS = 1.0
 
 MAX_PORT = 65_535
 
@@ -64,3 +76,36 @@ def is_exposed(address: str) -> bool:
     except ValueError:
         # What another name stands for may have changed by the time that it is bound.
         return host.lower() != "localhost"
+
+
+def remove_dead(path: Path) -> None:
+    """Remove the socket of a process that is gone, if there is one.
+
+    Raises:
+        ListenError: another process listens there, or something else is in the way.
+
+    """
+    if not (path.exists() or path.is_symlink()):
+        return
+    if not path.is_socket():
+        raise ListenError(f"listen: {path} is there already, and no socket; name another")
+    try:
+        _remove_if_dead(path)
+    except OSError as error:
+        raise ListenError(f"listen: cannot listen on {path}: {error.strerror or error}") from error
+
+
+def _remove_if_dead(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(PROBE_SECONDS)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise ListenError(f"listen: another process listens on {path} already")
+
+
+def share(path: Path) -> None:
+    """Let owner and group connect to a socket; as it is bound, its owner alone can."""
+    path.chmod(SOCKET_MODE)

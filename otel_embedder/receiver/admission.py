@@ -32,8 +32,8 @@ class AdmissionMetrics(Protocol):
         ...
 
 
-class Place:
-    """A request's share of the bytes in flight.
+class Admitted:
+    """A request's share of what is in flight.
 
     Attributes:
         size: how many bytes that is, by now.
@@ -51,8 +51,7 @@ class Place:
             BusyError: there is no room for them.
 
         """
-        self._admission.check_room(self, more)
-        self.size += more
+        self._admission.grow(self, more)
 
 
 class Admission:
@@ -71,15 +70,17 @@ class Admission:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._metrics = metrics
-        self._places: set[Place] = set()
+        # Plain numbers: the metrics' thread reads them while they change.
+        self._requests = 0
+        self._bytes = 0
 
     def requests(self) -> int:
         """How many requests are in flight."""
-        return len(self._places)
+        return self._requests
 
     def bytes(self) -> int:
         """How many bytes the requests in flight have together."""
-        return sum(place.size for place in self._places)
+        return self._bytes
 
     def check(self) -> None:
         """Make sure that there is room for one more request, of the usual size.
@@ -92,19 +93,19 @@ class Admission:
 
         """
         self._check_requests()
-        if self.bytes() + self._usual_size() > self._max_bytes:
-            raise self._busy(f"requests of {self.bytes()} bytes are in flight")
+        if self._bytes + self._usual_size() > self._max_bytes:
+            raise self._busy(f"requests of {self._bytes} bytes are in flight")
 
     def _check_requests(self) -> None:
-        if len(self._places) >= self._max_requests:
+        if self._requests >= self._max_requests:
             raise self._busy(f"{self._max_requests} requests are in flight")
 
     def _usual_size(self) -> float:
         """Give the mean size of those in flight; of a few huge ones that would say little."""
-        return min(self.bytes() / max(1, len(self._places)), self._max_bytes / USUAL_SHARE)
+        return min(self._bytes / max(1, self._requests), self._max_bytes / USUAL_SHARE)
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
+    def admit(self) -> Iterator[Admitted]:
         """Let a request in; it is in flight until the end.
 
         Raises:
@@ -112,23 +113,26 @@ class Admission:
 
         """
         self._check_requests()
-        place = Place(self)
-        self._places.add(place)
+        admitted = Admitted(self)
+        self._requests += 1
         try:
-            yield place
+            yield admitted
         finally:
-            self._places.remove(place)
+            self._requests -= 1
+            self._bytes -= admitted.size
 
-    def check_room(self, place: Place, more: int) -> None:
-        """Make sure that a request may have more bytes.
+    def grow(self, admitted: Admitted, more: int) -> None:
+        """Let a request have so many more bytes.
 
         Raises:
-            BusyError: it may not.
+            BusyError: there is no room for them.
 
         """
-        others = self.bytes() - place.size
-        if others and others + place.size + more > self._max_bytes:
+        others = self._bytes - admitted.size
+        if others and self._bytes + more > self._max_bytes:
             raise self._busy(f"requests of {others} bytes are in flight besides this one")
+        self._bytes += more
+        admitted.size += more
 
     def _busy(self, reason: str) -> BusyError:
         self._metrics.turned_away()

@@ -4,18 +4,27 @@ gRPC would do it by itself, but without a bound: 64 MiB of gzip may hold 64 GiB,
 and these would be in memory before anybody asked how large they are. So the
 server is told to leave messages alone. What they are compressed with is then to
 be seen from their first bytes only.
+
+Spans are inflated step by step by whoever reads them. What gRPC itself reads, the
+requests of small services such as health, is inflated on the way there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+import grpc.aio
 
 from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
 # No message begins like this: 0x1F would be a field of wire type 7, which protobuf has not.
 GZIP = b"\x1f\x8b"
@@ -29,6 +38,9 @@ EITHER_FORMAT = zlib.MAX_WBITS | 32
 # One step keeps others waiting for some milliseconds.
 STEP_BYTES = 1024 * 1024
 SLICE_BYTES = 256 * 1024
+
+# The name of a service or of a file.
+MAX_SMALL_BYTES = 64 * 1024
 
 
 async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None]) -> bytes:
@@ -91,3 +103,33 @@ def _last(inflater: zlib._Decompress) -> Iterator[bytes]:
         yield step
     if inflater.unused_data:
         raise zlib.error("something follows")
+
+
+class SmallRequests(grpc.aio.ServerInterceptor):
+    """Puts the inflation before whatever reads requests; what reads by itself is left alone."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Request, Response] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Request, Response] | None:
+        """Give what answers the call, None where nothing does."""
+        answering = await continuation(handler_call_details)
+        if answering is None or answering.request_deserializer is None:
+            return answering
+        inflating = _inflating(answering.request_deserializer)
+        # What gRPC makes of a method is a named tuple; the stubs don't tell.
+        return answering._replace(request_deserializer=inflating)  # type: ignore[attr-defined,no-any-return]
+
+
+def _inflating(read: Callable[[bytes], Request]) -> Callable[[bytes], Request]:
+    return lambda message: read(_small_inflated(message))
+
+
+def _small_inflated(message: bytes) -> bytes:
+    """Give a message inflated, cut off behind the bound: then it is none, and gRPC says so."""
+    if not message.startswith(GZIP):
+        return message
+    return zlib.decompressobj(EITHER_FORMAT).decompress(message, MAX_SMALL_BYTES)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from otel_embedder.receiver.admission import Admission, Place
+    from otel_embedder.receiver.admission import Admission, Admitted
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -30,8 +30,8 @@ FAST_SECONDS = 0.05
 MAX_READ_SECONDS = 30.0
 
 
-class Inbox:
-    """Reads messages, inflates them, and holds a place for them while they are in flight."""
+class Messages:
+    """Reads messages, inflates them, and has them admitted while they are in flight."""
 
     def __init__(
         self, admission: Admission, *, max_bytes: int, max_read_seconds: float = MAX_READ_SECONDS
@@ -50,7 +50,7 @@ class Inbox:
         self._readers = asyncio.Semaphore(READERS)
 
     @asynccontextmanager
-    async def message(self, context: Context) -> AsyncIterator[bytes]:
+    async def received(self, context: Context) -> AsyncIterator[bytes]:
         """Give a call's message, which is in flight until the end.
 
         Only the caller has a reference to it, and so can drop it when it is no longer needed.
@@ -63,17 +63,17 @@ class Inbox:
 
         """
         self._admission.check()
-        received = [await self._read(context)]
-        with self._admission.place() as place:
-            yield await self._unpack(received.pop(), place)
+        read = [await self._read(context)]
+        with self._admission.admit() as admitted:
+            yield await self._unpack(read.pop(), admitted)
 
-    async def _unpack(self, message: bytes, place: Place) -> bytes:
-        place.grow(len(message))
-        return await inflated(message, max_bytes=self._max_bytes, grow=place.grow)
+    async def _unpack(self, message: bytes, admitted: Admitted) -> bytes:
+        admitted.grow(len(message))
+        return await inflated(message, max_bytes=self._max_bytes, grow=admitted.grow)
 
     async def _read(self, context: Context) -> bytes:
         try:
-            async with self._turn(), asyncio.timeout(self._max_read_seconds):
+            async with self._reader(), asyncio.timeout(self._max_read_seconds):
                 message: bytes | object = await context.read()
         except TimeoutError as error:
             raise IncompleteRequestError(
@@ -87,12 +87,12 @@ class Inbox:
         return message
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _reader(self) -> AsyncIterator[None]:
         """Wait until few enough others read, and count as one of them for a moment."""
         await self._readers.acquire()
-        turn = ExitStack()
-        turn.callback(self._readers.release)
-        end = asyncio.get_running_loop().call_later(FAST_SECONDS, turn.close)
-        with turn:
+        reader = ExitStack()
+        reader.callback(self._readers.release)
+        end = asyncio.get_running_loop().call_later(FAST_SECONDS, reader.close)
+        with reader:
             yield
         end.cancel()

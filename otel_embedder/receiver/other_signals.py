@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import grpc
 
 from otel_embedder.otlp.names import OTHER_SERVICES
-from otel_embedder.receiver.calls import call_of, ending_badly
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.receiver.hops import Hops
-    from otel_embedder.receiver.messages import Context, Inbox
+    from otel_embedder.receiver.calls import Calls
+    from otel_embedder.receiver.messages import Context, Messages
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 
@@ -54,26 +51,23 @@ class PassThrough:
     def __init__(
         self,
         next_: Forwarder,
-        inbox: Inbox,
-        hops: Hops,
+        calls: Calls,
+        messages: Messages,
         *,
         metrics: PassThroughMetrics,
-        withheld: Collection[str] = (),
     ) -> None:
         """Take in for the next hop.
 
         Args:
             next_: the next hop.
-            inbox: what reads the messages.
-            hops: what recognises a request that was here before.
+            calls: what tells of each call all but its message.
+            messages: what reads the messages.
             metrics: who counts.
-            withheld: the caller's headers that are meant for this sidecar alone.
 
         """
         self._next = next_
-        self._hops = hops
-        self._withheld = withheld
-        self._inbox = inbox
+        self._calls = calls
+        self._messages = messages
         self._metrics = metrics
         self._known: set[str] = set()
 
@@ -89,11 +83,12 @@ class PassThrough:
         return {"Export": grpc.stream_unary_rpc_method_handler(export)}
 
     async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
-        async with ending_badly(context), self._inbox.message(context) as encoded:
-            call = call_of(context, self._withheld)
-            metadata = self._hops.with_own(call.metadata)
+        async with (
+            self._calls.taken(context) as call,
+            self._messages.received(context) as encoded,
+        ):
             answer = await self._next.forward(
-                method, encoded, deadline=call.deadline, metadata=metadata
+                method, encoded, deadline=call.deadline, metadata=call.metadata
             )
             self._note(signal)
             return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -15,12 +16,17 @@ from grpc_reflection.v1alpha import reflection
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import CredentialsError, ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.receiver.addresses import SOCKET_PREFIX, addresses, socket_path
+from otel_embedder.receiver.addresses import (
+    SOCKET_PREFIX,
+    addresses,
+    remove_dead,
+    share,
+    socket_path,
+)
 from otel_embedder.receiver.health import HealthServicer
-from otel_embedder.receiver.small_requests import SmallRequests
-from otel_embedder.receiver.socket_file import make_room, share
+from otel_embedder.receiver.inflate import SmallRequests
 from otel_embedder.receiver.tls import server_credentials
-from otel_embedder.receiver.tokens import HEADER, FixedTokens, TokenCheck, TokenFile
+from otel_embedder.receiver.tokens import Access, FixedTokens, TokenCheck, TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -94,24 +100,21 @@ def _server(
     return server, health_servicer
 
 
-def own_headers(settings: Settings) -> frozenset[str]:
-    """Give the headers that are meant for this sidecar: the token, where one is asked for."""
-    is_asked_for = settings.bearer_token_file or settings.bearer_token is not None
-    return frozenset({HEADER} if is_asked_for else ())
-
-
-def _token_checks(settings: Settings) -> list[TokenCheck]:
-    """Give the check of tokens, where there are any; who probes the health has none."""
+def access(settings: Settings) -> Access:
+    """Give who may call: whoever knows the token, where one is asked for."""
     if settings.bearer_token_file:
-        try:
-            tokens = TokenFile(settings.bearer_token_file)
-        except ValueError as error:
-            raise SettingsError([f"bearer_token_file: {error}"]) from error
-        return [TokenCheck(tokens, open_services=(HEALTH_SERVICE,))]
+        return Access(partial(TokenFile, settings.bearer_token_file))
     if settings.bearer_token is not None:
-        fixed = FixedTokens([settings.bearer_token.get_secret_value().encode()])
-        return [TokenCheck(fixed, open_services=(HEALTH_SERVICE,))]
-    return []
+        return Access(partial(FixedTokens, [settings.bearer_token.get_secret_value().encode()]))
+    return Access(None)
+
+
+def _token_checks(settings: Settings) -> tuple[TokenCheck, ...]:
+    try:
+        # Who probes the health has no token.
+        return access(settings).checks(open_services=(HEALTH_SERVICE,))
+    except CredentialsError as error:
+        raise SettingsError([f"bearer_token_file: {error}"]) from error
 
 
 def _tls_files(settings: Settings) -> TlsFiles | None:
@@ -125,7 +128,7 @@ def _bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
     path = socket_path(address)
     if path is None:
         return _bind_port(server, address, tls)
-    make_room(path)
+    remove_dead(path)
     _bind_port(server, f"{SOCKET_PREFIX}{path}", None)  # the file's mode says who may connect
     share(path)
     return 0

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
-from otel_embedder.credentials.checks import read_tokens, state_of
-from otel_embedder.errors import UnauthenticatedError
+from otel_embedder.credentials.checks import read_tokens
+from otel_embedder.credentials.renewed import RenewedFiles
+from otel_embedder.errors import CredentialsError, UnauthenticatedError
 from otel_embedder.otlp.status import refusal
 from otel_embedder.telemetry.logs import get_logger
 
@@ -44,6 +47,34 @@ QUIET_SECONDS = 60.0
 log = get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call: whoever brings a good token, or anybody.
+
+    Attributes:
+        tokens: gives those that are good, or raises CredentialsError; None if none is asked for.
+
+    """
+
+    tokens: Callable[[], Tokens] | None = field(repr=False)
+
+    def withheld(self) -> frozenset[str]:
+        """Give the headers that are meant for this sidecar alone: a token that is asked for."""
+        return frozenset({HEADER} if self.tokens else ())
+
+    def checks(self, *, open_services: Sequence[str]) -> tuple[TokenCheck, ...]:
+        """Give what refuses those who may not call.
+
+        Args:
+            open_services: what anybody may call all the same.
+
+        Raises:
+            CredentialsError: the tokens can't be read.
+
+        """
+        return (TokenCheck(self.tokens(), open_services=open_services),) if self.tokens else ()
+
+
 class Tokens(Protocol):
     """The tokens that are good."""
 
@@ -66,28 +97,32 @@ class FixedTokens:
 class TokenFile:
     """Tokens of a file, one a line; when it changes, those that are there now."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, look_seconds: float = LOOK_SECONDS) -> None:
         """Read it.
 
+        Args:
+            file: the file.
+            look_seconds: so long a token that was withdrawn may go on being good.
+
         Raises:
-            ValueError: it holds no token, or can't be read.
+            CredentialsError: it holds no token, or can't be read.
 
         """
-        self._file = file
-        self._state = state_of((file,))
-        self._tokens = read_tokens(file)
+        self._file = str(file)
+        self._tokens = RenewedFiles((file,), partial(_read, file), kept=self._tell_why)
+        self._look_seconds = look_seconds
         self._looked_at = 0.0
         self._looking = asyncio.Lock()
 
     async def include(self, token: bytes) -> bool:
         """Tell whether a token is among them."""
         now = asyncio.get_running_loop().time()
-        await self._look(since=now - LOOK_SECONDS)
-        if is_among(token, self._tokens):
+        await self._look(since=now - self._look_seconds)
+        if is_among(token, self._tokens.current()):
             return True
         # It may have come into the file this moment.
         await self._look(since=now)
-        return is_among(token, self._tokens)
+        return is_among(token, self._tokens.current())
 
     async def _look(self, *, since: float) -> None:
         """Make sure that somebody has looked at the file since then."""
@@ -96,19 +131,21 @@ class TokenFile:
         async with self._looking:
             if self._looked_at < since:
                 self._looked_at = asyncio.get_running_loop().time()
-                await asyncio.to_thread(self._read_again)
+                await asyncio.to_thread(self._look_and_tell)
 
-    def _read_again(self) -> None:
-        state = state_of((self._file,))
-        if state == self._state:
-            return
-        self._state = state
-        try:
-            self._tokens = read_tokens(self._file)
-        except ValueError as error:
-            log.warning(TOKENS_NOT_RENEWED, file=str(self._file), error=str(error))
-        else:
-            log.info(TOKENS_RENEWED, file=str(self._file), tokens=len(self._tokens))
+    def _look_and_tell(self) -> None:
+        if self._tokens.look():
+            log.info(TOKENS_RENEWED, file=self._file, tokens=len(self._tokens.current()))
+
+    def _tell_why(self, complaint: str) -> None:
+        log.warning(TOKENS_NOT_RENEWED, file=self._file, error=complaint)
+
+
+def _read(file: Path) -> tuple[bytes, ...]:
+    try:
+        return read_tokens(file)
+    except ValueError as error:
+        raise CredentialsError(str(error)) from error
 
 
 def is_among(token: bytes, tokens: Sequence[bytes]) -> bool:

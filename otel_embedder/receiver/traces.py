@@ -14,22 +14,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import TraceRequest, parse_request
-from otel_embedder.receiver.calls import call_of, ending_badly
-from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from otel_embedder.otlp.call import Call
-    from otel_embedder.receiver.messages import Context, Inbox
+    from otel_embedder.receiver.calls import Calls
+    from otel_embedder.receiver.messages import Context, Messages
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 
 
 EMPTY = ExportTraceServiceResponse()
-
-
-log = get_logger()
 
 
 class Consumer(Protocol):
@@ -58,24 +52,24 @@ class TraceReceiver:
     def __init__(
         self,
         next_: Consumer,
-        inbox: Inbox,
+        calls: Calls,
+        messages: Messages,
         *,
         metrics: ReceiverMetrics,
-        withheld: Collection[str] = (),
     ) -> None:
         """Take in for the next stage.
 
         Args:
             next_: the next stage.
-            inbox: what reads the messages.
+            calls: what tells of each call all but its message.
+            messages: what reads the messages.
             metrics: who counts.
-            withheld: the caller's headers that are meant for this sidecar alone.
 
         """
         self._next = next_
-        self._inbox = inbox
+        self._calls = calls
+        self._messages = messages
         self._metrics = metrics
-        self._withheld = withheld
 
     def rpc_handler(self) -> grpc.GenericRpcHandler:
         """Give the handler to add to a server.
@@ -87,15 +81,17 @@ class TraceReceiver:
 
     async def export(self, _: object, context: Context) -> bytes:
         """Answer an ExportTraceServiceRequest, or end the call with the status that fits."""
-        async with ending_badly(context), self._inbox.message(context) as encoded:
+        async with (
+            self._calls.taken(context) as call,
+            self._messages.received(context) as encoded,
+        ):
             request = parse_request(encoded)
             del encoded  # the request has copies of its spans
-            return await self._answer(request, context)
+            return await self._answer(request, call)
 
-    async def _answer(self, request: TraceRequest, context: Context) -> bytes:
+    async def _answer(self, request: TraceRequest, call: Call) -> bytes:
         spans = request.spans
         try:
-            call = call_of(context, self._withheld)
             response = await self._next.consume(request, call) if spans else EMPTY
         except Exception:
             self._metrics.refused(spans=spans)

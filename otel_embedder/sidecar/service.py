@@ -21,10 +21,11 @@ from otel_embedder.fairness import TURN_SECONDS
 from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
-from otel_embedder.receiver.server import listening, own_headers
+from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.checks import check_exposure, check_next_hop
 from otel_embedder.sidecar.memory import trimming
@@ -106,7 +107,6 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         exporter = await parts.enter_async_context(otlp_exporter(settings, metrics))
         embedders = await parts.enter_async_context(nest(settings, model, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
-        hops = Hops()
         processor = Processor(
             renderer,
             embedders.fallback,
@@ -115,18 +115,17 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             embed_timeout=settings.embed_timeout,
             turn_seconds=TURN_SECONDS,
             metrics=metrics,
-            hops=hops,
         )
-        box = inbox(settings, metrics)
-        withheld = own_headers(settings)
+        calls = Calls(Hops(), withheld=access(settings).withheld())
+        taken_in = messages(settings, metrics)
         handlers = (
-            TraceReceiver(processor, box, metrics=metrics, withheld=withheld).rpc_handler(),
-            *PassThrough(exporter, box, hops, metrics=metrics, withheld=withheld).rpc_handlers(),
+            TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
+            *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
         yield await parts.enter_async_context(listening(handlers, settings))
 
 
-def inbox(settings: Settings, metrics: Metrics) -> Inbox:
+def messages(settings: Settings, metrics: Metrics) -> Messages:
     """Give what takes messages in, for all signals together."""
     admission = Admission(
         max_requests=settings.max_inflight_requests,
@@ -134,7 +133,7 @@ def inbox(settings: Settings, metrics: Metrics) -> Inbox:
         metrics=metrics,
     )
     metrics.watch_in_flight(admission.requests, admission.bytes)
-    return Inbox(admission, max_bytes=settings.max_receive_bytes)
+    return Messages(admission, max_bytes=settings.max_receive_bytes)
 
 
 def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:

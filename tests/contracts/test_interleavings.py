@@ -27,7 +27,9 @@ from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.otlp.status import RETRYABLE_CODES
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
@@ -172,7 +174,8 @@ async def receiving(
             turn_seconds=1,
             metrics=metrics,
         )
-        yield TraceReceiver(processor, Inbox(admission, max_bytes=MAX_BYTES), metrics=metrics)
+        messages = Messages(admission, max_bytes=MAX_BYTES)
+        yield TraceReceiver(processor, Calls(Hops()), messages, metrics=metrics)
 
 
 def told(

@@ -15,7 +15,6 @@ from otel_embedder.credentials.checks import (
     check_key_pair,
     check_token,
     read_tokens,
-    state_of,
 )
 from tests.support.certificates import Authority, KeyPair
 
@@ -107,21 +106,3 @@ def test_tokens_that_cannot_be_read_are_told() -> None:
 def test_a_token_that_no_header_can_bring_is_refused_and_not_repeated(token: bytes) -> None:
     with pytest.raises(ValueError, match=r"^a token must be printable ASCII without spaces$"):
         check_token(token)
-
-
-def test_a_state_changes_with_any_of_the_files(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.write_text("a")
-    states = [state_of((first, second))]
-    second.write_text("a")
-    states.append(state_of((first, second)))
-    first.write_text("ab")
-    states.append(state_of((first, second)))
-    (tmp_path / "new").write_text("ab")
-    (tmp_path / "new").rename(first)
-    states.append(state_of((first, second)))
-    first.chmod(0o600)
-    states.append(state_of((first, second)))
-
-    assert len(set(states)) == 5
-    assert state_of((first, second)) == states[-1]

@@ -29,7 +29,7 @@ def test_what_belongs_together_is_read(authority: Authority) -> None:
 
 
 def test_without_files_there_is_nothing_to_read() -> None:
-    assert not TlsFiles().exist()
+    assert TlsFiles().paths() == ()
     assert read_tls_files(TlsFiles()) == TlsContents()
 
 

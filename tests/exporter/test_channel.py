@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 import grpc
@@ -25,9 +25,10 @@ from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import FakeNextHop
 from tests.support.processes import free_address
+from tests.support.seen_file import SeenFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, MutableMapping
+    from collections.abc import AsyncIterator, MutableMapping
     from pathlib import Path
 
     Logs = list[MutableMapping[str, object]]
@@ -90,12 +91,6 @@ async def send_until_taken(exporter: OtlpExporter) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def until(is_met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not is_met():  # noqa: ASYNC110 - what it looks at tells nobody
-            await asyncio.sleep(0.02)
-
-
 def events(logs: Logs) -> list[object]:
     return [line["event"] for line in logs]
 
@@ -142,17 +137,19 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
     """The server trusts only the authority of the new one."""
     clients = other_authority(tmp_path / "clients")
     ours = authority.issue("ours", "sidecar")
+    key = SeenFile(ours.key)
     credentials = server_credentials(authority.issue("server"), clients)
     async with (
         FakeNextHop(credentials=credentials) as next_hop,
-        exporting(next_hop.url, TlsFiles(authority.file, *ours)) as exporter,
+        exporting(next_hop.url, TlsFiles(authority.file, ours.certificate, key)) as exporter,
     ):
         with pytest.raises(RetryableExportError, match="UNAVAILABLE"):
             await send(exporter)
         renewed = clients.issue("renewed", "sidecar")
         renewed.certificate.replace(ours.certificate)
         renewed.key.replace(ours.key)
-        await send_until_taken(exporter)
+        await key.seen()
+        await send(exporter)
 
     assert next_hop.requests == [REQUEST]
 
@@ -161,72 +158,88 @@ async def test_a_renewed_authority_is_trusted_without_a_restart(
     authority: Authority, tmp_path: Path
 ) -> None:
     new = other_authority(tmp_path / "new")
+    authorities = SeenFile(authority.file)
     async with (
         FakeNextHop(credentials=server_credentials(new.issue("server"))) as next_hop,
-        exporting(next_hop.url, TlsFiles(authority.file)) as exporter,
+        exporting(next_hop.url, TlsFiles(authorities)) as exporter,
     ):
         with pytest.raises(RetryableExportError, match="UNAVAILABLE"):
             await send(exporter)
-        new.file.replace(authority.file)
-        await send_until_taken(exporter)
+        new.file.replace(authorities)
+        await authorities.seen()
+        await send(exporter)
 
     assert next_hop.requests == [REQUEST]
 
 
-async def test_calls_in_flight_outlive_a_renewal(authority: Authority) -> None:
+async def test_calls_in_flight_outlive_a_renewal_and_their_connection_does_not_outlive_them(
+    authority: Authority,
+) -> None:
     ours = authority.issue("ours", "sidecar")
+    key = SeenFile(ours.key)
     credentials = server_credentials(authority.issue("server"), authority)
     async with (
         FakeNextHop(credentials=credentials) as next_hop,
-        exporting(next_hop.url, TlsFiles(authority.file, *ours)) as exporter,
+        Exchange(next_hop.port) as exchange,
+        exporting(exchange.url, TlsFiles(authority.file, ours.certificate, key)) as exporter,
     ):
         next_hop.hold()
-        with capture_logs() as logs:
-            before = asyncio.create_task(send(exporter))
-            await next_hop.arrived()
-            authority.issue("ours", "sidecar")
-            await until(lambda: CERTIFICATES_RENEWED in events(logs))
+        before = asyncio.create_task(send(exporter))
+        await next_hop.arrived()
+        authority.issue("ours", "sidecar")
+        await key.seen()
         after = asyncio.create_task(send(exporter))
         await next_hop.arrived()
+        meanwhile = exchange.connected
         next_hop.release()
         await asyncio.gather(before, after)
+        await exchange.until_connected(1)
+        await send(exporter)
 
-        assert list(exporter._channel._calls) == [exporter._channel._channel]
-
-    assert next_hop.requests == [REQUEST] * 2
+    assert meanwhile == 2
+    assert exchange.made == 2
+    assert next_hop.requests == [REQUEST] * 3
 
 
 async def test_certificates_that_are_written_again_as_they_were_change_nothing(
-    authority: Authority,
+    authority: Authority, tmp_path: Path
 ) -> None:
+    authorities = SeenFile(authority.file)
     credentials = server_credentials(authority.issue("server"))
     async with (
         FakeNextHop(credentials=credentials) as next_hop,
-        exporting(next_hop.url, TlsFiles(authority.file)) as exporter,
+        Exchange(next_hop.port) as exchange,
+        exporting(exchange.url, TlsFiles(authorities)) as exporter,
     ):
-        before = exporter._channel._channel
-        authority.file.write_bytes(authority.file.read_bytes())
-        await asyncio.sleep(0.3)
-        after = exporter._channel._channel
+        await send(exporter)
+        (tmp_path / "again.pem").write_bytes(authorities.read_bytes())
+        (tmp_path / "again.pem").replace(authorities)
+        await authorities.seen()
+        await send(exporter)
 
-    assert after is before
+    assert exchange.made == 1
+    assert next_hop.requests == [REQUEST] * 2
 
 
 async def test_what_ends_does_not_wait_for_calls_of_old_certificates(authority: Authority) -> None:
     credentials = server_credentials(authority.issue("server"))
-    files = TlsFiles(authority.file)
+    authorities = SeenFile(authority.file)
     async with FakeNextHop(credentials=credentials) as next_hop:
-        async with exporting(next_hop.url, files) as exporter, asyncio.timeout(PATIENCE / 2):
-            next_hop.hold()
-            call = asyncio.create_task(send(exporter))
-            await next_hop.arrived()
-            with capture_logs() as logs:
-                authority.file.write_bytes(authority.file.read_bytes() * 2)
-                await until(lambda: CERTIFICATES_RENEWED in events(logs))
+        with capture_logs() as logs:
+            async with (
+                exporting(next_hop.url, TlsFiles(authorities)) as exporter,
+                asyncio.timeout(PATIENCE / 2),
+            ):
+                next_hop.hold()
+                call = asyncio.create_task(send(exporter))
+                await next_hop.arrived()
+                authorities.write_bytes(authorities.read_bytes() * 2)
+                await authorities.seen()
         async with asyncio.timeout(PATIENCE / 2):
             await next_hop.was_left.wait()
         await asyncio.wait([call])
 
+    assert CERTIFICATES_RENEWED in events(logs)
     assert call.cancelled() or isinstance(call.exception(), RetryableExportError)
 
 
@@ -234,18 +247,19 @@ async def test_half_renewed_certificates_change_nothing_and_are_told_of_once(
     authority: Authority,
 ) -> None:
     ours, new = authority.issue("ours", "sidecar"), authority.issue("new", "sidecar")
+    key = SeenFile(ours.key)
     credentials = server_credentials(authority.issue("server"), authority)
-    async with (
-        FakeNextHop(credentials=credentials) as next_hop,
-        exporting(next_hop.url, TlsFiles(authority.file, *ours)) as exporter,
-    ):
-        with capture_logs() as logs:
-            new.key.replace(ours.key)
-            await until(lambda: CERTIFICATES_KEPT in events(logs))
-            await asyncio.sleep(0.2)
+    with capture_logs() as logs:
+        async with (
+            FakeNextHop(credentials=credentials) as next_hop,
+            exporting(next_hop.url, TlsFiles(authority.file, ours.certificate, key)) as exporter,
+        ):
+            new.key.replace(key)
+            await key.seen()
+            await key.seen()
             await send(exporter)
             new.certificate.replace(ours.certificate)
-            await until(lambda: CERTIFICATES_RENEWED in events(logs))
+            await key.seen()
             await send(exporter)
 
     # A look while the second file was put in its place says that it was being written.
@@ -256,16 +270,18 @@ async def test_half_renewed_certificates_change_nothing_and_are_told_of_once(
 
 
 async def test_certificates_that_go_missing_are_kept(authority: Authority) -> None:
+    authorities = SeenFile(authority.file)
     credentials = server_credentials(authority.issue("server"))
-    async with (
-        FakeNextHop(credentials=credentials) as next_hop,
-        exporting(next_hop.url, TlsFiles(authority.file)) as exporter,
-    ):
-        with capture_logs() as logs:
-            authority.file.unlink()
-            await until(lambda: CERTIFICATES_KEPT in events(logs))
-        await send(exporter)
+    with capture_logs() as logs:
+        async with (
+            FakeNextHop(credentials=credentials) as next_hop,
+            exporting(next_hop.url, TlsFiles(authorities)) as exporter,
+        ):
+            authorities.unlink()
+            await authorities.seen()
+            await send(exporter)
 
+    assert events(logs) == [CERTIFICATES_KEPT]
     assert "No such file" in str(logs[0]["reason"])
     assert next_hop.requests == [REQUEST]
 
@@ -363,6 +379,68 @@ def test_by_default_we_ping_no_more_often_than_a_next_hop_allows_by_default() ->
     assert settings.next_hop_keepalive > 300
     assert Keepalive().interval == settings.next_hop_keepalive
     assert Keepalive().timeout == settings.next_hop_keepalive_timeout
+
+
+class Exchange:
+    """A way to a port that counts the connections on it.
+
+    Attributes:
+        made: how many there were.
+        connected: how many there are.
+
+    """
+
+    def __init__(self, to: int) -> None:
+        self.made = 0
+        self.connected = 0
+        self._to = to
+        self._changed = asyncio.Condition()
+        self._joining: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.url = f"https://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._joining:
+            task.cancel()
+        await asyncio.gather(*self._joining, return_exceptions=True)
+
+    async def until_connected(self, connections: int) -> None:
+        """Wait until there are so many."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: self.connected == connections)
+
+    def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._joining.add(asyncio.create_task(self._join(reader, writer)))
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("localhost", self._to)
+        self.made += 1
+        await self._count(1)
+        try:
+            # The first end that hangs up ends both.
+            there = asyncio.create_task(_carry(reader, far_writer))
+            back = asyncio.create_task(_carry(far_reader, writer))
+            await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in (writer, far_writer):
+                end.transport.abort()
+            await asyncio.gather(there, back, return_exceptions=True)
+            await self._count(-1)
+
+    async def _count(self, more: int) -> None:
+        async with self._changed:
+            self.connected += more
+            self._changed.notify_all()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while some := await reader.read(65_536):
+            writer.write(some)
 
 
 class Wire:

@@ -19,8 +19,10 @@ from otel_embedder.otlp.status import refusal
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.inflate import is_compressed
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
@@ -134,8 +136,8 @@ async def received(message: bytes) -> Outcome:
     """Give what becomes of a message."""
     exporter, context, metrics = BytesExporter(), OneMessage(message), FakeMetrics()
     admission = Admission(max_requests=1, max_bytes=MAX_BYTES, metrics=metrics)
-    inbox = Inbox(admission, max_bytes=MAX_BYTES)
-    receiver = TraceReceiver(processor(exporter, metrics), inbox, metrics=metrics)
+    messages = Messages(admission, max_bytes=MAX_BYTES)
+    receiver = TraceReceiver(processor(exporter, metrics), Calls(Hops()), messages, metrics=metrics)
     try:
         answer = await receiver.export(None, cast("Context", context))
     except Aborted:

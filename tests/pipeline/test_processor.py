@@ -181,7 +181,7 @@ async def test_the_next_hops_answer_deadline_and_metadata_are_passed_through() -
 
     assert answer == response
     assert exporter.deadlines == [deadline]
-    assert exporter.metadata[0][0] == ("key", "value")
+    assert exporter.metadata == [(("key", "value"),)]
 
 
 async def test_the_next_hops_refusal_is_passed_through() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -19,7 +20,7 @@ def admission(
 
 def test_what_is_in_flight_is_known() -> None:
     door = admission()
-    with door.place() as one, door.place() as other:
+    with door.admit() as one, door.admit() as other:
         one.grow(30)
         other.grow(20)
         one.grow(5)
@@ -29,21 +30,37 @@ def test_what_is_in_flight_is_known() -> None:
     assert (door.requests(), door.bytes()) == (0, 0)
 
 
+def test_another_thread_may_ask_what_is_in_flight_while_that_changes() -> None:
+    door = admission()
+
+    def readings() -> set[int]:
+        return {door.bytes() for _ in range(300_000)}
+
+    with ThreadPoolExecutor(1) as thread:
+        read = thread.submit(readings)
+        while not read.done():
+            with door.admit() as one, door.admit() as other:
+                one.grow(10)
+                other.grow(10)
+
+    assert read.result() <= {0, 10, 20}
+
+
 def test_one_request_too_many_is_refused_until_another_is_done() -> None:
     door = admission(max_requests=1)
     with (
-        door.place(),
+        door.admit(),
         pytest.raises(BusyError, match="too much at once: 1 requests are in flight"),
-        door.place(),
+        door.admit(),
     ):
         pass
-    with door.place():
+    with door.admit():
         assert door.requests() == 1
 
 
 def test_a_byte_too_many_is_refused_and_not_counted() -> None:
     door = admission(max_bytes=100)
-    with door.place() as one, door.place() as other:
+    with door.admit() as one, door.admit() as other:
         one.grow(60)
         other.grow(40)
         with pytest.raises(BusyError, match="requests of 60 bytes are in flight besides"):
@@ -53,27 +70,27 @@ def test_a_byte_too_many_is_refused_and_not_counted() -> None:
 
 def test_where_no_request_of_the_usual_size_would_fit_nobody_need_send_one() -> None:
     door = admission(max_requests=100, max_bytes=100)
-    with ExitStack() as places:
+    with ExitStack() as admitted:
         for _ in range(9):
-            places.enter_context(door.place()).grow(10)
+            admitted.enter_context(door.admit()).grow(10)
         door.check()
-        places.enter_context(door.place()).grow(1)
+        admitted.enter_context(door.admit()).grow(1)
         with pytest.raises(BusyError, match="requests of 91 bytes are in flight"):
             door.check()
 
 
 def test_a_huge_request_does_not_keep_the_usual_ones_out() -> None:
     door = admission(max_bytes=100)
-    with door.place() as huge:
+    with door.admit() as huge:
         huge.grow(80)
         door.check()
-        with door.place() as usual:
+        with door.admit() as usual:
             usual.grow(5)
 
 
 def test_a_request_that_is_alone_may_be_larger_than_all_together() -> None:
     door = admission(max_bytes=100)
-    with door.place() as one:
+    with door.admit() as one:
         one.grow(99)
         one.grow(200)
 
@@ -84,7 +101,7 @@ def test_a_request_that_fails_leaves_its_place() -> None:
     door = admission()
 
     def fail() -> None:
-        with door.place() as one:
+        with door.admit() as one:
             one.grow(30)
             raise ValueError("oh")
 
@@ -98,7 +115,7 @@ def test_those_who_are_refused_are_counted_and_come_back_at_different_times() ->
     metrics = FakeMetrics()
     door = admission(max_requests=1, metrics=metrics)
     waits = set()
-    with door.place():
+    with door.admit():
         for _ in range(20):
             with pytest.raises(BusyError) as raised:
                 door.check()

@@ -1,4 +1,4 @@
-"""Over real gRPC: an echo service that reads through an inbox."""
+"""Over real gRPC: an echo service that reads its messages as the receivers do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from otel_embedder.errors import BusyError
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import REQUEST_INCOMPLETE, ending_badly
-from otel_embedder.receiver.messages import READERS, Inbox
+from otel_embedder.receiver.messages import READERS, Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.peers import CLIENT_OPTIONS, retry_after
@@ -32,16 +32,16 @@ ECHO = "/test.Echo/Echo"
 class Echo:
     """Answers with the message, once it is free to."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, messages: Messages) -> None:
         self.arrived = asyncio.Semaphore(0)
         self.free = asyncio.Event()
         self.free.set()
         self.left = asyncio.Event()
-        self._inbox = inbox
+        self._messages = messages
 
     async def answer(self, _: object, context: Context) -> bytes:
         try:
-            async with ending_badly(context), self._inbox.message(context) as message:
+            async with ending_badly(context), self._messages.received(context) as message:
                 self.arrived.release()
                 await self.free.wait()
                 return message
@@ -54,7 +54,7 @@ async def echoing(
     admission: Admission, *, max_read_seconds: float = PATIENCE
 ) -> AsyncIterator[tuple[Echo, grpc.aio.Channel]]:
     """Run an echo service, and give it with a channel to it."""
-    echo = Echo(Inbox(admission, max_bytes=1_000_000, max_read_seconds=max_read_seconds))
+    echo = Echo(Messages(admission, max_bytes=1_000_000, max_read_seconds=max_read_seconds))
     server = grpc.aio.server(options=SERVER_OPTIONS)
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(echo.answer)
     service, method = ECHO.strip("/").split("/")
@@ -163,10 +163,11 @@ async def test_a_message_that_never_arrives_is_given_up() -> None:
 
 async def test_a_call_without_a_message_is_refused() -> None:
     async with echoing(admission()) as (_, channel):
-        empty = slow_call(channel)
-        await empty.done_writing()
-        with capture_logs() as logs, pytest.raises(grpc.aio.AioRpcError) as raised:
-            await empty
+        with capture_logs() as logs:
+            empty = slow_call(channel)
+            await empty.done_writing()
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await empty
 
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "no whole request arrived" in str(raised.value.details())
@@ -185,8 +186,8 @@ async def test_only_the_caller_keeps_a_message() -> None:
             return Message(b"message")
 
     gone: list[bool] = []
-    inbox = Inbox(admission(), max_bytes=100)
-    async with inbox.message(Stream()) as message:  # type: ignore[arg-type]  # all that is asked of it
+    messages = Messages(admission(), max_bytes=100)
+    async with messages.received(Stream()) as message:  # type: ignore[arg-type]  # all that is asked
         kept = list(gone)
         del message
         dropped = list(gone)
@@ -194,8 +195,8 @@ async def test_only_the_caller_keeps_a_message() -> None:
     assert (kept, dropped) == ([], [True])
 
 
-async def test_a_busy_inbox_raises_what_the_status_is_made_of() -> None:
+async def test_without_room_what_is_raised_is_what_the_status_is_made_of() -> None:
     door = admission(max_requests=1)
-    with door.place(), pytest.raises(BusyError):
-        async with Inbox(door, max_bytes=100).message(None):  # type: ignore[arg-type]  # not asked
+    with door.admit(), pytest.raises(BusyError):
+        async with Messages(door, max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
             pass

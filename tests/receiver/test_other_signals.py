@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
 from otel_embedder.otlp.names import OTHER_SERVICES
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import HOPS_KEY, Hops
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import SIGNAL_PASSED_THROUGH, PassThrough
 from otel_embedder.receiver.server import listening
 from otel_embedder.settings import load_settings
@@ -60,8 +61,8 @@ async def passing(
 ) -> AsyncIterator[grpc.aio.Channel]:
     metrics = metrics or FakeMetrics()
     admission = Admission(max_requests=10, max_bytes=100_000, metrics=metrics)
-    inbox = Inbox(admission, max_bytes=10_000)
-    pass_through = PassThrough(forwarder, inbox, Hops(), metrics=metrics)
+    messages = Messages(admission, max_bytes=10_000)
+    pass_through = PassThrough(forwarder, Calls(Hops()), messages, metrics=metrics)
     settings = load_settings({"listen": "127.0.0.1:0"})
     async with (
         listening(pass_through.rpc_handlers(), settings) as port,

@@ -16,9 +16,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 from otel_embedder.errors import ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
+from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
-from otel_embedder.receiver.small_requests import MAX_BYTES
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.service import running
@@ -58,8 +60,10 @@ async def receiving(consumer: FakeConsumer | None = None, **flags: object) -> As
     """Run a receiver, and give its port."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
     metrics = FakeMetrics()
-    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
-    receiver = TraceReceiver(consumer or FakeConsumer(), inbox, metrics=metrics)
+    messages = Messages(
+        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    )
+    receiver = TraceReceiver(consumer or FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings) as port:
         yield port
 
@@ -262,7 +266,7 @@ async def test_a_question_for_the_services_may_come_compressed() -> None:
 
 
 async def test_a_health_check_is_inflated_no_further_than_it_may_be() -> None:
-    bomb = gzip.compress(field(1, b"x" * 100 * MAX_BYTES))
+    bomb = gzip.compress(field(1, b"x" * 100 * MAX_SMALL_BYTES))
     async with receiving() as port, Client(port) as client:
         check: Call = client.channel.unary_unary("/grpc.health.v1.Health/Check")
         with pytest.raises(grpc.aio.AioRpcError, match="DecodeError"):

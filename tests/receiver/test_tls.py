@@ -11,7 +11,9 @@ from structlog.testing import capture_logs
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import SettingsError
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.hops import Hops
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.tls import TLS_NOT_RENEWED, TLS_RENEWED, Renewal
 from otel_embedder.receiver.traces import TraceReceiver
@@ -56,8 +58,10 @@ async def receiving(pair: KeyPair, client_authority: Authority | None = None) ->
         }
     )
     metrics = FakeMetrics()
-    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
-    receiver = TraceReceiver(FakeConsumer(), inbox, metrics=metrics)
+    messages = Messages(
+        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    )
+    receiver = TraceReceiver(FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings) as port:
         yield f"localhost:{port}"
 
@@ -164,16 +168,19 @@ async def test_another_authority_of_clients_is_picked_up(
     assert before.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_as_long_as_nothing_changes_no_file_is_read(pair: KeyPair) -> None:
+def test_as_long_as_nothing_changes_there_is_nothing_new(authority: Authority) -> None:
+    pair = authority.issue("server")
     renewal = Renewal(TlsFiles(None, pair.certificate, pair.key))
 
     assert renewal() is None
     pair.key.touch()
+    assert renewal() is None
+    authority.issue("server")
     assert renewal() is not None
     assert renewal() is None
 
 
-def test_what_is_wrong_is_looked_at_again_only_when_it_changes(
+def test_what_is_wrong_is_told_of_once_until_it_is_mended(
     authority: Authority, pair: KeyPair
 ) -> None:
     renewal = Renewal(TlsFiles(None, pair.certificate, pair.key))

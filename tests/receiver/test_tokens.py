@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,13 +15,13 @@ from structlog.testing import capture_logs
 from otel_embedder.errors import SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
+from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.other_signals import PassThrough
-from otel_embedder.receiver.server import listening, own_headers
+from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.tokens import (
     CALL_REFUSED,
-    LOOK_SECONDS,
     TOKENS_NOT_RENEWED,
     TOKENS_RENEWED,
     TokenFile,
@@ -30,6 +31,7 @@ from otel_embedder.settings import load_settings
 from tests.support.fakes import FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Client, retry_after
+from tests.support.seen_file import SeenFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,11 +80,13 @@ async def receiving(
 ) -> AsyncIterator[Client]:
     """Run a receiver that may ask for a token, and give a client of it."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
-    metrics, withheld = FakeMetrics(), own_headers(settings)
-    inbox = Inbox(Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999)
-    receiver = TraceReceiver(consumer, inbox, metrics=metrics, withheld=withheld)
+    metrics, calls = FakeMetrics(), Calls(Hops(), withheld=access(settings).withheld())
+    messages = Messages(
+        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    )
+    receiver = TraceReceiver(consumer, calls, messages, metrics=metrics)
     forwarder = forwarder or FakeForwarder()
-    others = PassThrough(forwarder, inbox, Hops(), metrics=metrics, withheld=withheld)
+    others = PassThrough(forwarder, calls, messages, metrics=metrics)
     handlers = (receiver.rpc_handler(), *others.rpc_handlers())
     async with listening(handlers, settings) as port, Client(port) as client:
         yield client
@@ -170,7 +174,7 @@ async def test_our_token_stays_here_and_other_headers_go_on() -> None:
         export: Call = client.channel.unary_unary(LOGS)
         await export(b"", metadata=headers)
 
-    assert [call.metadata for call in consumer.calls] == [(("tenant", "shop"),)]
+    assert [call.metadata[:-1] for call in consumer.calls] == [(("tenant", "shop"),)]
     assert [headers[:-1] for headers in forwarder.metadata] == [(("tenant", "shop"),)]
 
 
@@ -181,7 +185,7 @@ async def test_a_token_that_is_not_asked_for_here_goes_on_to_the_next_hop() -> N
         export: Call = client.channel.unary_unary(LOGS)
         await export(b"", metadata=bearer(SECRET))
 
-    assert [call.metadata for call in consumer.calls] == [bearer(SECRET)]
+    assert [call.metadata[:-1] for call in consumer.calls] == [bearer(SECRET)]
     assert [headers[:-1] for headers in forwarder.metadata] == [bearer(SECRET)]
 
 
@@ -216,10 +220,10 @@ async def test_a_renewed_token_is_good_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_token_that_was_withdrawn_is_soon_good_no_longer(tmp_path: Path) -> None:
-    tokens = await asyncio.to_thread(TokenFile, written(tmp_path, "old"))
+    file = written(tmp_path, "old")
+    tokens = await asyncio.to_thread(partial(TokenFile, file, look_seconds=0))
     assert await tokens.include(b"old")
-    written(tmp_path, "renewed")
-    await asyncio.sleep(LOOK_SECONDS)  # and nobody has brought the new one
+    written(tmp_path, "renewed")  # and nobody has brought it
 
     assert not await tokens.include(b"old")
 
@@ -255,10 +259,14 @@ async def test_many_refusals_are_one_line_that_names_the_sender_and_no_token() -
 
 
 async def test_many_that_ask_at_once_look_at_the_file_together(tmp_path: Path) -> None:
-    tokens = await asyncio.to_thread(TokenFile, written(tmp_path, "good"))
+    file = SeenFile(written(tmp_path, "good"))
+    tokens = await asyncio.to_thread(TokenFile, file)
+    before = file.looks
     answers = await asyncio.gather(*(tokens.include(b"wrong") for _ in range(1_000)))
 
     assert not any(answers)
+    # The first looks since it is the first, the second for all whose token was not found.
+    assert file.looks - before == 2
 
 
 async def test_tokens_that_are_gone_before_the_start_are_an_error(tmp_path: Path) -> None:

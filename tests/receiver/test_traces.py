@@ -33,8 +33,9 @@ from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import REQUEST_FAILED
-from otel_embedder.receiver.messages import Inbox
+from otel_embedder.receiver.calls import REQUEST_FAILED, Calls
+from otel_embedder.receiver.hops import HOPS_KEY, Hops
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
@@ -101,11 +102,11 @@ async def receiving(
     """Run the receiver on a free port, and give a client of it."""
     metrics = metrics or FakeMetrics()
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
-    inbox = Inbox(
+    messages = Messages(
         Admission(max_requests=100, max_bytes=100_000_000, metrics=metrics),
         max_bytes=settings.max_receive_bytes,
     )
-    receiver = TraceReceiver(consumer, inbox, metrics=metrics)
+    receiver = TraceReceiver(consumer, Calls(Hops()), messages, metrics=metrics)
     async with (
         listening([receiver.rpc_handler()], settings) as port,
         Client(port, compression=compression) as client,
@@ -290,7 +291,9 @@ async def test_the_callers_own_headers_go_on_and_the_connections_do_not() -> Non
     async with receiving(consumer) as client:
         await client.export(request(span()), metadata=own)
 
-    assert sorted(consumer.calls[0].metadata) == sorted(own)
+    *passed_on, (hops, _) = consumer.calls[0].metadata
+    assert sorted(passed_on) == sorted(own)
+    assert hops == HOPS_KEY
 
 
 @pytest.mark.parametrize("name", ["tenant", "tenant-id", "team", "hostname", "host-id", "test"])
@@ -299,7 +302,7 @@ async def test_a_header_whose_name_only_begins_like_the_connections_goes_on(name
     async with receiving(consumer) as client:
         await client.export(request(span()), metadata=((name, "shop"),))
 
-    assert consumer.calls[0].metadata == ((name, "shop"),)
+    assert consumer.calls[0].metadata[:-1] == ((name, "shop"),)
 
 
 async def test_the_callers_deadline_goes_on() -> None:
