@@ -25,7 +25,7 @@ from otel_embedder.receiver.tokens import HEADER, FixedTokens, TokenCheck, Token
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from otel_embedder.settings import Settings
+    from otel_embedder.receiver.settings import ListenSettings
 
 SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
 
@@ -56,9 +56,14 @@ SERVER_OPTIONS = (
 
 @asynccontextmanager
 async def listening(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: Settings
+    handlers: Sequence[grpc.GenericRpcHandler], settings: ListenSettings, *, shutdown_timeout: float
 ) -> AsyncIterator[int]:
     """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
+
+    Args:
+        handlers: what is served.
+        settings: where, to whom, and how much.
+        shutdown_timeout: seconds that calls in flight have to finish in the end.
 
     Raises:
         ListenError: an address can't be had.
@@ -75,11 +80,11 @@ async def listening(
         yield next(filter(None, ports), 0)
     finally:
         await health_servicer.enter_graceful_shutdown()
-        await server.stop(settings.shutdown_timeout)
+        await server.stop(shutdown_timeout)
 
 
 def _server(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: Settings
+    handlers: Sequence[grpc.GenericRpcHandler], settings: ListenSettings
 ) -> tuple[grpc.aio.Server, HealthServicer]:
     """Give the server with all its services, and the one that tells how they are."""
     limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
@@ -94,13 +99,13 @@ def _server(
     return server, health_servicer
 
 
-def own_headers(settings: Settings) -> frozenset[str]:
+def own_headers(settings: ListenSettings) -> frozenset[str]:
     """Give the headers that are meant for this sidecar: the token, where one is asked for."""
     is_asked_for = settings.bearer_token_file or settings.bearer_token is not None
     return frozenset({HEADER} if is_asked_for else ())
 
 
-def _token_checks(settings: Settings) -> list[TokenCheck]:
+def _token_checks(settings: ListenSettings) -> list[TokenCheck]:
     """Give the check of tokens, where there are any; who probes the health has none."""
     if settings.bearer_token_file:
         try:
@@ -114,7 +119,7 @@ def _token_checks(settings: Settings) -> list[TokenCheck]:
     return []
 
 
-def _tls_files(settings: Settings) -> TlsFiles | None:
+def _tls_files(settings: ListenSettings) -> TlsFiles | None:
     if settings.tls_certificate is None:
         return None
     return TlsFiles(settings.tls_client_authority, settings.tls_certificate, settings.tls_key)
