@@ -24,7 +24,7 @@ from otel_embedder.annotation.settings import AnnotationSettings
 from otel_embedder.errors import SettingsError
 from otel_embedder.exporter.settings import NextHopSettings
 from otel_embedder.fields import RoomSettings
-from otel_embedder.receiver.settings import ListenSettings, ShutdownSettings
+from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 from otel_embedder.telemetry.settings import LogSettings, MetricsSettings
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS, TextSettings
 from otel_embedder.text.secrets import Secrets
@@ -49,9 +49,10 @@ class FileSettings(RoomSettings):
 
 
 class Settings(
-    # From the last to the first of them, as pydantic collects the fields.
+    # In the reverse order of their fields, as pydantic collects them. A server's are those of
+    # listening, at the beginning, and one more towards the end.
     LogSettings,
-    ShutdownSettings,
+    ServerSettings,
     MetricsSettings,
     TextSettings,
     AnnotationSettings,

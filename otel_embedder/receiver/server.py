@@ -25,7 +25,7 @@ from otel_embedder.receiver.tokens import HEADER, FixedTokens, TokenCheck, Token
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from otel_embedder.receiver.settings import ListenSettings
+    from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 
 SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
 
@@ -56,14 +56,9 @@ SERVER_OPTIONS = (
 
 @asynccontextmanager
 async def listening(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: ListenSettings, *, shutdown_timeout: float
+    handlers: Sequence[grpc.GenericRpcHandler], settings: ServerSettings
 ) -> AsyncIterator[int]:
     """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
-
-    Args:
-        handlers: what is served.
-        settings: where, to whom, and how much.
-        shutdown_timeout: seconds that calls in flight have to finish in the end.
 
     Raises:
         ListenError: an address can't be had.
@@ -80,7 +75,7 @@ async def listening(
         yield next(filter(None, ports), 0)
     finally:
         await health_servicer.enter_graceful_shutdown()
-        await server.stop(shutdown_timeout)
+        await server.stop(settings.shutdown_timeout)
 
 
 def _server(

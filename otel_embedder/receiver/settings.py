@@ -100,8 +100,8 @@ class ListenSettings(RoomSettings):
     )
 
 
-class ShutdownSettings(RoomSettings):
-    """How to close the door."""
+class ServerSettings(ListenSettings):
+    """The door, from its opening to its end."""
 
     shutdown_timeout: PositiveFloat = Field(
         20.0,

@@ -125,9 +125,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             TraceReceiver(processor, box, metrics=metrics, withheld=withheld).rpc_handler(),
             *PassThrough(exporter, box, hops, metrics=metrics, withheld=withheld).rpc_handlers(),
         )
-        yield await parts.enter_async_context(
-            listening(handlers, settings, shutdown_timeout=settings.shutdown_timeout)
-        )
+        yield await parts.enter_async_context(listening(handlers, settings))
 
 
 def batching_embedder(settings: Settings, model: LazyModel, metrics: Metrics) -> BatchingEmbedder:
