@@ -6,14 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from otel_embedder.embedder.models.choice import ModelSettings
 from otel_embedder.embedder.settings import EmbedderSettings
 
 Encoding = Literal["array", "bytes", "base64"]
 DEFAULT_PREFIX = "embedding."
 
 
-class AnnotationSettings(EmbedderSettings):
-    """How a vector is attached; with what makes it, which an attribute names."""
+class AnnotationSettings(EmbedderSettings, ModelSettings):
+    """How a vector is attached; with the model, which an attribute names, and what is around it."""
 
     encoding: Encoding = Field(
         "array", description="The vector as array of doubles, or float32 as bytes or base64."

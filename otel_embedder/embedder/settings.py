@@ -6,15 +6,14 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from otel_embedder.embedder.models.choice import ModelSettings
-from otel_embedder.fields import MAX_SECONDS
+from otel_embedder.fields import MAX_SECONDS, RoomSettings
 
 OnFailure = Literal["fallback", "omit"]
 DEFAULT_CACHE_SIZE = 1000
 
 
-class EmbedderSettings(ModelSettings):
-    """The model, and what stands around it."""
+class EmbedderSettings(RoomSettings):
+    """What stands around the model."""
 
     cache_size: int = Field(
         DEFAULT_CACHE_SIZE,
