@@ -498,7 +498,7 @@ def test_bad_settings_end_the_process_with_2_and_a_line_for_each() -> None:
     finished = serve("--listen", "nowhere", "--cache-size", "7", "--encoding", "morse")
 
     assert finished.returncode == 2
-    for word in ("listen", "cache_size", "encoding"):
-        assert f"\n  {word} (" in finished.stderr
+    for flag in ("--listen", "--cache-size", "--encoding"):
+        assert f"\n  {flag} is " in finished.stderr
     assert SERVICE_STARTED not in finished.stderr
     assert "Traceback" not in finished.stderr
