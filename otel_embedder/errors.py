@@ -99,6 +99,12 @@ class BusyError(OtelEmbedderError):
         self.retry_after = retry_after
 
 
+# What to do about a loop, wherever it is found.
+LOOP_REMEDY = (
+    "let next_hop lead to a pipeline that does not export to this sidecar, or to a backend"
+)
+
+
 class LoopError(OtelEmbedderError):
     """Raised when a request comes back to the sidecar that sent it on."""
 

@@ -10,18 +10,18 @@ the application never waits. Needs the extra `otel-embedder[sdk]`.
 
 from __future__ import annotations
 
-import base64
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from otel_embedder.annotation.annotator import Names
+from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.settings import DEFAULT_PREFIX
+from otel_embedder.annotation.standing import KEPT, Origin, Standing, judge, prefers
+from otel_embedder.annotation.vectors import base64_of, packed
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library.service import EmbeddingService
-from otel_embedder.otlp.attributes import packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,8 @@ class EmbeddingSpanExporter(SpanExporter):
 
     It waits for the model, so it belongs behind a BatchSpanProcessor, never a
     SimpleSpanProcessor. What is not ready in time gets a stand-in. A span that
-    has an embedding already passes as it is.
+    has an embedding already is treated as the sidecar does: somebody else's and a
+    current one stay, a stand-in and one of another model or text are renewed.
     """
 
     def __init__(
@@ -67,16 +68,22 @@ class EmbeddingSpanExporter(SpanExporter):
         self._service = service or EmbeddingService.sync(embed_timeout=EMBED_TIMEOUT)
         self._owns_service = service is None
         self._encode = ENCODINGS[encoding]
-        self._names = {name: f"{prefix}{name}" for name in Names._fields}
+        self._names = Names.with_prefix(prefix)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans on with their vectors."""
+        ours = [span for span in spans if not self._is_foreign(span)]
         try:
-            embeddings = self._service.embed_all(spans)
+            embeddings = iter(self._service.embed_all(map(self._stripped, ours)))
         except EmbedderClosedError:
             # No reason to lose them.
             return self._next.export(spans)
-        return self._next.export([*map(self._embedded, spans, embeddings)])
+        return self._next.export(
+            [
+                span if self._is_foreign(span) else self._embedded(span, next(embeddings))
+                for span in spans
+            ]
+        )
 
     def shutdown(self) -> None:
         """Shut the other exporter down, and free the model."""
@@ -88,30 +95,50 @@ class EmbeddingSpanExporter(SpanExporter):
         """Let the other exporter send what it holds; this one holds nothing."""
         return self._next.force_flush(timeout_millis)
 
-    def _embedded(self, span: ReadableSpan, embedding: Embedding) -> ReadableSpan:
-        if self._names["text_version"] in (span.attributes or {}):
+    def _standing(self, span: ReadableSpan, model: str = "") -> Standing:
+        """Tell what a span has of an embedding, beside the one that a model would make."""
+        origin = Origin(model, self._service.text_version)
+        return judge(span.attributes or {}, self._names, origin)
+
+    def _is_foreign(self, span: ReadableSpan) -> bool:
+        return self._standing(span) is Standing.FOREIGN
+
+    def _stripped(self, span: ReadableSpan) -> ReadableSpan:
+        """Give a span without attributes of ours: a text does not speak of its own vector."""
+        if self._standing(span) is Standing.NONE:
             return span
-        more = {
-            self._names["vector"]: self._encode(embedding.vector),
-            self._names["model_name"]: embedding.model,
-            self._names["source"]: embedding.source,
-            self._names["text_version"]: self._service.text_version,
+        return _Rewritten(span, self._others(span))
+
+    def _others(self, span: ReadableSpan) -> dict[str, AttributeValue]:
+        return {
+            key: value for key, value in (span.attributes or {}).items() if key not in self._names
         }
-        return EmbeddedSpan(span, more)
+
+    def _embedded(self, span: ReadableSpan, embedding: Embedding) -> ReadableSpan:
+        standing = self._standing(span, embedding.model)
+        if standing in KEPT or not prefers(standing, embedding.source):
+            return span
+        ours = {
+            self._names.vector: self._encode(embedding.vector),
+            self._names.model_name: embedding.model,
+            self._names.source: embedding.source,
+            self._names.text_version: self._service.text_version,
+        }
+        return _Rewritten(span, {**self._others(span), **ours})
 
 
-class EmbeddedSpan(ReadableSpan):
-    """A span with more attributes; all else is the span's own."""
+class _Rewritten(ReadableSpan):
+    """A span with other attributes; all else is the span's own."""
 
-    def __init__(self, span: ReadableSpan, more: Mapping[str, AttributeValue]) -> None:
+    def __init__(self, span: ReadableSpan, attributes: Mapping[str, AttributeValue]) -> None:
         # Its limits and counts of what was dropped are in there, too.
         self.__dict__.update(span.__dict__)
-        self._more = more
+        self._rewritten = MappingProxyType(attributes)
 
     @property
     def attributes(self) -> Attributes:
-        """The span's attributes and those added."""
-        return MappingProxyType({**(self._attributes or {}), **self._more})
+        """The other attributes."""
+        return self._rewritten
 
 
 class EmbeddingSpanProcessor(BatchSpanProcessor):
@@ -141,12 +168,8 @@ def _array(vector: Vector) -> AttributeValue:
     return tuple(map(float, vector))
 
 
-def _base64(vector: Vector) -> AttributeValue:
-    return base64.b64encode(packed(vector)).decode()
-
-
 ENCODINGS: Mapping[Encoding, Callable[[Vector], AttributeValue]] = {
     "array": _array,
     "bytes": packed,
-    "base64": _base64,
+    "base64": base64_of,
 }

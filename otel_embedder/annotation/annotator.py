@@ -1,23 +1,24 @@
-"""An embedding as encoded span attributes, to be put behind a span's own bytes. Pure.
-
-OpenInference's names are used where it has one (embedding.vector,
-embedding.model_name, embedding.text); embedding.source and
-embedding.text_version are ours, and by the latter we know our own.
-"""
+"""An embedding as encoded span attributes, to be put behind a span's own bytes. Pure."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otel_embedder.annotation.standing import Standing
+from otel_embedder.annotation.names import Names
+from otel_embedder.annotation.standing import Origin, Standing, judge
+from otel_embedder.annotation.vectors import ENCODERS, decode_vector
 from otel_embedder.embedder.models.weights import model_name
-from otel_embedder.otlp.attributes import PROTOBUF, Syntax, decode_vector
-from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.otlp.attributes import (
+    PROTOBUF,
+    Syntax,
+    attributes_of,
+    read_value,
+    without_attributes,
+)
 
 if TYPE_CHECKING:
     from otel_embedder.annotation.settings import AnnotationSettings, Encoding
@@ -29,30 +30,6 @@ UNIT_TOLERANCE = 1e-3
 
 # What is remembered of embeddings as attributes takes at most this much memory.
 MAX_ENCODED_BYTES = 43_000_000
-
-
-class Names(NamedTuple):
-    """The names of our attributes, encoded, with their prefix."""
-
-    vector: bytes
-    model_name: bytes
-    source: bytes
-    text_version: bytes
-    text: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a vector must say of itself to be the one that we would make.
-
-    Attributes:
-        model: the name of the model.
-        text_version: the version of the text.
-
-    """
-
-    model: str
-    text_version: str
 
 
 class Annotator:
@@ -81,16 +58,12 @@ class Annotator:
         """
         self._origin = origin
         self._syntax = syntax or PROTOBUF
-        self._encode_vector = self._syntax.vectors[encoding]
+        self._encode_vector = partial(ENCODERS[encoding], self._syntax)
         self._attach_text = attach_text
         self._mark = prefix.encode()
-        self._names = Names(*(f"{prefix}{name}".encode() for name in Names._fields))
+        self._names = Names.with_prefix(prefix)
+        self.keys = frozenset(name.encode() for name in self._names)
         self._remembered = lru_cache(max_remembered)(self._encode)
-
-    @property
-    def keys(self) -> frozenset[bytes]:
-        """Give the keys of our attributes."""
-        return frozenset(self._names)
 
     def attributes(self, embedding: Embedding, text: str | None) -> bytes:
         """Give an embedding of `text` as attributes, in this annotator's syntax.
@@ -103,16 +76,19 @@ class Annotator:
         return self._encode(embedding, text)
 
     def _encode(self, embedding: Embedding, text: str | None) -> bytes:
-        attribute, string = self._syntax.attribute, self._syntax.string
-        fields = [
-            attribute(self._names.vector, self._encode_vector(embedding.vector)),
-            attribute(self._names.model_name, string(embedding.model)),
-            attribute(self._names.source, string(embedding.source)),
-            attribute(self._names.text_version, string(self._origin.text_version)),
-        ]
+        string, names = self._syntax.string, self._names
+        fields = {
+            names.vector: self._encode_vector(embedding.vector),
+            names.model_name: string(embedding.model),
+            names.source: string(embedding.source),
+            names.text_version: string(self._origin.text_version),
+        }
         if self._attach_text and text is not None:
-            fields.append(attribute(self._names.text, string(text)))
-        return self._syntax.separator.join(fields)
+            fields[names.text] = string(text)
+        attribute = self._syntax.attribute
+        return self._syntax.separator.join(
+            attribute(name.encode(), value) for name, value in fields.items()
+        )
 
     def standing(self, span: bytes) -> Standing:
         """Tell what an encoded span has of an embedding already.
@@ -124,26 +100,15 @@ class Annotator:
         # Nearly no span has our attributes, and then no look at them is needed.
         if self._mark not in span:
             return Standing.NONE
-        pairs = map(pb.KeyValue.FromString, pb.SpanAttributes.FromString(span).attributes)
-        found = {
-            pair.key: pb.AnyValue.FromString(pair.value).string_value
-            for pair in pairs
-            if pair.key in self._names
-        }
-        return self._judge(found)
+        return judge(self._found(span), self._names, self._origin)
 
-    def _judge(self, found: dict[bytes, bytes]) -> Standing:
-        if not found:
-            return Standing.NONE
-        if self._names.text_version not in found:
-            return Standing.FOREIGN
-        if self._names.vector not in found or found.get(self._names.source) != b"model":
-            return Standing.STAND_IN
-        current = (
-            found.get(self._names.model_name) == self._origin.model.encode()
-            and found[self._names.text_version] == self._origin.text_version.encode()
-        )
-        return Standing.CURRENT if current else Standing.OUTDATED
+    def _found(self, span: bytes) -> dict[str, object]:
+        """Give the attributes of our names that an encoded span has."""
+        return {
+            key.decode(): read_value(value)
+            for key, value in attributes_of(span)
+            if key in self.keys
+        }
 
     def vector(self, span: bytes, *, dimension: int) -> Vector | None:
         """Give the vector that an encoded span carries, if it is the one that we would make.
@@ -156,32 +121,22 @@ class Annotator:
         """
         if self.standing(span) is not Standing.CURRENT:
             return None
-        pairs = map(pb.KeyValue.FromString, pb.SpanAttributes.FromString(span).attributes)
-        values = {pair.key: pair.value for pair in pairs}
         with suppress(ValueError):
-            vector = decode_vector(values[self._names.vector])
+            vector = decode_vector(self._found(span)[self._names.vector])
             if _is_whole(vector, dimension):
                 return vector
         return None
 
     def stripped(self, span: bytes) -> bytes:
-        """Give an encoded span without our attributes; all else is kept.
+        """Give an encoded span without our attributes; all else is kept, foreign ones too.
 
         Raises:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
-        if self._mark not in span:
+        if self.standing(span) in {Standing.NONE, Standing.FOREIGN}:
             return span
-        parsed = pb.SpanAttributes.FromString(span)
-        kept = [
-            encoded
-            for encoded in parsed.attributes
-            if pb.KeyValue.FromString(encoded).key not in self._names
-        ]
-        parsed.ClearField("attributes")
-        parsed.attributes.extend(kept)
-        return parsed.SerializeToString()
+        return without_attributes(span, self.keys)
 
 
 def _is_whole(vector: Vector, dimension: int) -> bool:
@@ -200,6 +155,6 @@ def annotator(
         encoding=settings.encoding,
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,
-        max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // syntax.array_bytes),
+        max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // (384 * syntax.double_bytes)),
         syntax=syntax,
     )

@@ -11,19 +11,19 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.cli.arguments import files_argument
+from otel_embedder.cli.arguments import files_argument, tell_of_cut_off
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
-from otel_embedder.files.annotating import CountingModel, SpanAnnotator, Tally, annotate_files
+from otel_embedder.files.annotating import CountingModel, FilesTally, SpanAnnotator, annotate_files
 from otel_embedder.files.documents import json_format, protobuf_format
 from otel_embedder.files.requests import Form
-from otel_embedder.files.resumable import OutputFile, Places
+from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import STDIN, TraceFiles
-from otel_embedder.otlp.json_attributes import JSON
+from otel_embedder.otlp.attributes import JSON
 from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
@@ -93,12 +93,12 @@ def command(
     if STDIN in files and (resume or len(files) > 1):
         raise click.UsageError("stdin (-) must be the only FILE, and can't be read on by --resume.")
     settings = settings_with_cache(flags)
-    traces = TraceFiles(files, on_cut_off=_warn if skip_cut_off else _refuse)
-    places = Places(out)
-    places.refuse_inputs([Path(file) for file in files if file != STDIN])
-    start = places.start(_run(files, settings), resume=resume, overwrite=overwrite)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off if skip_cut_off else _refuse)
+    paths = OutputPaths(out)
+    paths.refuse_inputs([Path(file) for file in files if file != STDIN])
+    start = paths.start(_run(files, settings), resume=resume, overwrite=overwrite)
     traces.refuse_mixture()
-    _annotate(files, traces, OutputFile(places, start), settings)
+    _annotate(files, traces, OutputFile(paths, start), settings)
 
 
 def settings_with_cache(flags: dict[str, object]) -> Settings:
@@ -107,10 +107,6 @@ def settings_with_cache(flags: dict[str, object]) -> Settings:
     if "cache_size" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"cache_size": CACHE_SIZE})
-
-
-def _warn(error: CutOffFileError) -> None:
-    click.echo(f"otel-embedder: {error}; going on without the rest", err=True)
 
 
 def _refuse(error: CutOffFileError) -> None:
@@ -145,7 +141,7 @@ def _annotate(
 ) -> None:
     choice = model_choice(settings)
     model = CountingModel(load_model(choice))
-    renderer, tally = Renderer(render_options(settings)), Tally()
+    renderer, tally = Renderer(render_options(settings)), FilesTally()
     started = time.monotonic()
     with (
         going_on_later(output),
@@ -190,7 +186,7 @@ def _formats(settings: Settings, text_version: str, *, is_single: bool) -> dict[
     }
 
 
-def _summarise(tally: Tally, texts: int, seconds: float) -> None:
+def _summarise(tally: FilesTally, texts: int, seconds: float) -> None:
     left = tally.left_alone
     click.echo(
         f"{tally.spans():,} spans: {tally.annotated:,} given vectors; left as they were: "

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from otel_embedder.errors import CutOffFileError, UnreadableFileError
-from otel_embedder.files.requests import read_requests
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from io import BufferedReader
+    from collections.abc import Callable
+
+    from otel_embedder.errors import CutOffFileError
 
 Command = TypeVar("Command", bound="Callable[..., object]")
 
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+file_argument = click.argument("file", type=FILE)
 files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 
 SPAN_ID = re.compile(r"[0-9a-fA-F]{16}")
@@ -72,41 +71,16 @@ def output_option(help_: str) -> Callable[[Command], Command]:
     )
 
 
-def requests_in(file: BufferedReader) -> Iterator[bytes]:
-    """Give the encoded requests of a file.
+def refuse_cut_off(error: CutOffFileError) -> None:
+    """Let a file that is cut off end the command.
 
     Raises:
-        UnreadableFileError: it holds something else; the message names it.
+        CutOffFileError: always.
 
     """
-    try:
-        yield from read_requests(file)
-    except UnreadableFileError as error:
-        raise type(error)(f"{file.name}: {error}") from error
+    raise error
 
 
-def requests_at(path: str) -> Iterator[bytes]:
-    """Give the encoded requests of the file at a path; - is stdin.
-
-    Raises:
-        UnreadableFileError: it holds something else; the message names it.
-
-    """
-    with click.open_file(path, "rb") as file:
-        yield from requests_in(cast("BufferedReader", file))
-
-
-def whole_requests_in(paths: Iterable[str]) -> Iterator[bytes]:
-    """Give the encoded requests of the files at some paths, one after the other; - is stdin.
-
-    A file that is cut off, such as one that a Collector still writes, is read as far as it goes.
-
-    Raises:
-        UnreadableFileError: one holds something else; the message names it.
-
-    """
-    for path in paths:
-        try:
-            yield from requests_at(path)
-        except CutOffFileError as error:
-            click.echo(f"otel-embedder: {error}; going on without the rest", err=True)
+def tell_of_cut_off(error: CutOffFileError) -> None:
+    """Read a file that is cut off, such as one that a Collector still writes, as far as it goes."""
+    click.echo(f"otel-embedder: {error}; going on without the rest", err=True)

@@ -13,12 +13,13 @@ from otel_embedder.cli.arguments import (
     FILE,
     SPAN_ID,
     output_option,
+    tell_of_cut_off,
     text_argument,
-    whole_requests_in,
 )
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
 from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.comparison import Side, compare
 from otel_embedder.search.index import find_spans, spans_of
 from otel_embedder.text.options import render_options
@@ -76,14 +77,18 @@ def _spans(file: str, words: Sequence[str], settings: Settings) -> dict[str, Sid
         raise click.UsageError("--in FILE needs a span's id, 16 hex digits, as A or B or both.")
     renderer = Renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    found = find_spans(spans_of(whole_requests_in([file]), renderer), span_ids)
+    traces = TraceFiles([file], on_cut_off=tell_of_cut_off)
+    with traces.naming_faults():
+        found = {
+            span_id: _side(renderer, attributes.stripped(span), service)
+            for span_id, span, service in find_spans(
+                spans_of(traces.requests(), renderer), span_ids
+            )
+        }
     for span_id in span_ids:
         if span_id not in found:
             raise click.ClickException(f"there is no span {span_id} in {file}.")
-    return {
-        span_id: _side(renderer, attributes.stripped(span), service)
-        for span_id, (span, service) in found.items()
-    }
+    return found
 
 
 def _side(renderer: Renderer, span: bytes, service: str) -> Side:

@@ -14,8 +14,8 @@ from otel_embedder.cli.arguments import (
     files_argument,
     output_option,
     span_id_argument,
+    tell_of_cut_off,
     text_argument,
-    whole_requests_in,
 )
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
@@ -23,12 +23,13 @@ from otel_embedder.cli.tables import COSINE_DIGITS, columns, cut_cell, new_table
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.stream import window_for
+from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.index import MAX_EXAMPLES, TextIndex, has_id, spans_of
 from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from otel_embedder.search.index import Row
 
@@ -86,7 +87,8 @@ def command(  # noqa: PLR0913 - an option is an argument
     renderer = Renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
     index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=errors_only)
-    found = _read(index, spans_of(whole_requests_in(files), renderer), span_id)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off)
+    found = _read(index, traces, renderer, span_id)
     asked = found if text is None else text
     if asked is None:
         raise click.ClickException(f"there is no span {span_id} in what was read.")
@@ -97,12 +99,14 @@ def command(  # noqa: PLR0913 - an option is an argument
     SHOWN[output](title, index.nearest(asked, embedding.vector, count))
 
 
-def _read(index: TextIndex, spans: Iterable[tuple[bytes, str]], span_id: str | None) -> str | None:
+def _read(
+    index: TextIndex, traces: TraceFiles, renderer: Renderer, span_id: str | None
+) -> str | None:
     """Take the spans in; give the text of the first of this id, None if there is none."""
     wanted = None if span_id is None else bytes.fromhex(span_id)
     found: str | None = None
-    with progress_bar("Reading spans") as advance:
-        for span, service in spans:
+    with traces.naming_faults(), progress_bar("Reading spans") as advance:
+        for span, service in spans_of(traces.requests(), renderer):
             text = index.add(span, service)
             if wanted is not None and found is None and has_id(span, wanted):
                 found = text

@@ -9,18 +9,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import click
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.arguments import files_argument, output_option, requests_at
+from otel_embedder.cli.arguments import files_argument, output_option, refuse_cut_off
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError
 from otel_embedder.exporter.exporter import otlp_exporter
-from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, Tally, reach
-from otel_embedder.otlp.wire import parse_request
+from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach
+from otel_embedder.files.trace_files import STDIN, TraceFiles
 from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.settings import Settings
 from otel_embedder.telemetry.metrics import Metrics
@@ -35,7 +36,6 @@ TARGET_SETTINGS = (
     *("next_hop_headers", "next_hop_compression", "next_hop_timeout", "max_send_bytes"),
     *("next_hop_certificate", "next_hop_client_certificate", "next_hop_client_key"),
 )
-STDIN = "-"
 # Encoded at the same time, whatever the concurrency.
 MAX_SENDING_BYTES = 32 * 1024 * 1024
 # What `next_hop` may be.
@@ -146,11 +146,31 @@ def _sidecar_url(settings: Settings) -> str:
 
 
 def _traces(files: Sequence[str], repeat: int) -> Iterator[TraceRequest]:
-    """Give the requests that hold spans, with no more than one file open."""
-    for _ in range(repeat):
-        for file in files:
-            requests = map(parse_request, requests_at(file))
-            yield from (request for request in requests if request.span_count())
+    """Give the requests that hold spans, with no more than one file open.
+
+    Raises:
+        UnreadableFileError: a file holds something else. What came before was given.
+
+    """
+    traces = TraceFiles(files, on_cut_off=refuse_cut_off)
+    with traces.naming_faults():
+        for _ in range(repeat):
+            for request in traces.requests():
+                _check_spans(request)
+                if request.spans:
+                    yield request
+
+
+def _check_spans(request: TraceRequest) -> None:
+    """Make sure that nothing is sent which no target can read.
+
+    Raises:
+        google.protobuf.message.DecodeError: something is not a Span.
+
+    """
+    for _, scope in request.scopes():
+        for span in scope.spans:
+            Span.FromString(span.encoded)
 
 
 async def _send(
@@ -159,9 +179,9 @@ async def _send(
     load: Load,
     *,
     wait: float,
-    show: Callable[[str, Tally], None],
+    show: Callable[[str, SendTally], None],
 ) -> None:
-    tally, clock = Tally(), EventLoopClock()
+    tally, clock = SendTally(), EventLoopClock()
     await _reach(settings.next_hop, wait, clock)
     async with otlp_exporter(settings, Metrics(), max_sending_bytes=MAX_SENDING_BYTES) as exporter:
         try:
@@ -187,7 +207,7 @@ async def _reach(url: str, wait: float, clock: Clock) -> None:
         ) from error
 
 
-def _show_table(url: str, tally: Tally) -> None:
+def _show_table(url: str, tally: SendTally) -> None:
     table = new_table("", Column(justify="right"), "", title=f"Sent to {url}")
     table.show_header = False
     for name, value, remark in _rows(tally):
@@ -195,7 +215,7 @@ def _show_table(url: str, tally: Tally) -> None:
     Console(stderr=True, width=columns()).print(table)
 
 
-def _rows(tally: Tally) -> Iterator[tuple[str, str, str]]:
+def _rows(tally: SendTally) -> Iterator[tuple[str, str, str]]:
     yield "requests", f"{tally.requests:,}", ""
     yield "spans sent", f"{tally.sent:,}", ""
     yield "spans accepted", f"{tally.accepted:,}", ""
@@ -212,7 +232,7 @@ def _rows(tally: Tally) -> Iterator[tuple[str, str, str]]:
             yield f"latency, {name}", f"{seconds * 1_000:,.1f} ms", ""
 
 
-def _print_json(url: str, tally: Tally) -> None:
+def _print_json(url: str, tally: SendTally) -> None:
     latency = tally.latency()
     facts = {
         "target": url,

@@ -1,4 +1,4 @@
-"""Room for so many bytes, shared by whoever waits for it."""
+"""So many bytes, shared by whoever waits for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Room:
+class ByteLock:
     """Lets tasks hold bytes, one after the other where they don't fit together.
 
     First come, first served: what is large waits no longer than what is small.
@@ -23,8 +23,8 @@ class Room:
         self._freed = asyncio.Event()
 
     @asynccontextmanager
-    async def taken(self, size: int) -> AsyncIterator[None]:
-        """Hold so many bytes until the end; what is larger than all the room holds all of it."""
+    async def held(self, size: int) -> AsyncIterator[None]:
+        """Hold so many bytes until the end; what is larger than all of them holds all."""
         size = min(size, self._size)
         async with self._line:
             while self._free < size:

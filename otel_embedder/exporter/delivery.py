@@ -1,20 +1,19 @@
 """One request on its way to the next hop: what is left of it, and what became of the rest.
 
-It is cut into chunks one at a time, as late as possible: a chunk that is refused for its size
-lowers the limit for those behind it.
+A chunk that is refused for its size lowers the limit for those behind it, and is cut anew itself.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.errors import PermanentExportError
-from otel_embedder.exporter.splitting import bare_spans, split
+from otel_embedder.exporter.splitting import Splitter
 
 if TYPE_CHECKING:
+    from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.otlp.wire import TraceRequest
 
 
@@ -28,7 +27,7 @@ class Delivery:
 
     def __init__(self, request: TraceRequest) -> None:
         self.has_accepted = False
-        self._left = deque([request])
+        self._left = [Splitter(request)]
         self._answer = ExportTraceServiceResponse()
         self._refusal = ""
         self._code = 0
@@ -37,29 +36,29 @@ class Delivery:
         """Tell whether nothing is left to send."""
         return not self._left
 
-    def next_chunk(self, max_bytes: int) -> tuple[TraceRequest, int]:
-        """Cut off the next chunk; give it, and how many spans lost what was to go behind them."""
-        whole = self._left.popleft()
-        chunks = split(whole, max_bytes)
-        bare = bare_spans(whole, chunks)
-        self._left.extendleft(reversed(chunks[1:]))
-        return chunks[0], bare
+    def next_chunk(self, max_bytes: int) -> Chunk:
+        """Cut off the next chunk."""
+        splitter = self._left[-1]
+        chunk = splitter.next_chunk(max_bytes)
+        if splitter.is_empty():
+            self._left.pop()
+        return chunk
 
-    def put_back(self, chunk: TraceRequest) -> None:
-        """Let a chunk be the next again, or a smaller one in its place."""
-        self._left.appendleft(chunk)
+    def put_back(self, request: TraceRequest) -> None:
+        """Let a chunk's spans be the next again, to be cut anew."""
+        self._left.append(Splitter(request))
 
     def accept(self, answer: ExportTraceServiceResponse) -> None:
         """Note a chunk that the next hop took, all of it or the most."""
         self.has_accepted = True
         self._add(answer.partial_success.rejected_spans, answer.partial_success.error_message)
 
-    def refuse(self, chunk: TraceRequest, error: PermanentExportError) -> None:
+    def refuse(self, chunk: Chunk, error: PermanentExportError) -> None:
         """Note a chunk that the next hop will never take."""
         if not self._refusal:
             # The error itself would hold on to the chunk, by its traceback.
             self._refusal, self._code = str(error), error.code
-        self._add(chunk.span_count(), str(error))
+        self._add(chunk.request.spans, str(error))
 
     def answer(self) -> ExportTraceServiceResponse:
         """Sum up.

@@ -33,11 +33,10 @@ from otel_embedder.errors import (
     TooLargeExportError,
 )
 from otel_embedder.exporter.backoff import as_asked_or
-from otel_embedder.exporter.byte_lock import Room
+from otel_embedder.exporter.byte_lock import ByteLock
 from otel_embedder.exporter.channel import Keepalive, NextHop, NextHopChannel
 from otel_embedder.exporter.delivery import Delivery
 from otel_embedder.exporter.send_limit import SendLimit
-from otel_embedder.exporter.splitting import bare
 from otel_embedder.otlp.names import EXPORT_METHOD
 from otel_embedder.otlp.status import export_error
 
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from otel_embedder.exporter.settings import NextHopSettings
+    from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
@@ -104,7 +104,7 @@ class OtlpExporter:
         self._configured_headers = next_hop.headers
         self._channel = NextHopChannel(next_hop)
         self._timeout = timeout
-        self._room = Room(max_sending_bytes)
+        self._sending = ByteLock(max_sending_bytes)
         self._limit = SendLimit(max_send_bytes, clock=time.monotonic)
         self._metrics = metrics
 
@@ -144,8 +144,8 @@ class OtlpExporter:
                 a request in several is summed up as rejected, and the rest is sent all the same.
 
         """
-        size = min(request.max_encoded_bytes(), self._limit.current())
-        async with self._place(size, deadline):
+        size = min(request.size, self._limit.current())
+        async with self._holding(size, deadline):
             return await self._deliver(Delivery(request), deadline, self._headers(metadata))
 
     async def forward(
@@ -165,16 +165,16 @@ class OtlpExporter:
             PermanentExportError: the next hop refused it for good.
 
         """
-        async with self._place(len(encoded), deadline):
+        async with self._holding(len(encoded), deadline):
             return await self._call(method, encoded, deadline, self._headers(metadata))
 
     @asynccontextmanager
-    async def _place(self, size: int, deadline: float) -> AsyncIterator[None]:
+    async def _holding(self, size: int, deadline: float) -> AsyncIterator[None]:
         """Hold bytes in what is being sent; wait for them no longer than the caller does."""
-        async with AsyncExitStack() as place:
+        async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout_at(None if deadline == math.inf else deadline):
-                    await place.enter_async_context(self._room.taken(size))
+                    await held.enter_async_context(self._sending.held(size))
             except TimeoutError as error:
                 raise RetryableExportError(
                     "others were being sent for as long as the caller waits"
@@ -185,27 +185,31 @@ class OtlpExporter:
         self, delivery: Delivery, deadline: float, headers: Metadata
     ) -> ExportTraceServiceResponse:
         while not delivery.is_over():
-            chunk = self._next_chunk(delivery)
-            try:
-                patiently = delivery.has_accepted
-                delivery.accept(await self._send(chunk, deadline, headers, patiently=patiently))
-            except PermanentExportError as error:
-                # The Collector drops a request as a whole, the parts that might pass with it.
-                self._refused(delivery, chunk, error)
+            # A function of its own, so that one chunk is gone before the next is encoded.
+            await self._deliver_chunk(delivery, deadline, headers)
         return delivery.answer()
 
-    def _next_chunk(self, delivery: Delivery) -> TraceRequest:
-        chunk, bare_spans = delivery.next_chunk(self._limit.current())
-        if bare_spans:
-            self._metrics.sent_bare(spans=bare_spans)
+    async def _deliver_chunk(self, delivery: Delivery, deadline: float, headers: Metadata) -> None:
+        chunk = self._next_chunk(delivery)
+        try:
+            patiently = delivery.has_accepted
+            delivery.accept(await self._send(chunk, deadline, headers, patiently=patiently))
+        except PermanentExportError as error:
+            # The Collector drops a request as a whole, the parts that might pass with it.
+            self._refused(delivery, chunk, error)
+
+    def _next_chunk(self, delivery: Delivery) -> Chunk:
+        chunk = delivery.next_chunk(self._limit.current())
+        if chunk.bare_spans:
+            self._metrics.sent_bare(spans=chunk.bare_spans)
         return chunk
 
     async def _send(
-        self, chunk: TraceRequest, deadline: float, headers: Metadata, *, patiently: bool
+        self, chunk: Chunk, deadline: float, headers: Metadata, *, patiently: bool
     ) -> ExportTraceServiceResponse:
-        spans = chunk.span_count()
+        spans = chunk.request.spans
+        attempt = partial(self._attempt, chunk.encoded, deadline, headers)
         try:
-            attempt = partial(self._attempt, chunk, deadline, headers)
             answer = await (self._retrying(spans, deadline)(attempt) if patiently else attempt())
         except RetryableExportError as error:
             self._metrics.send_failed(spans=spans)
@@ -234,9 +238,9 @@ class OtlpExporter:
         return deadline - RESERVE_SECONDS - asyncio.get_running_loop().time()
 
     async def _attempt(
-        self, chunk: TraceRequest, deadline: float, headers: Metadata
+        self, encoded: bytes, deadline: float, headers: Metadata
     ) -> ExportTraceServiceResponse:
-        answer = await self._call(EXPORT_METHOD, chunk.encode(), deadline, headers)
+        answer = await self._call(EXPORT_METHOD, encoded, deadline, headers)
         try:
             return ExportTraceServiceResponse.FromString(answer)
         except DecodeError:
@@ -250,25 +254,24 @@ class OtlpExporter:
         except grpc.aio.AioRpcError as error:
             raise export_error(error) from error
 
-    def _refused(
-        self, delivery: Delivery, chunk: TraceRequest, error: PermanentExportError
-    ) -> None:
+    def _refused(self, delivery: Delivery, chunk: Chunk, error: PermanentExportError) -> None:
         if isinstance(error, TooLargeExportError) and (smaller := self._smaller(chunk, error)):
             delivery.put_back(smaller)
             return
-        self._metrics.send_failed(spans=chunk.span_count())
+        self._metrics.send_failed(spans=chunk.request.spans)
         delivery.refuse(chunk, error)
 
-    def _smaller(self, chunk: TraceRequest, error: TooLargeExportError) -> TraceRequest | None:
+    def _smaller(self, chunk: Chunk, error: TooLargeExportError) -> TraceRequest | None:
         """Give what to try in the place of a chunk that was too large; None if all was tried."""
-        if chunk.span_count() > 1:
+        request = chunk.request
+        if request.spans > 1:
             # With the limit lowered, it will be split.
-            self._limit.lower(refused=len(chunk.encode()), told=error.limit)
-            return chunk
-        if chunk.appended_count():
-            self._metrics.sent_bare(spans=1)
-            return bare(chunk)
-        return None
+            self._limit.lower(refused=len(chunk.encoded), told=error.limit)
+            return request
+        if request.is_bare():
+            return None
+        self._metrics.sent_bare(spans=1)
+        return request.bare()
 
     def _headers(self, metadata: Metadata) -> Metadata:
         configured = self._configured_headers

@@ -110,7 +110,7 @@ class Latency:
 
 
 @dataclass(slots=True)
-class Tally:
+class SendTally:
     """What became of the spans so far.
 
     Attributes:
@@ -203,7 +203,7 @@ class Replay:
         self,
         exporter: Exporter,
         load: Load,
-        tally: Tally,
+        tally: SendTally,
         *,
         clock: Clock,
         on_answer: Callable[[float], object],
@@ -223,7 +223,7 @@ class Replay:
         self._tally = tally
         self._clock = clock
         self._on_answer = on_answer
-        self._turn = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     async def run(self, requests: Iterator[TraceRequest]) -> None:
         """Send them all. What the target refuses is counted, never raised.
@@ -251,14 +251,14 @@ class Replay:
             await self._send(request)
 
     async def _next(self, requests: Iterator[TraceRequest], pace: Pace) -> TraceRequest | None:
-        async with self._turn:
+        async with self._reading:
             request = await asyncio.to_thread(next, requests, None)
             if request:
-                await pace.wait(request.span_count())
+                await pace.wait(request.spans)
             return request
 
     async def _send(self, request: TraceRequest) -> None:
-        spans = request.span_count()
+        spans = request.spans
         self._tally.begin(spans)
         try:
             answer: ExportTraceServiceResponse = await self._retrying()(self._call, request)

@@ -1,89 +1,130 @@
-"""Requests that are too large, cut between spans."""
+"""Requests that are too large, cut between spans, one chunk at a time and as late as possible.
+
+A chunk that is refused for its size lowers the limit for those behind it, and
+is cut anew itself. Resource and scope are repeated in each chunk; those without
+spans are left out.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.otlp.wire import MAX_PREFIX_BYTES, ResourceSpans, ScopeSpans, TraceRequest
+from otel_embedder.otlp.wire import (
+    MAX_PREFIX_BYTES,
+    ResourceSpans,
+    ScopeSpans,
+    Span,
+    TraceRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
-def split(request: TraceRequest, max_bytes: int) -> list[TraceRequest]:
-    """Cut a request on span boundaries into requests of at most `max_bytes` encoded bytes.
+class Placed(NamedTuple):
+    """A span, and where it stands in its request."""
 
-    Resource and scope are repeated in each; those without spans are left out. A
-    span that is too large only for what is to go behind it goes without that. A
+    resource: ResourceSpans
+    scope: ScopeSpans
+    span: Span
+
+
+class Chunk(NamedTuple):
+    """Some of a request's spans, to be sent at once.
+
+    Attributes:
+        request: the spans.
+        encoded: the same, encoded: once, however often it is sent.
+        bare_spans: how many of them go without what was to go behind them.
+
+    """
+
+    request: TraceRequest
+    encoded: bytes
+    bare_spans: int = 0
+
+
+class Splitter:
+    """Gives a request chunk by chunk, each as large as is allowed when it is asked for.
+
+    A span that is too large only for what is to go behind it goes without that. A
     span that is too large by itself goes alone, with all that belongs to it:
     whoever set the limit may still take it, and to drop it is not for us.
     """
-    if request.max_encoded_bytes() <= max_bytes:
-        return [request]
-    chunks = _Chunks(request.header, max_bytes)
+
+    def __init__(self, request: TraceRequest) -> None:
+        self._whole: TraceRequest | None = request
+        self._header = request.header
+        self._spans = _placed(request)
+        self._next = next(self._spans, None)
+
+    def is_empty(self) -> bool:
+        """Tell whether all was given."""
+        return self._whole is None and self._next is None
+
+    def next_chunk(self, max_bytes: int) -> Chunk:
+        """Give the next spans, as many as `max_bytes` encoded bytes have room for."""
+        whole, self._whole = self._whole, None
+        if whole is not None and whole.size <= max_bytes:
+            self._next = None
+            return Chunk(whole, whole.encode())
+        chunk = _OpenRequest(self._header, max_bytes)
+        while self._next is not None and chunk.takes(self._next):
+            self._next = next(self._spans, None)
+        return Chunk(chunk.request, chunk.request.encode(), chunk.bare_spans)
+
+
+def _placed(request: TraceRequest) -> Iterator[Placed]:
     for resource, scope in request.scopes():
-        for span, appended in scope.annotated():
-            chunks.add(resource, scope, span, appended)
-    return chunks.requests
+        for span in scope.spans:
+            yield Placed(resource, scope, span)
 
 
-def bare(request: TraceRequest) -> TraceRequest:
-    """Give a request with the same spans, and nothing behind them."""
-    resources = [
-        replace(resource, scopes=[replace(scope, appended={}) for scope in resource.scopes])
-        for resource in request.resources
-    ]
-    return replace(request, resources=resources)
-
-
-def bare_spans(request: TraceRequest, chunks: list[TraceRequest]) -> int:
-    """Count the spans of a request that go without what was to go behind them."""
-    if len(chunks) == 1 and chunks[0] is request:
-        return 0
-    return request.appended_count() - sum(chunk.appended_count() for chunk in chunks)
-
-
-class _Chunks:
-    """Collects spans into requests, starting a new one when the next span would not fit.
+class _OpenRequest:
+    """Collects spans for as long as there is room for the next.
 
     Sizes are counted with prefixes at their longest, so a request is never
     larger than counted.
     """
 
     def __init__(self, header: bytes, max_bytes: int) -> None:
-        self.requests: list[TraceRequest] = []
-        self._header = header
+        self.request = TraceRequest.of((), header)
+        self.bare_spans = 0
         self._max_bytes = max_bytes
-        self._open_request()
-
-    def _open_request(self) -> None:
-        self.requests.append(TraceRequest(self._header))
-        self._bytes = len(self._header)
         self._resource: ResourceSpans | None = None
         self._scope: ScopeSpans | None = None
 
-    def add(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes, appended: bytes) -> None:
-        """Put a span into the open request, or into a new one where it does not fit."""
-        alone = self._size_alone(resource, scope, span)
-        if alone <= self._max_bytes < alone + len(appended):
-            appended = b""
-        size = MAX_PREFIX_BYTES + len(span) + len(appended)
-        if self._scope and self._bytes + self._overhead(resource, scope) + size > self._max_bytes:
-            self._open_request()
-        self._bytes += self._overhead(resource, scope) + size
-        self._open(resource, scope).add(span, appended)
+    def takes(self, placed: Placed) -> bool:
+        """Take a span, unless it does not fit beside those that are here."""
+        resource, scope, span = placed
+        if span.added and self._is_too_large_for_more(placed):
+            span = Span(span.encoded)  # the request's own may still be sent whole
+        size = self._overhead(placed) + MAX_PREFIX_BYTES + len(span.encoded) + len(span.added)
+        if self.request.spans and self.request.size + size > self._max_bytes:
+            return False
+        self._open(resource, scope).spans.append(span)
+        self.request.spans += 1
+        self.request.size += size
+        self.bare_spans += span is not placed.span
+        return True
 
-    def _size_alone(self, resource: ResourceSpans, scope: ScopeSpans, span: bytes) -> int:
-        headers = len(self._header) + len(resource.header) + len(scope.header)
-        return 3 * MAX_PREFIX_BYTES + headers + len(span)
+    def _is_too_large_for_more(self, placed: Placed) -> bool:
+        """Tell whether a span fits, if alone and without what is to go behind it."""
+        resource, scope, span = placed
+        headers = len(self.request.header) + len(resource.header) + len(scope.header)
+        alone = 3 * MAX_PREFIX_BYTES + headers + len(span.encoded)
+        return alone <= self._max_bytes < alone + len(span.added)
 
-    def _overhead(self, resource: ResourceSpans, scope: ScopeSpans) -> int:
+    def _overhead(self, placed: Placed) -> int:
         size = 0
-        if scope is not self._scope:
-            size += MAX_PREFIX_BYTES + len(scope.header)
-        if resource is not self._resource:
-            size += MAX_PREFIX_BYTES + len(resource.header)
+        if placed.scope is not self._scope:
+            size += MAX_PREFIX_BYTES + len(placed.scope.header)
+        if placed.resource is not self._resource:
+            size += MAX_PREFIX_BYTES + len(placed.resource.header)
         return size
 
     def _open(self, resource: ResourceSpans, scope: ScopeSpans) -> ScopeSpans:
-        resources = self.requests[-1].resources
+        resources = self.request.resources
         if resource is not self._resource:
             self._resource = resource
             resources.append(ResourceSpans(resource.header, resource.resource))

@@ -12,24 +12,23 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.annotation.targets import find_target
+from otel_embedder.annotation.work import collect
 from otel_embedder.errors import MalformedRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from otel_embedder.annotation.standing import Standing
-    from otel_embedder.annotation.targets import Target
+    from otel_embedder.annotation.work import Work
     from otel_embedder.embedder.embedding import Embedding, Model
     from otel_embedder.embedder.stream import TextEmbedder
     from otel_embedder.files.documents import Document, Format
-    from otel_embedder.files.requests import Form, Message
+    from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile
     from otel_embedder.files.trace_files import TraceFiles
     from otel_embedder.text.renderer import Renderer
@@ -41,7 +40,7 @@ MAX_WINDOW_REQUESTS = 1_000
 
 
 @dataclass(slots=True)
-class Tally:
+class FilesTally:
     """What became of the spans.
 
     Attributes:
@@ -51,9 +50,9 @@ class Tally:
     """
 
     annotated: int = 0
-    left_alone: Counter[Standing] = field(default_factory=Counter)
+    left_alone: Counter[str] = field(default_factory=Counter)
 
-    def passed_as_is(self, standing: Standing) -> None:
+    def passed_as_is(self, standing: str) -> None:
         """Count a span that had an embedding and was left alone."""
         self.left_alone[standing] += 1
 
@@ -96,14 +95,14 @@ class SpanAnnotator:
         renderer: Renderer,
         embedder: TextEmbedder,
         formats: Mapping[Form, Format],
-        tally: Tally,
+        tally: FilesTally,
     ) -> None:
         self._renderer = renderer
         self._embedder = embedder
         self._formats = formats
         self._tally = tally
 
-    def annotated(self, window: Sequence[Message]) -> list[Document]:
+    def annotated(self, window: Sequence[StoredRequest]) -> list[Document]:
         """Give requests of one form with vectors on their spans.
 
         Raises:
@@ -112,31 +111,32 @@ class SpanAnnotator:
 
         """
         format_ = self._formats[window[0].form]
-        targets: list[Target] = []
-        texts: list[str] = []
-        documents = [self._rendered(message, format_, targets, texts) for message in window]
-        embeddings = self._embedder.embed(texts)
-        for target, text, embedding in zip(targets, texts, embeddings, strict=True):
-            target.append(format_.annotator.attributes(embedding, text))
-        self._tally.annotated += len(targets)
+        documents = [self._read(stored, format_) for stored in window]
+        works = [
+            self._collected(stored, document, format_)
+            for stored, document in zip(window, documents, strict=True)
+        ]
+        texts = [work.content for work in chain.from_iterable(works) if work.content is not None]
+        embeddings = iter(self._embedder.embed(texts))
+        for document, found in zip(documents, works, strict=True):
+            for work in found:
+                attributes = format_.annotator.attributes(next(embeddings), work.content)
+                work.attach(attributes, document.request)
+            self._tally.annotated += len(found)
         return documents
 
-    def _rendered(
-        self, message: Message, format_: Format, targets: list[Target], texts: list[str]
-    ) -> Document:
-        """Read a request; add the spans to annotate and their texts to those of the window."""
+    def _read(self, stored: StoredRequest, format_: Format) -> Document:
         try:
-            document = format_.read(message)
-            for resource, scope in document.request.scopes():
-                service = self._renderer.service(resource.resource)
-                for place in range(len(scope.spans)):
-                    target = find_target(scope, place, format_.annotator, self._tally)
-                    if target is not None:
-                        targets.append(target)
-                        texts.append(self._renderer.render(target.span, service).content)
-        except (MalformedRequestError, DecodeError) as error:
-            raise message.refusal(error) from error
-        return document
+            return format_.read(stored)
+        except MalformedRequestError as error:
+            raise stored.refusal(error) from error
+
+    def _collected(self, stored: StoredRequest, document: Document, format_: Format) -> list[Work]:
+        found = collect(document.request, self._renderer, format_.annotator, self._tally)
+        try:
+            return [work for _, work in found if work is not None]
+        except DecodeError as error:
+            raise stored.refusal(error) from error
 
 
 def annotate_files(
@@ -162,9 +162,9 @@ def annotate_files(
 
     """
     requests, read_bytes, saved_at = output.requests, 0, -math.inf
-    for window in windows(islice(files.messages(), requests, None)):
+    for window in windows(islice(files.stored_requests(), requests, None)):
         for document in spans.annotated(window):
-            output.write(document.parts())
+            output.write(document.pieces())
         requests += len(window)
         if time.monotonic() - saved_at >= checkpoint_seconds:
             output.save(requests)
@@ -175,13 +175,13 @@ def annotate_files(
     output.finish()
 
 
-def windows(messages: Iterable[Message]) -> Iterator[list[Message]]:
+def windows(requests: Iterable[StoredRequest]) -> Iterator[list[StoredRequest]]:
     """Give requests in groups, to be worked on together."""
-    window: list[Message] = []
+    window: list[StoredRequest] = []
     size = 0
-    for message in messages:
-        window.append(message)
-        size += len(message.content)
+    for stored in requests:
+        window.append(stored)
+        size += len(stored.content)
         if size >= MAX_WINDOW_BYTES or len(window) == MAX_WINDOW_REQUESTS:
             yield window
             window, size = [], 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.errors import UnwritableFileError
-from otel_embedder.files.requests import LENGTH_BYTES, MAX_LENGTH, Message
+from otel_embedder.files.requests import LENGTH_BYTES, MAX_LENGTH, StoredRequest
 from otel_embedder.otlp.json_requests import JsonReader
 from otel_embedder.otlp.wire import TraceRequest, parse_request
 
@@ -24,8 +24,8 @@ class Document(Protocol):
         """Its spans, to be rendered and annotated."""
         ...
 
-    def parts(self) -> Iterable[bytes]:
-        """Give what goes to the file, in pieces."""
+    def pieces(self) -> Iterable[bytes]:
+        """Give what goes to the file, to be written one after the other."""
         ...
 
 
@@ -42,21 +42,21 @@ class ProtobufDocument:
     request: TraceRequest
     is_alone: bool
 
-    def parts(self) -> list[bytes]:
+    def pieces(self) -> list[bytes]:
         """Give the encoded request, with its length in front if it needs one.
 
         Raises:
             UnwritableFileError: no reader would take so large a message.
 
         """
-        parts = self.request.parts()
-        size = sum(map(len, parts))
+        pieces = self.request.pieces()
+        size = sum(map(len, pieces))
         if size > MAX_LENGTH:
             raise UnwritableFileError(
                 f"with its vectors, a request has {size:,} bytes, and protobuf allows "
                 f"{MAX_LENGTH:,}: choose --encoding bytes"
             )
-        return parts if self.is_alone else [size.to_bytes(LENGTH_BYTES), *parts]
+        return pieces if self.is_alone else [size.to_bytes(LENGTH_BYTES), *pieces]
 
 
 class Format(NamedTuple):
@@ -68,14 +68,14 @@ class Format(NamedTuple):
 
     """
 
-    read: Callable[[Message], Document]
+    read: Callable[[StoredRequest], Document]
     annotator: Annotator
 
 
 def json_format(annotator: Annotator) -> Format:
     """Give how OTLP/JSON lines are read and written; the annotator must write JSON."""
     reader = JsonReader(annotator.keys)
-    return Format(lambda message: reader.read(message.content), annotator)
+    return Format(lambda stored: reader.read(stored.content), annotator)
 
 
 def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
@@ -87,8 +87,8 @@ def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
 
     """
 
-    def read(message: Message) -> ProtobufDocument:
-        is_alone = message.is_alone and not with_lengths
-        return ProtobufDocument(parse_request(message.content), is_alone)
+    def read(stored: StoredRequest) -> ProtobufDocument:
+        is_alone = stored.is_alone and not with_lengths
+        return ProtobufDocument(parse_request(stored.content), is_alone)
 
     return Format(read, annotator)

@@ -1,10 +1,13 @@
-"""Reads traces from files, as a Collector's file exporter writes them, and others.
+"""The requests of a file, as a Collector's file exporter writes them, and others.
 
-They hold OTLP/JSON lines, one protobuf request, or many requests each behind
+Files hold OTLP/JSON lines, one protobuf request, or many requests each behind
 its length in four bytes. The file may be compressed with gzip or zstd, and so
 may each request behind its length: the exporter does that with `compression:
 zstd`, unless its feature gate `exporter.file.nativeCompression` is set, which
 compresses the file.
+
+A request is read once, down to its spans: what is within a span is left to whoever
+looks into it.
 """
 
 from __future__ import annotations
@@ -16,17 +19,18 @@ from enum import Enum
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from zstandard import ZstdError
 
 from otel_embedder.errors import CutOffFileError, MalformedRequestError, UnreadableFileError
 from otel_embedder.files.decompression import decompressed, decompressed_message
 from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.otlp.wire import parse_request
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
+
+    from otel_embedder.otlp.wire import TraceRequest
 
 LENGTH_BYTES = 4
 MAX_LENGTH = 2**31 - 1  # protobuf's own, for any message
@@ -42,25 +46,25 @@ class Form(Enum):
     PROTOBUF = "OTLP protobuf"
 
 
-class Message(NamedTuple):
+class StoredRequest(NamedTuple):
     """A request as it stands in a file.
 
     Attributes:
         form: what it is written as.
-        place: where it stands, in words.
+        position: where it stands, in words.
         content: it, decompressed: JSON without a line feed, or protobuf.
         is_alone: whether it is all of its file, without a length in front.
 
     """
 
     form: Form
-    place: str
+    position: str
     content: bytes
     is_alone: bool = False
 
     def refusal(self, reason: Exception) -> UnreadableFileError:
         """Give the error that says where this stands, and why it can't be read."""
-        return UnreadableFileError(f"{self.place} is not {self.form.value}: {reason}")
+        return UnreadableFileError(f"{self.position} is not {self.form.value}: {reason}")
 
 
 class Contents(NamedTuple):
@@ -68,37 +72,34 @@ class Contents(NamedTuple):
 
     Attributes:
         form: what its requests are written as; None if there are none.
-        messages: its requests. To go on to one that is damaged or cut off raises an
+        requests: its requests. To go on to one that is damaged or cut off raises an
             UnreadableFileError or CutOffFileError.
 
     """
 
     form: Form | None
-    messages: Iterator[Message]
+    requests: Iterator[StoredRequest]
 
 
-def read_requests(file: io.BufferedReader) -> Iterator[bytes]:
-    """Give the encoded ExportTraceServiceRequests of a file.
+class RequestReader:
+    """Reads requests of either form, remembering what recurs in JSON."""
 
-    Raises:
-        UnreadableFileError: it holds something else. What came before that was given.
+    def __init__(self) -> None:
+        self._json = JsonReader()
 
-    """
-    read_json = JsonReader().read
-    for message in open_contents(file).messages:
+    def read(self, stored: StoredRequest) -> TraceRequest:
+        """Read a request down to its spans.
+
+        Raises:
+            UnreadableFileError: it is malformed. Within a protobuf span anything may still be.
+
+        """
         try:
-            if message.form is Form.JSON:
-                encoded = read_json(message.content).request.encode()
-            else:
-                encoded = _checked(message.content)
-        except (MalformedRequestError, DecodeError) as error:
-            raise message.refusal(error) from error
-        yield encoded
-
-
-def _checked(encoded: bytes) -> bytes:
-    ExportTraceServiceRequest.FromString(encoded)
-    return encoded
+            if stored.form is Form.JSON:
+                return self._json.read(stored.content).request
+            return parse_request(stored.content)
+        except MalformedRequestError as error:
+            raise stored.refusal(error) from error
 
 
 def open_contents(file: io.BufferedReader) -> Contents:
@@ -137,8 +138,8 @@ def _contents(file: io.BufferedReader) -> Contents:
         return Contents(Form.JSON, _counted(_lines(file)))
     if first[0] < MIN_TAG:
         return _behind_lengths(file)
-    place = "the file, which is no JSON,"
-    alone = Message(Form.PROTOBUF, place, file.read(), is_alone=True)
+    position = "the file, which is no JSON,"
+    alone = StoredRequest(Form.PROTOBUF, position, file.read(), is_alone=True)
     return Contents(Form.PROTOBUF, iter((alone,)))
 
 
@@ -149,23 +150,23 @@ def _behind_lengths(file: io.BufferedReader) -> Contents:
     return Contents(form, _counted(_numbered(chain((first,), requests), form)))
 
 
-def _counted(messages: Iterator[Message]) -> Iterator[Message]:
+def _counted(requests: Iterator[StoredRequest]) -> Iterator[StoredRequest]:
     given = 0
     while True:
         with _telling(given):
-            message = next(messages, None)
-        if message is None:
+            request = next(requests, None)
+        if request is None:
             return
-        yield message
+        yield request
         given += 1
 
 
-def _lines(file: io.BufferedReader) -> Iterator[Message]:
+def _lines(file: io.BufferedReader) -> Iterator[StoredRequest]:
     for number, line in enumerate(file, start=1):
         if not line.endswith(b"\n"):
             _check_last(line)
         if line.strip():
-            yield Message(Form.JSON, f"line {number}", line.removesuffix(b"\n"))
+            yield StoredRequest(Form.JSON, f"line {number}", line.removesuffix(b"\n"))
 
 
 def _check_last(line: bytes) -> None:
@@ -187,8 +188,8 @@ def _lengths(file: io.BufferedReader) -> Iterator[bytes]:
         yield decompressed_message(content)
 
 
-def _numbered(contents: Iterator[bytes], form: Form) -> Iterator[Message]:
+def _numbered(contents: Iterator[bytes], form: Form) -> Iterator[StoredRequest]:
     for number, content in enumerate(contents, start=1):
         # A line feed in JSON is mere space, and strings have none: without, it is a line.
         written = content.replace(b"\n", b" ") if form is Form.JSON else content
-        yield Message(form, f"request {number}", written)
+        yield StoredRequest(form, f"request {number}", written)

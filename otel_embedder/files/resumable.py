@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class OutputPaths:
     """Where an output file is to be, and what is beside that until it is whole."""
 
     out: Path
@@ -65,10 +65,10 @@ class Places:
             UnwritableFileError: something would.
 
         """
-        for place in filter(Path.exists, (self.out, self.partial, self.checkpoint)):
+        for path in filter(Path.exists, (self.out, self.partial, self.checkpoint)):
             for file in inputs:
-                if place.samefile(file):
-                    raise UnwritableFileError(f"{place} is an input as well: name another output")
+                if path.samefile(file):
+                    raise UnwritableFileError(f"{path} is an input as well: name another output")
 
     def start(self, run: Mapping[str, str], *, resume: bool, overwrite: bool) -> Checkpoint:
         """Give where to start.
@@ -137,30 +137,30 @@ def _differences(was: Mapping[str, str], is_: Mapping[str, str]) -> list[str]:
 class OutputFile:
     """Writes a file beside its place, and puts it there when it is whole."""
 
-    def __init__(self, places: Places, start: Checkpoint) -> None:
+    def __init__(self, paths: OutputPaths, start: Checkpoint) -> None:
         """Prepare to write.
 
         Args:
-            places: where it goes.
+            paths: where it goes.
             start: how far it has come.
 
         """
-        self._places = places
+        self._paths = paths
         self._reached = start
 
     def __enter__(self) -> Self:
-        with _complaining(self._places.partial), ExitStack() as opened:
-            self._places.partial.touch()
-            self._file = opened.enter_context(self._places.partial.open("r+b", BUFFER_BYTES))
+        with _complaining(self._paths.partial), ExitStack() as opened:
+            self._paths.partial.touch()
+            self._file = opened.enter_context(self._paths.partial.open("r+b", BUFFER_BYTES))
             self._lock()
             self._refuse_shorter()
             if not self._reached.requests:
                 # What another run noted must not be taken for this one's.
-                self._places.checkpoint.unlink(missing_ok=True)
+                self._paths.checkpoint.unlink(missing_ok=True)
             self._file.truncate(self._reached.size)
             self._file.seek(self._reached.size)
             self._opened = opened.pop_all()
-        self._writer = framed_writer(self._places.out, self._file)
+        self._writer = framed_writer(self._paths.out, self._file)
         return self
 
     def __exit__(
@@ -178,16 +178,16 @@ class OutputFile:
         """How many requests are done, and will be even if the process is killed."""
         return self._reached.requests
 
-    def write(self, parts: Iterable[bytes]) -> None:
-        """Write some bytes, in pieces.
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """Write some bytes, one piece after the other.
 
         Raises:
             UnwritableFileError: that fails.
 
         """
-        with _complaining(self._places.partial):
-            for part in parts:
-                self._writer.write(part)
+        with _complaining(self._paths.partial):
+            for piece in pieces:
+                self._writer.write(piece)
 
     def save(self, requests: int) -> None:
         """Note that all that was written is of so many requests.
@@ -196,13 +196,13 @@ class OutputFile:
             UnwritableFileError: that fails.
 
         """
-        with _complaining(self._places.partial):
+        with _complaining(self._paths.partial):
             self._writer.end_frame()
             self._file.flush()
             os.fsync(self._file.fileno())
         self._reached = Checkpoint(self._reached.run, requests, self._file.tell())
-        with _complaining(self._places.checkpoint):
-            _save(self._places.checkpoint, self._reached)
+        with _complaining(self._paths.checkpoint):
+            _save(self._paths.checkpoint, self._reached)
 
     def finish(self) -> None:
         """Put the file, which was saved, into its place.
@@ -211,17 +211,17 @@ class OutputFile:
             UnwritableFileError: that fails.
 
         """
-        with _complaining(self._places.out):
-            self._places.partial.replace(self._places.out)
-            _sync_directory(self._places.out.parent)
-            self._places.checkpoint.unlink()
+        with _complaining(self._paths.out):
+            self._paths.partial.replace(self._paths.out)
+            _sync_directory(self._paths.out.parent)
+            self._paths.checkpoint.unlink()
 
     def _lock(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UnwritableFileError(
-                f"{self._places.partial} is being written by another process: wait for its end, or "
+                f"{self._paths.partial} is being written by another process: wait for its end, or "
                 "name another output"
             ) from error
 
@@ -229,7 +229,7 @@ class OutputFile:
         # To cut it "off" behind its end would fill it with zeros.
         if os.fstat(self._file.fileno()).st_size < self._reached.size:
             raise UnwritableFileError(
-                f"{self._places.partial} is shorter than when it was written: start anew by "
+                f"{self._paths.partial} is shorter than when it was written: start anew by "
                 "--overwrite"
             )
 

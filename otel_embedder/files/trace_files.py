@@ -1,4 +1,4 @@
-"""Files of traces, read as one."""
+"""Files of traces, read as one: the way in for every command."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from google.protobuf.message import DecodeError
+
 from otel_embedder.errors import CutOffFileError, UnreadableFileError
-from otel_embedder.files.requests import open_contents
+from otel_embedder.files.requests import RequestReader, open_contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from io import BufferedReader
 
-    from otel_embedder.files.requests import Form, Message
+    from otel_embedder.files.requests import Form, StoredRequest
+    from otel_embedder.otlp.wire import TraceRequest
 
 STDIN = "-"
 
 
 class TraceFiles:
-    """Reads files one after the other, and names them in errors."""
+    """Reads files one after the other, and names them in errors.
+
+    ::
+
+        with files.naming_faults():
+            for request in files.requests():
+                ...  # read what is within its spans
+    """
 
     def __init__(
         self, names: Sequence[str], *, on_cut_off: Callable[[CutOffFileError], None]
@@ -36,6 +46,7 @@ class TraceFiles:
         self._names = names
         self._on_cut_off = on_cut_off
         self._file: BufferedReader | None = None
+        self._given: StoredRequest | None = None
         self._behind = 0
 
     def refuse_mixture(self) -> None:
@@ -56,8 +67,35 @@ class TraceFiles:
             found = " and ".join(f"{name} {form.value}" for form, name in examples.items() if form)
             raise UnreadableFileError(f"files of different forms, {found}: name one form at a time")
 
-    def messages(self) -> Iterator[Message]:
-        """Give the requests of all files, in order.
+    def requests(self) -> Iterator[TraceRequest]:
+        """Give the requests of all files, in order, read down to their spans.
+
+        Raises:
+            UnreadableFileError: a file is not what it should be. What came before was given.
+
+        """
+        reader = RequestReader()
+        for stored in self.stored_requests():
+            self._given = stored
+            yield reader.read(stored)
+
+    @contextmanager
+    def naming_faults(self) -> Iterator[None]:
+        """Let what is within a request be read; if it can't be, say in which one.
+
+        Raises:
+            UnreadableFileError: something in the request that `requests` gave last is malformed.
+
+        """
+        try:
+            yield
+        except DecodeError as error:
+            if self._given is None:
+                raise
+            raise self._given.refusal(error) from error
+
+    def stored_requests(self) -> Iterator[StoredRequest]:
+        """Give the requests of all files, in order, as they are stored.
 
         Raises:
             UnreadableFileError: a file is not what it should be. What came before was given.
@@ -65,8 +103,8 @@ class TraceFiles:
         """
         for name in self._names:
             with self._naming(name), self._current(name) as file:
-                for message in open_contents(file).messages:
-                    yield message._replace(place=f"{name}, {message.place}")
+                for stored in open_contents(file).requests:
+                    yield stored._replace(position=f"{_shown(name)}: {stored.position}")
 
     def position(self) -> int:
         """Give how many bytes were read, as they are in the files."""
@@ -89,14 +127,19 @@ class TraceFiles:
         try:
             yield
         except CutOffFileError as error:
-            self._on_cut_off(CutOffFileError(f"{name}: {error}"))
+            self._on_cut_off(CutOffFileError(f"{_shown(name)}: {error}"))
         except UnreadableFileError as error:
-            raise UnreadableFileError(f"{name}: {error}") from error
+            raise UnreadableFileError(f"{_shown(name)}: {error}") from error
         except OSError as error:
-            raise UnreadableFileError(f"{name} can't be read: {error.strerror}") from error
+            raise UnreadableFileError(f"{_shown(name)} can't be read: {error.strerror}") from error
 
 
 def _opened(name: str) -> AbstractContextManager[BufferedReader]:
     if name == STDIN:
         return nullcontext(cast("BufferedReader", sys.stdin.buffer))
     return Path(name).open("rb")
+
+
+def _shown(name: str) -> str:
+    """Give a name as it is told."""
+    return "<stdin>" if name == STDIN else name

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
+from otel_embedder.annotation.names import Names
+from otel_embedder.annotation.settings import DEFAULT_PREFIX
 from otel_embedder.embedder.cache import CacheInfo
 from otel_embedder.embedder.models.choice import (
     DEFAULT_ENGINE,
@@ -57,6 +59,7 @@ class ServiceOptions(TypedDict, total=False):
     threads: int | None
     embed_timeout: float
     text: RenderOptions | None
+    attribute_prefix: str
     model: Model | None
 
 
@@ -85,6 +88,7 @@ class EmbeddingService:
         threads: int | None = None,
         embed_timeout: float = math.inf,
         text: RenderOptions | None = None,
+        attribute_prefix: str = DEFAULT_PREFIX,
         model: Model | None = None,
     ) -> None:
         """Prepare to embed.
@@ -98,6 +102,8 @@ class EmbeddingService:
             threads: texts computed at the same time; None is as many as there are CPUs.
             embed_timeout: seconds after which a trace whose vector is not ready gets a stand-in.
             text: how traces read.
+            attribute_prefix: what the names of our attributes begin with, of which a text does not
+                speak.
             model: a model of your own, in the place of the named one.
 
         Raises:
@@ -117,6 +123,7 @@ class EmbeddingService:
         self._threads = threads
         self._own_model = model
         self._text = text or RenderOptions()
+        self._names = Names.with_prefix(attribute_prefix)
         self._cache_size = cache_size
         self._embed_timeout = embed_timeout
         self._lock = threading.Lock()
@@ -268,6 +275,7 @@ class EmbeddingService:
         threads = thread_count(self._threads)
         return TraceEmbedder(
             Renderer(self._text),
+            self._names,
             self._model(threads),
             threads=threads,
             cache_size=self._cache_size,

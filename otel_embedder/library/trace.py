@@ -19,8 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from otel_embedder.annotation.annotator import Names
-from otel_embedder.annotation.settings import DEFAULT_PREFIX
+from otel_embedder.annotation.standing import is_ours
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_embedder.annotation.names import Names
 
     Prune = Callable[[object], object]
 
@@ -46,9 +47,6 @@ MAX_DEPTH = 32
 # no durations, and takes a start of 0 for none.
 UNKNOWN_START = 1
 
-# By the text's version we know our own, as `annotate` does.
-OUR_NAMES = {f"{DEFAULT_PREFIX}{name}" for name in Names._fields}
-TEXT_VERSION_NAME = f"{DEFAULT_PREFIX}text_version"
 
 STATUS_CODES = {
     **{name: code for code, name in STATUS_NAMES.items()},
@@ -119,24 +117,28 @@ def to_otlp(trace: Mapping[str, object]) -> ResourceSpans:
         return ResourceSpans(resource=_resource(trace, _whole), scope_spans=scope_spans)
 
 
-def for_text(trace: Mapping[str, object]) -> tuple[bytes, bytes]:
+def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
     """Give the encoded Resource and Span of a trace, with no more of it than a text reads.
+
+    Args:
+        trace: the trace.
+        names: of the attributes that are ours, of which a text does not speak.
 
     Raises:
         MalformedTraceError: its objects can't be read.
 
     """
     with _reading():
-        resource, span = _resource(trace, _pruned), _span(_bare(trace), _pruned)
+        resource, span = _resource(trace, _pruned), _span(_bare(trace, names), _pruned)
         return resource.SerializeToString(), span.SerializeToString()
 
 
-def _bare(trace: Mapping[str, object]) -> Mapping[str, object]:
-    """Leave out what the sidecar attached: a text does not speak of its own vector."""
+def _bare(trace: Mapping[str, object], names: Names) -> Mapping[str, object]:
+    """Leave out what we attached: a text does not speak of its own vector."""
     attributes = trace.get("attributes")
-    if not isinstance(attributes, Mapping) or TEXT_VERSION_NAME not in attributes:
+    if not isinstance(attributes, Mapping) or not is_ours(attributes, names):
         return trace
-    kept = {key: value for key, value in attributes.items() if key not in OUR_NAMES}
+    kept = {key: value for key, value in attributes.items() if key not in names}
     return {**trace, "attributes": kept}
 
 

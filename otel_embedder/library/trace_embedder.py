@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_embedder.annotation.names import Names
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.embedder.models.reviving import LazyModel
     from otel_embedder.text.renderer import Renderer
@@ -49,18 +50,26 @@ class TraceEmbedder:
     """Renders traces and embeds their texts; a trace that can't be embedded gets a stand-in."""
 
     def __init__(
-        self, renderer: Renderer, model: LazyModel, *, threads: int, cache_size: int
+        self,
+        renderer: Renderer,
+        names: Names,
+        model: LazyModel,
+        *,
+        threads: int,
+        cache_size: int,
     ) -> None:
         """Put the embedders together.
 
         Args:
             renderer: makes the texts.
+            names: of the attributes that are ours, of which a text does not speak.
             model: embeds them.
             threads: how many batches the model is given at the same time.
             cache_size: how many texts' vectors are remembered.
 
         """
         self._renderer = renderer
+        self._names = names
         self._model = model
         self._lookups = _Lookups()
         self._batcher = BatchingEmbedder(
@@ -175,8 +184,9 @@ class TraceEmbedder:
             return Reading(trace_id, None)
 
     def _text(self, fields: Mapping[str, object]) -> Text:
-        resource, span = for_text(fields)
-        return self._renderer.render(span, self._renderer.service(resource))
+        resource, span = for_text(fields, self._names)
+        content, is_error = self._renderer.render(span, self._renderer.service(resource))
+        return Text(content, urgent=is_error)
 
 
 def _fields(trace: AnyTrace) -> Mapping[str, object]:

@@ -1,21 +1,27 @@
-"""Attributes as encoded bytes, written and read without an object for each number."""
+"""Attributes as encoded bytes, in protobuf and in JSON, without an object for each number.
+
+A value is pieces of bytes, to be joined by whoever puts an attribute around it.
+"""
 
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otel_embedder.otlp.wire import message
+from otel_embedder.otlp.wire import length_delimited
 from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
-    from otel_embedder.annotation.settings import Encoding
-    from otel_embedder.embedder.embedding import Vector
+    import numpy.typing as npt
+
+    # Any length, one dimension.
+    Floats = npt.NDArray[np.floating]
 
 ATTRIBUTES_TAG = b"\x4a"  # Span.attributes = 9
 KEY_TAG = b"\x0a"  # KeyValue.key = 1
@@ -34,82 +40,125 @@ class Syntax:
     """How attributes are written; a value is pieces of bytes to be joined.
 
     Attributes:
-        vectors: what writes a vector as a value, by the encoding.
+        doubles: what writes an array of doubles as a value.
+        binary: what writes bytes as a value.
         string: what writes a string as a value.
         attribute: what writes an attribute, of its key and its value.
         separator: what stands between two attributes.
-        array_bytes: about what an array of 384 doubles takes.
+        double_bytes: about what a double takes in an array.
 
     """
 
-    vectors: Mapping[Encoding, Callable[[Vector], list[bytes]]]
+    doubles: Callable[[Floats], list[bytes]]
+    binary: Callable[[bytes], list[bytes]]
     string: Callable[[str], list[bytes]]
     attribute: Callable[[bytes, list[bytes]], bytes]
     separator: bytes
-    array_bytes: int
+    double_bytes: int
 
 
 def _attribute(key: bytes, value: list[bytes]) -> bytes:
-    """Give a Span.attributes field: a KeyValue of a key and the parts of an AnyValue."""
-    parts = [*message(KEY_TAG, [key]), *message(VALUE_TAG, value)]
-    return b"".join(message(ATTRIBUTES_TAG, parts))
+    """Give a Span.attributes field: a KeyValue of a key and the pieces of an AnyValue."""
+    pieces = [*length_delimited(KEY_TAG, [key]), *length_delimited(VALUE_TAG, value)]
+    return b"".join(length_delimited(ATTRIBUTES_TAG, pieces))
+
+
+def _doubles(values: Floats) -> list[bytes]:
+    elements = np.empty(len(values), ARRAY_DOUBLE)
+    elements["head"] = ARRAY_DOUBLE_HEAD
+    elements["double"] = values
+    return length_delimited(ARRAY_TAG, [elements.tobytes()])
+
+
+def _binary(value: bytes) -> list[bytes]:
+    return length_delimited(BYTES_TAG, [value])
 
 
 def _string(value: str) -> list[bytes]:
-    return message(STRING_TAG, [value.encode()])
+    return length_delimited(STRING_TAG, [value.encode()])
 
 
-def _array(vector: Vector) -> list[bytes]:
-    elements = np.empty(len(vector), ARRAY_DOUBLE)
-    elements["head"] = ARRAY_DOUBLE_HEAD
-    elements["double"] = vector
-    return message(ARRAY_TAG, [elements.tobytes()])
+PROTOBUF = Syntax(_doubles, _binary, _string, _attribute, separator=b"", double_bytes=11)
 
 
-def packed(vector: Vector) -> bytes:
-    """Give a vector as bytes and base64 have it: float32, little-endian."""
-    return vector.astype("<f4").tobytes()
+def _json_attribute(key: bytes, value: list[bytes]) -> bytes:
+    return b"".join((b'{"key":', _quoted(key.decode()), b',"value":', *value, b"}"))
 
 
-def _bytes(vector: Vector) -> list[bytes]:
-    return message(BYTES_TAG, [packed(vector)])
+def _json_doubles(values: Floats) -> list[bytes]:
+    # To write each number by itself, as json.dumps would, takes twice the time.
+    doubles = '},{"doubleValue":'.join(map(repr, values.tolist()))
+    return [b'{"arrayValue":{"values":[{"doubleValue":', doubles.encode(), b"}]}}"]
 
 
-def _base64(vector: Vector) -> list[bytes]:
-    return message(STRING_TAG, [base64.b64encode(packed(vector))])
+def _json_binary(value: bytes) -> list[bytes]:
+    return [b'{"bytesValue":"', base64.b64encode(value), b'"}']
 
 
-VECTOR_ENCODINGS: Mapping[Encoding, Callable[[Vector], list[bytes]]] = {
-    "array": _array,
-    "bytes": _bytes,
-    "base64": _base64,
-}
-PROTOBUF = Syntax(VECTOR_ENCODINGS, _string, _attribute, separator=b"", array_bytes=4_300)
+def _json_string(value: str) -> list[bytes]:
+    return [b'{"stringValue":', _quoted(value), b"}"]
 
 
-def decode_vector(value: bytes) -> Vector:
-    """Read a vector from an encoded AnyValue, in any of our encodings.
+def _quoted(value: str) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+JSON = Syntax(
+    _json_doubles, _json_binary, _json_string, _json_attribute, separator=b",", double_bytes=37
+)
+
+
+def attributes_of(span: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Give the attributes of an encoded Span: each key, and its encoded AnyValue.
 
     Raises:
-        ValueError: it holds no vector.
+        google.protobuf.message.DecodeError: it is not a Span.
+
+    """
+    for encoded in pb.SpanAttributes.FromString(span).attributes:
+        pair = pb.KeyValue.FromString(encoded)
+        yield pair.key, pair.value
+
+
+def without_attributes(span: bytes, keys: frozenset[bytes]) -> bytes:
+    """Give an encoded Span without the attributes of these keys; all else is kept.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Span.
+
+    """
+    parsed = pb.SpanAttributes.FromString(span)
+    kept = [
+        encoded for encoded in parsed.attributes if pb.KeyValue.FromString(encoded).key not in keys
+    ]
+    parsed.ClearField("attributes")
+    parsed.attributes.extend(kept)
+    return parsed.SerializeToString()
+
+
+def read_value(encoded: bytes) -> str | bytes | Floats | None:
+    """Read an encoded AnyValue that is a string, bytes or an array of doubles; None if another.
+
+    What of a string is not UTF-8 becomes a question mark.
+
+    Raises:
         google.protobuf.message.DecodeError: it is not an AnyValue.
 
     """
-    parsed = pb.AnyValue.FromString(value)
-    match parsed.WhichOneof("value"):
-        case "array_value":
-            return _read_array(parsed.array_value)
-        case "bytes_value":
-            return np.frombuffer(parsed.bytes_value, "<f4")
+    value = pb.AnyValue.FromString(encoded)
+    match value.WhichOneof("value"):
         case "string_value":
-            return np.frombuffer(base64.b64decode(parsed.string_value, validate=True), "<f4")
-        case kind:
-            raise ValueError(f"a vector is not kept as {kind}")
+            return value.string_value.decode(errors="replace")
+        case "bytes_value":
+            return value.bytes_value
+        case "array_value":
+            return _read_doubles(value.array_value)
+        case _:
+            return None
 
 
-def _read_array(encoded: bytes) -> Vector:
+def _read_doubles(encoded: bytes) -> Floats | None:
+    if len(encoded) % ARRAY_DOUBLE.itemsize:
+        return None
     elements = np.frombuffer(encoded, ARRAY_DOUBLE)
-    if (elements["head"] != ARRAY_DOUBLE_HEAD).any():
-        raise ValueError("an array that is a vector holds nothing but doubles")
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-        return elements["double"].astype(np.float32)
+    return None if (elements["head"] != ARRAY_DOUBLE_HEAD).any() else elements["double"]

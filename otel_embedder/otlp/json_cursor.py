@@ -27,17 +27,17 @@ decode = JSONDecoder().raw_decode
 
 
 class JsonCursor:
-    """A place in a JSON text.
+    """A position in a JSON text.
 
     Attributes:
         text: all of it.
-        place: the index of the next character.
+        position: the index of the next character.
 
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.place = 0
+        self.position = 0
 
     def value(self) -> object:
         """Give the value that begins here, and move behind it.
@@ -46,7 +46,7 @@ class JsonCursor:
             JSONDecodeError: none does.
 
         """
-        value, self.place = decode(self.text, self.place)
+        value, self.position = decode(self.text, self.position)
         return value
 
     def members(self) -> Iterator[str]:
@@ -61,11 +61,11 @@ class JsonCursor:
         while not is_over:
             key = self.value()
             if not isinstance(key, str):
-                raise JSONDecodeError("Expecting a string for a key", self.text, self.place)
+                raise JSONDecodeError("Expecting a string for a key", self.text, self.position)
             self._take(COLON, "Expecting ':'")
             yield key
             self._take(BEHIND_MEMBER, "Expecting ',' or '}'")
-            is_over = self.text[self.place - 1] == "}"
+            is_over = self.text[self.position - 1] == "}"
 
     def elements(self) -> Iterator[None]:
         """Stop at each element of the array here, which is to be moved over before the next.
@@ -83,7 +83,7 @@ class JsonCursor:
         while not is_over:
             yield
             self._take(BEHIND_ELEMENT, "Expecting ',' or ']'")
-            is_over = self.text[self.place - 1] == "]"
+            is_over = self.text[self.position - 1] == "]"
 
     def finish(self) -> None:
         """Make sure that nothing follows.
@@ -95,12 +95,12 @@ class JsonCursor:
         self._take(END, "Extra data")
 
     def _skip(self, word: str) -> bool:
-        is_here = self.text.startswith(word, self.place)
-        self.place += len(word) if is_here else 0
+        is_here = self.text.startswith(word, self.position)
+        self.position += len(word) if is_here else 0
         return is_here
 
     def _take(self, pattern: re.Pattern[str], complaint: str) -> None:
-        match = pattern.match(self.text, self.place)
+        match = pattern.match(self.text, self.position)
         if match is None:
-            raise JSONDecodeError(complaint, self.text, self.place)
-        self.place = match.end()
+            raise JSONDecodeError(complaint, self.text, self.position)
+        self.position = match.end()

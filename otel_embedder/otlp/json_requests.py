@@ -23,7 +23,7 @@ from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
 from otel_embedder.otlp.json_cursor import JsonCursor
 from otel_embedder.otlp.remembered import Remembered
-from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, TraceRequest, message
+from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, Span, TraceRequest, length_delimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -125,21 +125,21 @@ class JsonRequest:
     request: TraceRequest
     scopes: list[JsonScope]
 
-    def parts(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes]:
         """Give a line of a file, in pieces: the text with what was appended to its spans."""
-        place = 0
-        for slot, appended in self._appended():
-            yield (self.text[place : slot.start] + slot.before).encode()
-            yield appended
+        position = 0
+        for slot, added in self._added():
+            yield (self.text[position : slot.start] + slot.before).encode()
+            yield added
             yield slot.after.encode()
-            place = slot.end
-        yield f"{self.text[place:]}\n".encode()
+            position = slot.end
+        yield f"{self.text[position:]}\n".encode()
 
-    def _appended(self) -> Iterator[tuple[Slot, bytes]]:
+    def _added(self) -> Iterator[tuple[Slot, bytes]]:
         for scope in self.scopes:
-            for slot, (_, appended) in zip(scope.slots, scope.spans.annotated(), strict=True):
-                if appended:
-                    yield slot, appended
+            for slot, span in zip(scope.slots, scope.spans.spans, strict=True):
+                if span.added:
+                    yield slot, span.added
 
 
 class JsonReader:
@@ -174,7 +174,7 @@ class JsonReader:
     def _request(self, cursor: JsonCursor) -> JsonRequest:
         _, resources = _read_object(cursor, "resourceSpans", self._resource)
         cursor.finish()
-        request = TraceRequest(resources=[resource.spans for resource in resources])
+        request = TraceRequest.of([resource.spans for resource in resources])
         scopes = [scope for resource in resources for scope in resource.scopes]
         return JsonRequest(cursor.text, request, scopes)
 
@@ -186,7 +186,7 @@ class JsonReader:
 
     def _scope(self, cursor: JsonCursor) -> JsonScope:
         rest, spans = _read_object(cursor, "spans", self._span)
-        scope = ScopeSpans(self._scope_headers[rest], [span.encoded for span in spans])
+        scope = ScopeSpans(self._scope_headers[rest], [Span(span.encoded) for span in spans])
         return JsonScope(scope, [span.slot for span in spans])
 
     def _span(self, cursor: JsonCursor) -> JsonSpan:
@@ -198,12 +198,12 @@ class JsonReader:
                 fields, slot = self._attributes(cursor)
             else:
                 rest[key] = cursor.value()
-        slot = slot or _slot_of_none(cursor.place, is_first=not rest)
+        slot = slot or _slot_of_none(cursor.position, is_first=not rest)
         return JsonSpan(_encode_span(rest) + b"".join(fields), slot)
 
     def _attributes(self, cursor: JsonCursor) -> tuple[list[bytes], Slot]:
         """Give the attributes here as fields, and where in the array's text others go."""
-        start = cursor.place
+        start = cursor.position
         texts = [_text_of_value(cursor) for _ in cursor.elements()]
         attributes = [self._read_attributes[text.encode()] for text in texts]
         kept = [
@@ -212,7 +212,7 @@ class JsonReader:
             if attribute.key not in self._ours
         ]
         if len(kept) < len(texts):
-            slot = Slot(start + 1, cursor.place - 1, "".join(f"{text}," for text in kept))
+            slot = Slot(start + 1, cursor.position - 1, "".join(f"{text}," for text in kept))
         else:
             slot = _slot_behind(cursor, start, is_first=not texts)
         return [attribute.field for attribute in attributes], slot
@@ -234,16 +234,16 @@ def _read_object(
 
 
 def _text_of_value(cursor: JsonCursor) -> str:
-    start = cursor.place
+    start = cursor.position
     cursor.value()
-    return cursor.text[start : cursor.place]
+    return cursor.text[start : cursor.position]
 
 
 def _slot_behind(cursor: JsonCursor, start: int, *, is_first: bool) -> Slot:
     """Give where more goes in the array that began at `start` and ends here."""
     if cursor.text.startswith("null", start):
-        return Slot(start, cursor.place, "[", "]")
-    bracket = cursor.place - 1
+        return Slot(start, cursor.position, "[", "]")
+    bracket = cursor.position - 1
     return Slot(bracket, bracket, "" if is_first else ",")
 
 
@@ -306,10 +306,10 @@ def _read_attribute(text: bytes) -> Attribute:
             values
         ):
             vector = np.array([value["doubleValue"] for value in values])
-            array = PROTOBUF.vectors["array"](vector)
+            array = PROTOBUF.doubles(vector)
             return Attribute(key.encode(), PROTOBUF.attribute(key.encode(), array))
     parsed = ParseDict(attribute, KeyValue(), ignore_unknown_fields=True)
-    field = b"".join(message(ATTRIBUTES_TAG, [parsed.SerializeToString()]))
+    field = b"".join(length_delimited(ATTRIBUTES_TAG, [parsed.SerializeToString()]))
     return Attribute(parsed.key.encode(), field)
 
 

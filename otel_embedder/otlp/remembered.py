@@ -23,15 +23,15 @@ class Remembered(dict[bytes, Value], Generic[Value]):
     def __init__(self, read: Callable[[bytes], Value]) -> None:
         super().__init__()
         self._read = read
-        self._room = MAX_REMEMBERED_BYTES
+        self._bytes_left = MAX_REMEMBERED_BYTES
 
     def __missing__(self, encoded: bytes) -> Value:
         value = self._read(encoded)
         size = ENTRY_BYTES + len(encoded)
-        if size > self._room:
+        if size > self._bytes_left:
             self.clear()
-            self._room = MAX_REMEMBERED_BYTES
-        if size <= self._room:
-            self._room -= size
+            self._bytes_left = MAX_REMEMBERED_BYTES
+        if size <= self._bytes_left:
+            self._bytes_left -= size
             self[encoded] = value
         return value

@@ -1,15 +1,15 @@
 """A trace request as bytes: taken apart no further than needed, put together by joining.
 
 A span stays the bytes that it came in. To annotate it is to name the encoded
-attributes to append, which many spans share, and to encode the request is one
-`join`: no span is ever built from objects, so none can change, and 384 doubles
-cost a copy. That also makes an encoded size a sum of lengths, which is what
-splitting needs.
+attributes to put behind them, which many spans share, and to encode the request
+is one `join`: no span is ever built from objects, so none can change, and 384
+doubles cost a copy. That also makes an encoded size a sum of lengths, which is
+what splitting needs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from otel_embedder.errors import MalformedRequestError
 from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
 SCOPE_SPANS_TAG = b"\x12"  # ResourceSpans.scope_spans = 2
@@ -40,42 +40,45 @@ def length_prefix(tag: bytes, length: int) -> bytes:
     return bytes(digits)
 
 
-def message(tag: bytes, parts: list[bytes]) -> list[bytes]:
-    """Give the parts of an embedded message with the field's prefix in front."""
-    return [length_prefix(tag, sum(map(len, parts))), *parts]
+def length_delimited(tag: bytes, pieces: list[bytes]) -> list[bytes]:
+    """Give the pieces of an embedded message with the field's prefix in front."""
+    return [length_prefix(tag, sum(map(len, pieces))), *pieces]
+
+
+@dataclass(slots=True)
+class Span:
+    """A span of a request. Only `TraceRequest` changes it, and so knows its own size.
+
+    Attributes:
+        encoded: the encoded Span message, as it came.
+        added: encoded attributes that are to go behind it; nothing, if it is bare.
+
+    """
+
+    encoded: bytes
+    added: bytes = b""
 
 
 @dataclass(slots=True)
 class ScopeSpans:
-    """The spans of one instrumentation scope, each as its encoded bytes.
+    """The spans of one instrumentation scope.
 
     Attributes:
         header: the encoded ScopeSpans without its spans: scope, schema URL, unknown fields.
-        spans: encoded Span messages, in the order that they came.
-        appended: what is to go behind a span's bytes, by its index.
+        spans: its spans, in the order that they came.
 
     """
 
     header: bytes
-    spans: list[bytes] = field(default_factory=list)
-    appended: dict[int, bytes] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
 
-    def parts(self) -> list[bytes]:
+    def pieces(self) -> list[bytes]:
         """Give the encoded ScopeSpans in pieces."""
-        parts = [self.header]
-        for span, appended in self.annotated():
-            parts += (length_prefix(SPANS_TAG, len(span) + len(appended)), span, appended)
-        return parts
-
-    def annotated(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give each span with what is to go behind it."""
-        for index, span in enumerate(self.spans):
-            yield span, self.appended.get(index, b"")
-
-    def add(self, span: bytes, appended: bytes) -> None:
-        """Put a span behind the others."""
-        self.appended[len(self.spans)] = appended
-        self.spans.append(span)
+        pieces = [self.header]
+        for span in self.spans:
+            encoded, added = span.encoded, span.added
+            pieces += (length_prefix(SPANS_TAG, len(encoded) + len(added)), encoded, added)
+        return pieces
 
 
 @dataclass(slots=True)
@@ -94,12 +97,12 @@ class ResourceSpans:
     resource: bytes
     scopes: list[ScopeSpans] = field(default_factory=list)
 
-    def parts(self) -> list[bytes]:
+    def pieces(self) -> list[bytes]:
         """Give the encoded ResourceSpans in pieces."""
-        parts = [self.header]
+        pieces = [self.header]
         for scope in self.scopes:
-            parts += message(SCOPE_SPANS_TAG, scope.parts())
-        return parts
+            pieces += length_delimited(SCOPE_SPANS_TAG, scope.pieces())
+        return pieces
 
 
 @dataclass(slots=True)
@@ -109,23 +112,27 @@ class TraceRequest:
     Attributes:
         header: the request's own unknown fields, encoded.
         resources: one for each ResourceSpans, in the order that they came.
+        spans: how many spans it has.
+        size: bytes that the encoded request does not exceed: all prefixes at their longest.
 
     """
 
-    header: bytes = b""
-    resources: list[ResourceSpans] = field(default_factory=list)
+    header: bytes
+    resources: list[ResourceSpans]
+    spans: int
+    size: int
 
-    def parts(self) -> list[bytes]:
-        """Give the encoded request in pieces."""
-        parts: list[bytes] = []
-        for resource in self.resources:
-            parts += message(RESOURCE_SPANS_TAG, resource.parts())
-        # Behind the others: what begins with a field that OTLP has not may look compressed.
-        return [*parts, self.header]
-
-    def encode(self) -> bytes:
-        """Give the request as protobuf."""
-        return b"".join(self.parts())
+    @classmethod
+    def of(cls, resources: Sequence[ResourceSpans], header: bytes = b"") -> TraceRequest:
+        """Give a request of these resources; walks their spans to measure them."""
+        request = cls(header, [*resources], spans=0, size=len(header))
+        for resource in request.resources:
+            request.size += MAX_PREFIX_BYTES + len(resource.header)
+        for _, scope in request.scopes():
+            request.spans += len(scope.spans)
+            request.size += MAX_PREFIX_BYTES * (1 + len(scope.spans)) + len(scope.header)
+            request.size += sum(len(span.encoded) + len(span.added) for span in scope.spans)
+        return request
 
     def scopes(self) -> Iterator[tuple[ResourceSpans, ScopeSpans]]:
         """Give every scope with its resource."""
@@ -133,24 +140,45 @@ class TraceRequest:
             for scope in resource.scopes:
                 yield resource, scope
 
-    def max_encoded_bytes(self) -> int:
-        """Give a size that the encoded request does not exceed: all prefixes at their longest."""
-        size = len(self.header)
+    def bare(self) -> TraceRequest:
+        """Give a request of the same spans, and nothing behind them."""
+        resources = [
+            replace(
+                resource,
+                scopes=[
+                    replace(scope, spans=[Span(span.encoded) for span in scope.spans])
+                    for scope in resource.scopes
+                ],
+            )
+            for resource in self.resources
+        ]
+        return TraceRequest.of(resources, self.header)
+
+    def is_bare(self) -> bool:
+        """Tell whether nothing is to go behind any of the spans."""
+        return not any(span.added for _, scope in self.scopes() for span in scope.spans)
+
+    def add(self, span: Span, added: bytes) -> None:
+        """Let encoded attributes go behind one of these spans, in the place of any that did."""
+        self.size += len(added) - len(span.added)
+        span.added = added
+
+    def replace(self, span: Span, encoded: bytes) -> None:
+        """Let one of these spans be encoded otherwise: without attributes of ours."""
+        self.size += len(encoded) - len(span.encoded)
+        span.encoded = encoded
+
+    def pieces(self) -> list[bytes]:
+        """Give the encoded request in pieces."""
+        pieces: list[bytes] = []
         for resource in self.resources:
-            size += MAX_PREFIX_BYTES + len(resource.header)
-        for _, scope in self.scopes():
-            size += MAX_PREFIX_BYTES + len(scope.header)
-            size += MAX_PREFIX_BYTES * len(scope.spans) + sum(map(len, scope.spans))
-            size += sum(map(len, scope.appended.values()))
-        return size
+            pieces += length_delimited(RESOURCE_SPANS_TAG, resource.pieces())
+        # Behind the others: what begins with a field that OTLP has not may look compressed.
+        return [*pieces, self.header]
 
-    def appended_count(self) -> int:
-        """Count the spans that something is to go behind."""
-        return sum(sum(map(bool, scope.appended.values())) for _, scope in self.scopes())
-
-    def span_count(self) -> int:
-        """Count the spans."""
-        return sum(len(scope.spans) for _, scope in self.scopes())
+    def encode(self) -> bytes:
+        """Give the request as protobuf."""
+        return b"".join(self.pieces())
 
 
 def parse_request(encoded: bytes) -> TraceRequest:
@@ -166,7 +194,7 @@ def parse_request(encoded: bytes) -> TraceRequest:
         raise MalformedRequestError("the request is not a valid protobuf message") from error
     resources = [_resource_spans(resource) for resource in request.resource_spans]
     request.ClearField("resource_spans")
-    return TraceRequest(request.SerializeToString(), resources)
+    return TraceRequest.of(resources, request.SerializeToString())
 
 
 def _resource_spans(parsed: pb.ResourceSpans) -> ResourceSpans:
@@ -176,6 +204,6 @@ def _resource_spans(parsed: pb.ResourceSpans) -> ResourceSpans:
 
 
 def _scope_spans(parsed: pb.ScopeSpans) -> ScopeSpans:
-    spans = list(parsed.spans)
+    spans = [*map(Span, parsed.spans)]
     parsed.ClearField("spans")
     return ScopeSpans(parsed.SerializeToString(), spans)

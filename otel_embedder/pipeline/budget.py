@@ -8,13 +8,12 @@ to answer and a large one for its bytes to be written, sent and read.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # How much a new time counts against those before it.
 GAIN = 0.25
@@ -55,25 +54,27 @@ class _Estimate:
 class Budget:
     """Divides the time of a request between working on it and sending it."""
 
-    def __init__(self, *, max_seconds: float) -> None:
+    def __init__(self, *, max_seconds: float, clock: Callable[[], float]) -> None:
         """Begin with nothing learned.
 
         Args:
             max_seconds: what work may take, however much time there is.
+            clock: gives the time that deadlines are in, in seconds.
 
         """
         self._max_seconds = max_seconds
+        self._clock = clock
         self._estimates: dict[int, _Estimate] = {}
 
     def end(self, deadline: float, size: int) -> float:
-        """Give the time at which work on a request must end, in the event loop's time.
+        """Give the time at which work on a request must end.
 
         Args:
             deadline: when the caller stops waiting.
             size: the request's bytes.
 
         """
-        now = time.monotonic()
+        now = self._clock()
         return now + max(0.0, min(self._max_seconds, self._free(deadline - now, size)))
 
     def _free(self, remaining: float, size: int) -> float:
@@ -95,16 +96,16 @@ class Budget:
 
         Args:
             size: the request's bytes.
-            since: when its work ended, in the event loop's time.
+            since: when its work ended.
 
         """
         try:
             yield
         except BaseException:
             # Whoever cancels has waited as well.
-            self._learn_at_least(size, time.monotonic() - since)
+            self._learn_at_least(size, self._clock() - since)
             raise
-        self._learn(size, time.monotonic() - since)
+        self._learn(size, self._clock() - since)
 
     def _learn(self, size: int, seconds: float) -> None:
         estimate = self._estimates.get(_size_class(size))

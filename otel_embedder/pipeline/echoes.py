@@ -10,24 +10,27 @@ This process makes no spans of its own, so it can't embed its own telemetry.
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.receiver.hops import REMEDY
+from otel_embedder.errors import LOOP_REMEDY
+from otel_embedder.otlp.spans import span_ids
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.otlp.spans import SpanIds
+    from otel_embedder.otlp.wire import Span, TraceRequest
 
 LOOP_SUSPECTED = "loop.suspected"
 
-
-# Requests whose first span is remembered: some seconds of them, in a megabyte.
+# Requests of which a span is remembered: some seconds of them, in a megabyte.
 MAX_REMEMBERED = 4_096
-
+# How many spans with somebody else's vector may come before the one that stands for a request.
+MAX_LOOKED_AT = 16
 
 log = get_logger()
 
@@ -40,36 +43,45 @@ class Echoes:
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
-        self._sent: LRUCache[tuple[bytes, bytes], None] = LRUCache(MAX_REMEMBERED)
+        self._sent: LRUCache[SpanIds, None] = LRUCache(MAX_REMEMBERED)
         self._is_logged = False
 
-    def remember(self, span: bytes) -> None:
-        """Remember a span that goes on with a vector.
+    def remember(self, request: TraceRequest) -> None:
+        """Remember a request that goes on.
 
         Raises:
-            google.protobuf.message.DecodeError: it is not a Span.
+            google.protobuf.message.DecodeError: the span that stands for it is none.
 
         """
-        self._sent[_identity(span)] = None
+        span = self._representative(request)
+        # What came with its vector may be an archive, sent again on purpose.
+        if span is not None and span.added:
+            self._sent[span_ids(span.encoded)] = None
 
-    def is_echo(self, span: bytes) -> bool:
-        """Tell whether a span has come back with the vector that it was sent on with.
+    def is_echo(self, request: TraceRequest) -> bool:
+        """Tell whether a request has come back with the vectors that it was sent on with.
 
         Raises:
-            google.protobuf.message.DecodeError: it is not a Span.
+            google.protobuf.message.DecodeError: the span that stands for it is none.
 
         """
-        if _identity(span) not in self._sent:
+        span = self._representative(request)
+        if span is None or span_ids(span.encoded) not in self._sent:
             return False
-        is_echo = self._annotator.standing(span) is Standing.CURRENT
+        is_echo = self._annotator.standing(span.encoded) is Standing.CURRENT
         if is_echo and not self._is_logged:
             self._is_logged = True
-            log.warning(LOOP_SUSPECTED, remedy=REMEDY)
+            log.warning(LOOP_SUSPECTED, remedy=LOOP_REMEDY)
         return is_echo
 
+    def _representative(self, request: TraceRequest) -> Span | None:
+        """Give the span that stands for a request, going or coming back: the first of our business.
 
-def _identity(span: bytes) -> tuple[bytes, bytes]:
-    """Give trace and span id."""
-    # A message with bytes in its fields 1 and 2 reads just these of a span.
-    ids = pb.KeyValue.FromString(span)
-    return ids.key, ids.value
+        What has somebody else's vector has it then as now, and never gets ours.
+        """
+        spans = chain.from_iterable(scope.spans for _, scope in request.scopes())
+        first = islice(spans, MAX_LOOKED_AT)
+        return next((span for span in first if self._is_ours(span)), None)
+
+    def _is_ours(self, span: Span) -> bool:
+        return self._annotator.standing(span.encoded) is not Standing.FOREIGN

@@ -27,22 +27,28 @@ class ScopeSpans(_message.Message):
     def __init__(self, spans: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Span(_message.Message):
-    __slots__ = ("trace_id", "name", "start_time_unix_nano", "end_time_unix_nano", "attributes", "events", "status")
-    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("name", "start_time_unix_nano", "end_time_unix_nano", "attributes", "events", "status")
     NAME_FIELD_NUMBER: _ClassVar[int]
     START_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     END_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
-    trace_id: bytes
     name: bytes
     start_time_unix_nano: int
     end_time_unix_nano: int
     attributes: _containers.RepeatedScalarFieldContainer[bytes]
     events: _containers.RepeatedScalarFieldContainer[bytes]
     status: bytes
-    def __init__(self, trace_id: _Optional[bytes] = ..., name: _Optional[bytes] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., attributes: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[bytes]] = ..., status: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, name: _Optional[bytes] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., attributes: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[bytes]] = ..., status: _Optional[bytes] = ...) -> None: ...
+
+class SpanIds(_message.Message):
+    __slots__ = ("trace_id", "span_id")
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    SPAN_ID_FIELD_NUMBER: _ClassVar[int]
+    trace_id: bytes
+    span_id: bytes
+    def __init__(self, trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ...) -> None: ...
 
 class SpanAttributes(_message.Message):
     __slots__ = ("attributes",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from otel_embedder.errors import LoopError
+from otel_embedder.errors import LOOP_REMEDY, LoopError
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ log = get_logger()
 LOOP_DETECTED = "loop.detected"
 HOPS_KEY = "x-otel-embedder-hops"
 ID_BYTES = 8
-REMEDY = "let next_hop lead to a pipeline that does not export to this sidecar, or to a backend"
 
 
 class Hops:
@@ -36,14 +35,14 @@ class Hops:
         hops = [hop for key, value in metadata if key == HOPS_KEY for hop in _ids(value)]
         if self._own in hops:
             self._log(len(hops))
-            raise LoopError(f"the spans have come back to where they were; {REMEDY}")
+            raise LoopError(f"the spans have come back to where they were; {LOOP_REMEDY}")
         others = (pair for pair in metadata if pair[0] != HOPS_KEY)
         return (*others, (HOPS_KEY, ",".join([*hops, self._own])))
 
     def _log(self, hops: int) -> None:
         if not self._is_logged:
             self._is_logged = True
-            log.error(LOOP_DETECTED, sidecars=hops, remedy=REMEDY)
+            log.error(LOOP_DETECTED, sidecars=hops, remedy=LOOP_REMEDY)
 
 
 def _ids(value: str | bytes) -> list[str]:

@@ -93,7 +93,7 @@ class TraceReceiver:
             return await self._answer(request, context)
 
     async def _answer(self, request: TraceRequest, context: Context) -> bytes:
-        spans = request.span_count()
+        spans = request.spans
         try:
             call = call_of(context, self._withheld)
             response = await self._next.consume(request, call) if spans else EMPTY

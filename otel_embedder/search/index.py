@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
-from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
+from otel_embedder.annotation.work import spans_of as spans_of_request
 from otel_embedder.embedder.stream import embedded
-from otel_embedder.otlp.wire import parse_request
+from otel_embedder.otlp.spans import span_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.embedder.stream import TextEmbedder
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.text.renderer import Renderer
 
 MAX_EXAMPLES = 3
@@ -60,10 +59,10 @@ class Occurrences:
     trace_ids: list[str] = field(default_factory=list)
 
     def add(self, trace_id: str) -> None:
-        """Count a span."""
+        """Count a span of a trace; of which one may be unknown."""
         self.spans += 1
         is_example = len(self.trace_ids) < MAX_EXAMPLES and trace_id not in self.trace_ids
-        if is_example and trace_id != UNKNOWN_TRACE_ID:
+        if is_example and trace_id:
             self.trace_ids.append(trace_id)
 
 
@@ -100,12 +99,13 @@ class TextIndex:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
-        text = self._renderer.render(self._annotator.stripped(span), service)
-        if text.urgent or not self._errors_only:
+        text, is_error = self._renderer.render(self._annotator.stripped(span), service)
+        if is_error or not self._errors_only:
             self.spans += 1
-            self._texts.setdefault(text.content, Occurrences()).add(text.trace_id)
-            self._note_vector(text.content, span)
-        return text.content
+            trace_id = span_ids(span).trace_id.hex()
+            self._texts.setdefault(text, Occurrences()).add(trace_id)
+            self._note_vector(text, span)
+        return text
 
     def _note_vector(self, text: str, span: bytes) -> None:
         if text not in self._vectors:
@@ -153,18 +153,16 @@ class TextIndex:
         return Row(cosine, found.spans, text, tuple(found.trace_ids))
 
 
-def spans_of(requests: Iterable[bytes], renderer: Renderer) -> Iterator[tuple[bytes, str]]:
-    """Give each span of encoded requests, encoded, with the name of its service.
+def spans_of(requests: Iterable[TraceRequest], renderer: Renderer) -> Iterator[tuple[bytes, str]]:
+    """Give each span of requests, encoded, with the name of its service.
 
     Raises:
-        MalformedRequestError: a request is none.
+        google.protobuf.message.DecodeError: a resource is none.
 
     """
-    for encoded in requests:
-        for resource, scope in parse_request(encoded).scopes():
-            service = renderer.service(resource.resource)
-            for span in scope.spans:
-                yield span, service
+    for request in requests:
+        for span, service in spans_of_request(request, renderer):
+            yield span.encoded, service
 
 
 def has_id(span: bytes, span_id: bytes) -> bool:
@@ -175,25 +173,24 @@ def has_id(span: bytes, span_id: bytes) -> bool:
 
     """
     # To look for the bytes is cheaper than to read every span.
-    return span_id in span and Span.FromString(span).span_id == span_id
+    return span_id in span and span_ids(span).span_id == span_id
 
 
 def find_spans(
     spans: Iterable[tuple[bytes, str]], span_ids: Iterable[str]
-) -> dict[str, tuple[bytes, str]]:
-    """Give the first of these spans, with its service, for each id in hex that is among them.
+) -> Iterator[tuple[str, bytes, str]]:
+    """Give each of these ids in hex with the first span that has it, and that span's service.
+
+    They come when they are found, in the order of the spans; no more is read than that takes.
 
     Raises:
         google.protobuf.message.DecodeError: something is not a Span.
 
     """
     missing = {span_id: bytes.fromhex(span_id) for span_id in span_ids}
-    found: dict[str, tuple[bytes, str]] = {}
     for span, service in spans:
-        here = [name for name, span_id in missing.items() if has_id(span, span_id)]
-        found.update(dict.fromkeys(here, (span, service)))
-        for name in here:
+        for name in [name for name, span_id in missing.items() if has_id(span, span_id)]:
             del missing[name]
+            yield name, span, service
         if not missing:
-            break
-    return found
+            return

@@ -6,8 +6,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from otel_embedder.errors import LOOP_REMEDY
 from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
-from otel_embedder.receiver.hops import REMEDY
 
 if TYPE_CHECKING:
     from otel_embedder.settings import Settings
@@ -19,8 +19,8 @@ def find_loop(settings: Settings) -> list[str]:
     """Tell whether the next hop is where this sidecar listens itself."""
     return [
         f"next_hop: {settings.next_hop} is where this sidecar itself listens ({address}), so spans "
-        f"would go round for ever; {REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells a whole pod "
-        "to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
+        f"would go round for ever; {LOOP_REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells a whole "
+        "pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
         for address in addresses(settings.listen)
         if _is_same(address, settings.next_hop)
     ]

@@ -11,7 +11,6 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, Text
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
@@ -36,7 +35,7 @@ MAX_VALUE_CHARACTERS = 256
 MAX_ERROR_CHARACTERS = 512
 MAX_TEXT_CHARACTERS = 2_048
 # A status message often is the exception's, with a word before it and both cut off.
-RECOGNISED_CHARACTERS = 64
+REPEATED_CHARACTERS = 64
 
 # An SDK allows 128 attributes a span, unless told otherwise. To look at more
 # would hold up everybody else, and the text has no room for them.
@@ -56,15 +55,32 @@ STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 
 
 class Status(NamedTuple):
-    """A span's status in words.
+    """A span's status.
 
     Attributes:
-        words: UNSET, OK or ERROR, and straight behind it what the program said, masked.
+        name: UNSET, OK or ERROR.
+        message: what the program said.
+        words: the name, and straight behind it the message, masked.
         is_error: whether it is ERROR.
 
     """
 
+    name: str
+    message: str
     words: str
+    is_error: bool
+
+
+class Rendering(NamedTuple):
+    """The text of a span.
+
+    Attributes:
+        content: the text.
+        is_error: whether the span's status is ERROR.
+
+    """
+
+    content: str
     is_error: bool
 
 
@@ -120,7 +136,7 @@ class Renderer:
         """
         return self._services[resource]
 
-    def render(self, encoded: bytes, service: str) -> Text:
+    def render(self, encoded: bytes, service: str) -> Rendering:
         """Give the text of an encoded Span of a service.
 
         Raises:
@@ -140,8 +156,7 @@ class Renderer:
             _duration(span, self._milliseconds),
             self._separator.join(fragments).replace(KEY_END, self._between),
         )
-        trace_id = span.trace_id.hex() or UNKNOWN_TRACE_ID
-        return Text(content[:MAX_TEXT_CHARACTERS].rstrip(), trace_id, status.is_error)
+        return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
 
     def parts(self, encoded: bytes, service: str) -> list[Part]:
         """Give what an encoded Span of a service says, and what `render` makes of each.
@@ -158,11 +173,11 @@ class Renderer:
         ]
 
     def _field_parts(self, span: pb.Span, service: str) -> Iterator[Part]:
-        status = self._error_words(self._statuses[span.status], span)
+        status = self._statuses[span.status]
         fields = {
             "service": (service, service),
             "operation": (self._decode(span.name), self._operations[span.name]),
-            "status": (self._status(span), status),
+            "status": (self._unmasked_words(status, span), self._error_words(status, span)),
             "duration_ms": (
                 _duration(span, exact_milliseconds),
                 _duration(span, self._milliseconds),
@@ -186,7 +201,7 @@ class Renderer:
         words = status.words
         for value in self._exception(span):
             part = self._error_text(value)
-            if part[:RECOGNISED_CHARACTERS] not in words:
+            if part[:REPEATED_CHARACTERS] not in words:
                 words += f" {part}"
         return words
 
@@ -208,8 +223,9 @@ class Renderer:
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
         name = STATUS_NAMES.get(status.code, "UNSET")
-        words = f"{name} {self._error_text(self._decode(status.message))}".rstrip()
-        return Status(words, is_error=name == "ERROR")
+        message = self._decode(status.message)
+        words = f"{name} {self._error_text(message)}".rstrip()
+        return Status(name, message, words, is_error=name == "ERROR")
 
     def _read_service(self, resource: bytes) -> str:
         for encoded in pb.Resource.FromString(resource).attributes:
@@ -218,12 +234,9 @@ class Renderer:
                 return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
         return UNKNOWN_SERVICE
 
-    def _status(self, span: pb.Span) -> str:
+    def _unmasked_words(self, status: Status, span: pb.Span) -> str:
         """Give status, message and exception as they are, without mask."""
-        status = pb.Status.FromString(span.status)
-        name = STATUS_NAMES.get(status.code, "UNSET")
-        message = self._decode(status.message)
-        return " ".join(filter(None, (name, message, *self._exception(span))))
+        return " ".join(filter(None, (status.name, status.message, *self._exception(span))))
 
     def _unread_part(self, attribute: bytes) -> Part:
         key, value = read_key_value(attribute, self._secrets)

@@ -22,7 +22,7 @@ CARD = "<number>"
 
 # Of a secret so many characters are enough to recognise it. From the end of a text
 # that was cut as many must go, for they may be the beginning of one.
-RECOGNISED_CHARACTERS = 512
+SECRET_CHARACTERS = 512
 SHORTEST = len("pwd=x")
 
 MAX_KEY_CHARACTERS = 256

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.text.secrets import RECOGNISED_CHARACTERS, SECRET
+from otel_embedder.text.secrets import SECRET, SECRET_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def decode(encoded: bytes, hide: Callable[[str], str]) -> str:
     characters = hide(encoded[:MAX_BYTES].decode(errors="replace"))
     if len(encoded) > MAX_BYTES:
         before, word, rest = characters.rpartition(SECRET)
-        characters = before + word + rest[:-RECOGNISED_CHARACTERS]
+        characters = before + word + rest[:-SECRET_CHARACTERS]
     return " ".join(characters.replace("\0", " ").split())
 
 
@@ -124,5 +124,5 @@ def _render_key_values(encoded: bytes, secrets: Secrets, depth: int) -> str:
 def _joined(words: Sequence[str], secrets: Secrets) -> str:
     text = ", ".join(words)
     # A secret may be in pieces, such as the lines of a private key.
-    hidden = secrets.hidden(text[: MAX_CHARACTERS + RECOGNISED_CHARACTERS])
+    hidden = secrets.hidden(text[: MAX_CHARACTERS + SECRET_CHARACTERS])
     return hidden if len(text) <= MAX_CHARACTERS else hidden[:MAX_CHARACTERS] + ELLIPSIS

@@ -9,11 +9,11 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.settings import Encoding
-from otel_embedder.annotation.standing import Standing
+from otel_embedder.annotation.standing import Origin, Standing
+from otel_embedder.annotation.vectors import ENCODERS
 from otel_embedder.embedder.embedding import Embedding, Source
-from otel_embedder.otlp.attributes import VECTOR_ENCODINGS
 from tests.support.otlp_samples import NOTHING, Value, field, messages, span
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_base64_of_384_values_is_no_longer_than_tempo_takes() -> None:
 
 
 def test_every_encoding_can_be_chosen() -> None:
-    assert VECTOR_ENCODINGS.keys() == set(ENCODINGS)
+    assert ENCODERS.keys() == set(ENCODINGS)
 
 
 def test_the_attributes_come_by_name_and_in_order() -> None:

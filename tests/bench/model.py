@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from loky import cpu_count
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
-from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, Text
 from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import spans_of
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions
@@ -19,7 +20,7 @@ from otel_embedder.text.renderer import Renderer
 from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
-    from otel_embedder.embedder.embedding import Model, Text
+    from otel_embedder.embedder.embedding import Model
 
 LENGTHS = (10, 40, 160, 256)
 SPECIAL_TOKENS = 2  # one before a text, one behind it
@@ -53,8 +54,8 @@ def texts_a_second(model: Model, count: int) -> float:
 def span_texts(count: int) -> list[Text]:
     """Render as many different spans."""
     renderer = Renderer(RenderOptions())
-    spans = spans_of(requests_of_texts(count, texts=count), renderer)
-    return [renderer.render(*span) for span in spans]
+    requests = map(parse_request, requests_of_texts(count, texts=count))
+    return [Text(renderer.render(*span).content) for span in spans_of(requests, renderer)]
 
 
 async def _embed(model: Model, texts: list[Text]) -> None:

@@ -22,6 +22,7 @@ import grpc.aio
 import plotext
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_embedder.otlp.spans import span_ids
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from tests.support.generated import key_value, requests_of_texts
 from tests.support.processes import (
@@ -104,7 +105,7 @@ class CountingSink:
     async def _export(self, encoded: bytes, _: Context) -> bytes:
         for resource in pb.TraceRequest.FromString(encoded).resource_spans:
             for scope in resource.scope_spans:
-                number = pb.Span.FromString(scope.spans[0]).trace_id
+                number = span_ids(scope.spans[0]).trace_id
                 self.spans[int.from_bytes(number)] += len(scope.spans)
                 self.sources["fallback"] += sum(b"fallback-sha256" in span for span in scope.spans)
         return b""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from otel_embedder.cli.demo.shop import FAULTS, Shop
-from otel_embedder.files.requests import read_requests
+from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import spans_of
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.processes import Sink
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,12 +47,11 @@ def requests_of_the_shop() -> list[bytes]:
 
 def texts_of_file(file: str) -> list[str]:
     """Give the distinct texts of a file of OTLP."""
-    with Path(file).open("rb") as opened:
-        return distinct_texts(read_requests(opened), ROUNDED)
+    return distinct_texts(requests_in(file), ROUNDED)
 
 
 def distinct_texts(requests: Iterable[bytes], options: RenderOptions) -> list[str]:
     """Give each text of encoded requests once, in the order that they come."""
     renderer = Renderer(options)
-    spans = spans_of(requests, renderer)
+    spans = spans_of(map(parse_request, requests), renderer)
     return list(dict.fromkeys(renderer.render(*span).content for span in spans))

@@ -16,8 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_embedder.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.cli.annotate import CACHE_SIZE, going_on_later, settings_with_cache
 from otel_embedder.errors import EmbeddingError, EmbeddingFailedError
-from otel_embedder.files.requests import read_requests
-from otel_embedder.files.resumable import OutputFile, Places
+from otel_embedder.files.resumable import OutputFile, OutputPaths
 from tests.support.comparison import spans_in
 from tests.support.compression import READERS
 from tests.support.generated import requests_of_every_shape, requests_of_texts
@@ -26,6 +25,7 @@ from tests.support.otlp_samples import request, span
 from tests.support.processes import own_environment
 from tests.support.tiny_bert import TINY_DIMENSION
 from tests.support.tiny_model import TINY_MODEL, tiny_model_flags
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,8 +65,7 @@ def line(encoded: bytes) -> bytes:
 
 
 def read(name: str) -> list[bytes]:
-    with Path(name).open("rb") as file:
-        return [*read_requests(file)]
+    return [*requests_in(name)]
 
 
 def spans(encoded: Iterable[bytes]) -> Iterator[Span]:
@@ -339,8 +338,8 @@ def test_ctrl_c_says_how_to_go_on(model: tuple[str, ...]) -> None:
 
 
 def test_a_model_that_fails_says_how_to_go_on(tmp_path: Path) -> None:
-    places = Places(tmp_path / "out")
-    output = OutputFile(places, places.start({}, resume=False, overwrite=False))
+    paths = OutputPaths(tmp_path / "out")
+    output = OutputFile(paths, paths.start({}, resume=False, overwrite=False))
 
     with (
         pytest.raises(

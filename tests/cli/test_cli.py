@@ -136,6 +136,24 @@ def test_render_takes_a_text_that_is_not_ascii(
     assert "grüßen ✓" in capsys.readouterr().out
 
 
+def test_render_takes_a_name_that_is_not_utf8_as_the_sidecar_does(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(REQUEST.replace(b"process_repository", b"process_repositor\xff"))
+
+    assert run(["render", str(file)]) == EXIT_OK
+    assert capsys.readouterr().out == TEXT.replace("process_repository", "process_repositor\ufffd")
+
+
+def test_render_names_stdin_where_it_holds_something_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", cast("TextIO", FakeStdin(b"{}\n{\n")))
+
+    assert run(["render", "-"]) == EXIT_FAILED
+    assert capsys.readouterr().err.startswith("otel-embedder: <stdin>: line 2 is not OTLP/JSON")
+
+
 def test_a_file_of_something_else_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "traces.json"
     file.write_text("{}\n{\n")

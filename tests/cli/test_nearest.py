@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.settings import Encoding
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.otlp.wire import parse_request
@@ -365,10 +366,10 @@ def annotated(file: Path, model: CTranslate2Model, encoding: Encoding) -> Path:
     )
     traces = parse_request(file.read_bytes())
     for resource, scope in traces.scopes():
-        for place, encoded in enumerate(scope.spans):
-            text = renderer.render(encoded, renderer.service(resource.resource)).content
+        for each in scope.spans:
+            text = renderer.render(each.encoded, renderer.service(resource.resource)).content
             [embedding] = model.encode([text])
-            scope.appended[place] = annotator.attributes(embedding, text)
+            traces.add(each, annotator.attributes(embedding, text))
     made = file.with_name(f"{encoding}.bin")
     made.write_bytes(traces.encode())
     return made

@@ -12,7 +12,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from otel_embedder.files.requests import read_requests
 from tests.support.comparison import delivery, differences, spans_as_they_are, spans_in
 from tests.support.generated import requests_of_every_shape
 from tests.support.processes import (
@@ -27,6 +26,7 @@ from tests.support.processes import (
     running_sidecar,
     send,
 )
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,7 @@ RETRY_SECONDS = 1.5
 def spans_of(source: str) -> Sequence[bytes]:
     if source == GENERATED:
         return requests_of_every_shape(2_000)
-    with (TRACES / source).open("rb") as file:
-        return list(read_requests(file))
+    return [*requests_in(TRACES / source)]
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,12 @@ import pytest
 
 from otel_embedder.cli import EXIT_OK, run
 from otel_embedder.errors import CutOffFileError
-from otel_embedder.files.requests import Form, open_contents, read_requests
+from otel_embedder.files.requests import Form, open_contents
 from tests.support.comparison import differences, spans_in
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.processes import Collector, collector_binary, free_address, own_environment, send
 from tests.support.tiny_model import tiny_model_flags
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,8 +56,7 @@ def running_exporter(file: Path, options: Mapping[str, object], *gates: str) -> 
 
 
 def read(file: Path) -> list[bytes]:
-    with file.open("rb") as opened:
-        return [*read_requests(opened)]
+    return [*requests_in(file)]
 
 
 def form_of(file: Path) -> Form | None:
@@ -111,8 +111,8 @@ def test_of_what_a_killed_one_leaves_all_that_is_whole_is_read(
         send(collector.address, sent)
         collector.kill()
     came: list[bytes] = []
-    with file.open("rb") as opened, pytest.raises(CutOffFileError) as cut_off:
-        came.extend(read_requests(opened))
+    with pytest.raises(CutOffFileError) as cut_off:
+        came.extend(requests_in(file))
 
     assert 0 < len(came) < len(sent)
     assert differences(spans_in(sent[: len(came)]), spans_in(came)) == []

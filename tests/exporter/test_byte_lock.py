@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from otel_embedder.exporter.byte_lock import Room
+from otel_embedder.exporter.byte_lock import ByteLock
 
 pytestmark = pytest.mark.timeout(10)
 
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.timeout(10)
 class Guest:
     """Holds bytes until it is told to leave."""
 
-    def __init__(self, room: Room, size: int) -> None:
+    def __init__(self, lock: ByteLock, size: int) -> None:
         self.is_in = False
         self._leave = asyncio.Event()
-        self._stay = asyncio.create_task(self._hold(room, size))
+        self._stay = asyncio.create_task(self._hold(lock, size))
 
-    async def _hold(self, room: Room, size: int) -> None:
-        async with room.taken(size):
+    async def _hold(self, lock: ByteLock, size: int) -> None:
+        async with lock.held(size):
             self.is_in = True
             await self._leave.wait()
 
@@ -40,8 +40,8 @@ async def settled(*guests: Guest) -> list[bool]:
 
 
 async def test_what_fits_is_let_in_and_what_does_not_waits() -> None:
-    room = Room(100)
-    one, two, three = Guest(room, 60), Guest(room, 40), Guest(room, 1)
+    lock = ByteLock(100)
+    one, two, three = Guest(lock, 60), Guest(lock, 40), Guest(lock, 1)
     before = await settled(one, two, three)
     await two.leave()
     after = await settled(one, two, three)
@@ -52,8 +52,8 @@ async def test_what_fits_is_let_in_and_what_does_not_waits() -> None:
 
 
 async def test_what_is_small_does_not_overtake_what_is_large() -> None:
-    room = Room(100)
-    first, large, small = Guest(room, 60), Guest(room, 90), Guest(room, 10)
+    lock = ByteLock(100)
+    first, large, small = Guest(lock, 60), Guest(lock, 90), Guest(lock, 10)
     before = await settled(large, small)
     await first.leave()
     after = await settled(large, small)
@@ -63,9 +63,9 @@ async def test_what_is_small_does_not_overtake_what_is_large() -> None:
     assert (before, after) == ([False, False], [True, True])
 
 
-async def test_what_is_larger_than_the_room_is_let_in_alone() -> None:
-    room = Room(100)
-    first, huge, next_ = Guest(room, 1), Guest(room, 1_000), Guest(room, 1)
+async def test_what_is_larger_than_the_lock_is_let_in_alone() -> None:
+    lock = ByteLock(100)
+    first, huge, next_ = Guest(lock, 1), Guest(lock, 1_000), Guest(lock, 1)
     before = await settled(huge, next_)
     await first.leave()
     alone = await settled(huge, next_)
@@ -76,15 +76,15 @@ async def test_what_is_larger_than_the_room_is_let_in_alone() -> None:
     assert (before, alone, after) == ([False, False], [True, False], [True])
 
 
-async def test_whoever_gives_up_takes_no_room_along() -> None:
-    room = Room(100)
-    first, second, third = Guest(room, 100), Guest(room, 100), Guest(room, 100)
+async def test_whoever_gives_up_takes_no_lock_along() -> None:
+    lock = ByteLock(100)
+    first, second, third = Guest(lock, 100), Guest(lock, 100), Guest(lock, 100)
     await settled(first, second, third)
     await second.give_up()
     await first.leave()
     after = await settled(third)
     await third.leave()
     async with AsyncExitStack() as whole, asyncio.timeout(1):
-        await whole.enter_async_context(room.taken(100))
+        await whole.enter_async_context(lock.held(100))
 
     assert after == [True]

@@ -21,6 +21,7 @@ from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import field, request, span
 from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, Answer, FakeNextHop, spans_in
 from tests.support.processes import free_address
+from tests.support.wire import annotate_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,8 +141,7 @@ async def test_a_span_that_is_too_large_only_with_its_vector_goes_without(
     metrics = FakeMetrics()
     small, large = span("small"), span("large", {"body": "x" * 1_500})
     wire = parse_request(request(small, large, small).SerializeToString())
-    [(_, scope)] = wire.scopes()
-    scope.appended = dict.fromkeys(range(3), field(9, field(1, b"k")) * 100)
+    annotate_all(wire, field(9, field(1, b"k")) * 100)
     async with exporting(next_hop.url, metrics=metrics, max_send_bytes=2_000) as exporter:
         await exporter.export(wire, deadline=math.inf, metadata=())
 
@@ -499,7 +499,7 @@ async def test_a_span_that_is_too_large_for_the_next_hop_goes_bare(next_hop: Fak
 
     assert [len(each.attributes) for each in next_hop.spans()] == [100, 0]
     assert next_hop.requests[1] == request(span("large"))
-    assert wire.appended_count() == 1
+    assert not wire.is_bare()
     assert metrics.counts == {"sent": 1, "sent_bare": 1}
 
 
@@ -596,9 +596,7 @@ async def test_another_signal_is_refused_as_spans_are(code: str, error: type[Exc
 def annotated(*spans: Span) -> TraceRequest:
     """Give a request with a hundred attributes behind each of its spans."""
     wire = parse_request(request(*spans).SerializeToString())
-    [(_, scope)] = wire.scopes()
-    scope.appended = dict.fromkeys(range(len(spans)), field(9, field(1, b"k")) * 100)
-    return wire
+    return annotate_all(wire, field(9, field(1, b"k")) * 100)
 
 
 class OtherSignal:

@@ -11,7 +11,7 @@ import pytest
 from otel_embedder.errors import ExportError, UnreadableFileError
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
-from otel_embedder.exporter.replay import CATCH_UP_SECONDS, Latency, Load, Replay, Tally, reach
+from otel_embedder.exporter.replay import CATCH_UP_SECONDS, Latency, Load, Replay, SendTally, reach
 from otel_embedder.otlp.wire import parse_request
 from tests.support.fakes import PATIENCE, FakeExporter, FakeMetrics
 from tests.support.otlp_samples import request, span
@@ -107,8 +107,8 @@ async def replay(
     *messages: ExportTraceServiceRequest,
     load: Load = ONE_AT_A_TIME,
     clock: Clock | None = None,
-) -> Tally:
-    tally = Tally()
+) -> SendTally:
+    tally = SendTally()
     await replaying(exporter, load, tally, clock=clock).run(iter(Source(*messages)))
     return tally
 
@@ -116,7 +116,7 @@ async def replay(
 def replaying(
     exporter: Exporter,
     load: Load,
-    tally: Tally,
+    tally: SendTally,
     *,
     clock: Clock | None = None,
     on_answer: Callable[[float], object] = lambda _: None,
@@ -137,7 +137,7 @@ async def test_each_request_that_is_done_with_is_told(next_hop: FakeNextHop) -> 
     next_hop.answers = [Answer(), Answer(grpc.StatusCode.INVALID_ARGUMENT)]
     steps: list[float] = []
     async with exporting(next_hop.url) as exporter:
-        replay = replaying(exporter, ONE_AT_A_TIME, Tally(), on_answer=steps.append)
+        replay = replaying(exporter, ONE_AT_A_TIME, SendTally(), on_answer=steps.append)
         await replay.run(iter(Source(*REQUESTS[:3])))
 
     assert steps == [2, 2, 2]
@@ -148,7 +148,7 @@ async def test_no_more_are_read_and_in_flight_than_was_asked_for(next_hop: FakeN
     source = Source(*REQUESTS)
     load = Load(rate=None, concurrency=2, attempts=1)
     async with exporting(next_hop.url) as exporter:
-        running = asyncio.create_task(replaying(exporter, load, Tally()).run(iter(source)))
+        running = asyncio.create_task(replaying(exporter, load, SendTally()).run(iter(source)))
         await next_hop.arrived(2)
         in_flight, read = len(next_hop.requests), source.read
         next_hop.release()
@@ -233,7 +233,7 @@ async def test_a_file_that_ends_badly_does_so_once_the_rest_is_answered(
     next_hop: FakeNextHop,
 ) -> None:
     next_hop.hold()
-    tally = Tally()
+    tally = SendTally()
     source = Source(REQUESTS[0], error=UnreadableFileError("line 2"))
     async with exporting(next_hop.url) as exporter:
         replay = replaying(exporter, Load(None, concurrency=2, attempts=1), tally)
@@ -250,7 +250,7 @@ async def test_a_file_that_ends_badly_does_so_once_the_rest_is_answered(
 async def test_whoever_interrupts_leaves_the_calls_and_has_the_tally_so_far(
     next_hop: FakeNextHop,
 ) -> None:
-    clock, tally = FakeClock(), Tally()
+    clock, tally = FakeClock(), SendTally()
     async with exporting(next_hop.url) as exporter:
         replay = replaying(
             exporter, ONE_AT_A_TIME, tally, clock=clock, on_answer=lambda _: next_hop.hold()
@@ -327,7 +327,7 @@ async def test_the_tally_sums_up_how_long_it_took() -> None:
 
 
 def test_a_tally_of_nothing_has_neither_rate_nor_latency() -> None:
-    assert (Tally().rate(), Tally().latency()) == (0, None)
+    assert (SendTally().rate(), SendTally().latency()) == (0, None)
 
 
 async def test_who_listens_is_reached(next_hop: FakeNextHop) -> None:
@@ -360,7 +360,7 @@ async def test_who_comes_up_late_is_reached() -> None:
 
 
 def test_a_refusal_without_a_status_is_counted_as_another() -> None:
-    tally = Tally()
+    tally = SendTally()
 
     tally.refuse(2, ExportError("odd"))
 

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_embedder.annotation.annotator import Annotator, Origin
-from otel_embedder.annotation.standing import Standing
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.errors import EmbeddingFailedError, UnreadableFileError, UnwritableFileError
 from otel_embedder.files.annotating import (
     MAX_WINDOW_BYTES,
     MAX_WINDOW_REQUESTS,
     CountingModel,
+    FilesTally,
     SpanAnnotator,
-    Tally,
     annotate_files,
     windows,
 )
 from otel_embedder.files.documents import ProtobufDocument, json_format, protobuf_format
-from otel_embedder.files.requests import Form, Message, read_requests
-from otel_embedder.files.resumable import OutputFile, Places
+from otel_embedder.files.requests import Form, StoredRequest
+from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import TraceFiles
-from otel_embedder.otlp.json_attributes import JSON
-from otel_embedder.otlp.wire import parse_request
+from otel_embedder.otlp.attributes import JSON
+from otel_embedder.otlp.wire import Span, parse_request
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.support.comparison import spans_as_they_are, spans_in
@@ -36,6 +36,7 @@ from tests.support.fakes import FAKE_MODEL, FakeModel, embedding_of
 from tests.support.generated import requests_of_every_shape
 from tests.support.otlp_json import otlp_json, otlp_line, spans_of
 from tests.support.otlp_samples import UNKNOWN_FIELDS, Value, field, request, span
+from tests.support.trace_files import requests_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,13 +89,13 @@ def annotate(
     resume: bool = False,
     with_lengths: bool = True,
     encoding: Encoding = "bytes",
-) -> Tally:
+) -> FilesTally:
     """Annotate files, saving after each window."""
-    tally, places = Tally(), Places(out)
-    start = places.start({}, resume=resume, overwrite=False)
+    tally, paths = FilesTally(), OutputPaths(out)
+    start = paths.start({}, resume=resume, overwrite=False)
     with (
         BulkEmbedder(model or FakeModel(), threads=2, max_texts=100) as embedder,
-        OutputFile(places, start) as output,
+        OutputFile(paths, start) as output,
     ):
         formats = {
             Form.JSON: json_format(annotator(encoding, JSON)),
@@ -128,8 +129,7 @@ FRAMINGS = {"JSON": line, "protobuf": with_length}
 
 
 def read(path: Path) -> list[bytes]:
-    with path.open("rb") as file:
-        return [*read_requests(file)]
+    return [*requests_in(path)]
 
 
 def annotated(
@@ -207,9 +207,8 @@ def test_a_protobuf_span_keeps_its_bytes(tmp_path: Path) -> None:
     [came] = annotated(sent, form="protobuf", directory=tmp_path)
     [resource] = parse_request(came).resources
 
-    assert [
-        each[: len(sent)] for each, sent in zip(resource.scopes[0].spans, spans, strict=True)
-    ] == spans
+    for each, sent_span in zip(resource.scopes[0].spans, spans, strict=True):
+        assert each.encoded.startswith(sent_span)
     assert resource.scopes[0].header == UNKNOWN_FIELDS[0]
     assert resource.header == UNKNOWN_FIELDS[1]
     assert parse_request(came).header == UNKNOWN_FIELDS[2]
@@ -235,7 +234,7 @@ def test_what_a_span_has_decides_what_it_gets(
     [attributes] = [each.attributes for each in came.resource_spans[0].scope_spans[0].spans]
 
     assert (came == sent) == is_left
-    assert tally == (Tally(0, Counter([standing])) if is_left else Tally(1))
+    assert tally == (FilesTally(0, Counter([standing])) if is_left else FilesTally(1))
     assert is_left or [pair.key for pair in attributes] == ["a", "b", *NAMES]
 
 
@@ -245,7 +244,7 @@ def test_what_was_annotated_is_left_alone_the_next_time(form: str, tmp_path: Pat
     tally = annotate([tmp_path / "once"], tmp_path / "twice")
 
     assert (tmp_path / "twice").read_bytes() == (tmp_path / "once").read_bytes()
-    assert tally == Tally(0, Counter({Standing.CURRENT: 450}))
+    assert tally == FilesTally(0, Counter({Standing.CURRENT: 450}))
 
 
 class FailingModel(FakeModel):
@@ -307,14 +306,14 @@ def test_a_request_that_came_alone_goes_alone(tmp_path: Path) -> None:
 def test_a_request_that_grows_too_large_is_refused() -> None:
     [request_] = [parse_request(request(span("one")).SerializeToString())]
     # No memory is needed for what is there many times.
-    request_.resources[0].scopes[0].spans = [bytes(2**26)] * 32
+    request_.resources[0].scopes[0].spans = [Span(bytes(2**26))] * 32
 
     with pytest.raises(UnwritableFileError, match=r"2,147,48.* bytes.*--encoding bytes"):
-        ProtobufDocument(request_, is_alone=False).parts()
+        ProtobufDocument(request_, is_alone=False).pieces()
 
 
 @pytest.mark.parametrize(
-    ("content", "place"),
+    ("content", "position"),
     [
         (b"{}\n[]\n", "line 2 is not OTLP/JSON"),
         (with_length(b"") + with_length(b"\xff"), "request 2 is not OTLP protobuf"),
@@ -323,19 +322,19 @@ def test_a_request_that_grows_too_large_is_refused() -> None:
     ],
     ids=["JSON", "protobuf", "a span", "alone"],
 )
-def test_what_is_malformed_is_named(content: bytes, place: str, tmp_path: Path) -> None:
+def test_what_is_malformed_is_named(content: bytes, position: str, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(content)
 
-    with pytest.raises(UnreadableFileError, match=f"{tmp_path / 'in'}, {place}"):
+    with pytest.raises(UnreadableFileError, match=f"{tmp_path / 'in'}: {position}"):
         annotate([tmp_path / "in"], tmp_path / "out")
 
 
-def message(size: int) -> Message:
-    return Message(Form.JSON, "here", bytes(size))
+def stored(size: int) -> StoredRequest:
+    return StoredRequest(Form.JSON, "here", bytes(size))
 
 
 def test_a_window_holds_so_many_requests_and_no_more() -> None:
-    sizes = [len(window) for window in windows(map(message, [1] * (2 * MAX_WINDOW_REQUESTS + 1)))]
+    sizes = [len(window) for window in windows(map(stored, [1] * (2 * MAX_WINDOW_REQUESTS + 1)))]
 
     assert sizes == [MAX_WINDOW_REQUESTS, MAX_WINDOW_REQUESTS, 1]
 
@@ -344,7 +343,7 @@ def test_a_window_holds_so_many_bytes_and_the_request_that_made_them_more() -> N
     part = MAX_WINDOW_BYTES // 2
     sizes = [part, part - 1, part, 1, 3 * part, 5]
 
-    assert [[len(each.content) for each in window] for window in windows(map(message, sizes))] == [
+    assert [[len(each.content) for each in window] for window in windows(map(stored, sizes))] == [
         *([part, part - 1, part], [1, 3 * part], [5])
     ]
 

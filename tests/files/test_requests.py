@@ -14,11 +14,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.errors import CutOffFileError, UnreadableFileError
 from otel_embedder.files.decompression import ZSTD_MAGIC
-from otel_embedder.files.requests import Form, open_contents, read_requests
+from otel_embedder.files.requests import Form, RequestReader, open_contents
 from tests.support.otlp_samples import SPAN_ID, START, TRACE_ID, request, resource, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # As the OTLP specification has it: ids in hex, 64-bit integers as text, other bytes in base64.
 OTLP_JSON = {
@@ -74,8 +74,14 @@ ENCODED = OTLP.SerializeToString()
 
 
 def read(content: bytes) -> list[ExportTraceServiceRequest]:
-    encoded = read_requests(io.BufferedReader(io.BytesIO(content)))
-    return [*map(ExportTraceServiceRequest.FromString, encoded)]
+    return [*requests_in(content)]
+
+
+def requests_in(content: bytes) -> Iterator[ExportTraceServiceRequest]:
+    """Give the requests of a file with this content."""
+    reader = RequestReader()
+    for stored in open_contents(io.BufferedReader(io.BytesIO(content))).requests:
+        yield ExportTraceServiceRequest.FromString(reader.read(stored).encode())
 
 
 def with_lengths(*messages: bytes) -> bytes:
@@ -158,11 +164,11 @@ def test_a_request_of_nothing_between_others_is_read() -> None:
 def test_json_behind_a_length_may_have_lines() -> None:
     indented = json.dumps(OTLP_JSON, indent=2).encode()
     contents = open_contents(io.BufferedReader(io.BytesIO(with_lengths(indented))))
-    [message] = contents.messages
+    [stored] = contents.requests
 
     assert contents.form is Form.JSON
-    assert b"\n" not in message.content
-    assert json.loads(message.content) == OTLP_JSON
+    assert b"\n" not in stored.content
+    assert json.loads(stored.content) == OTLP_JSON
 
 
 def test_lines_of_other_signals_hold_no_spans() -> None:
@@ -268,9 +274,9 @@ CUT_OFF = {
 
 @pytest.mark.parametrize("content", CUT_OFF.values(), ids=CUT_OFF)
 def test_of_a_file_that_is_cut_off_what_is_whole_is_read(content: bytes) -> None:
-    requests = read_requests(io.BufferedReader(io.BytesIO(content)))
+    requests = requests_in(content)
 
-    assert ExportTraceServiceRequest.FromString(next(requests)) == OTLP
+    assert next(requests) == OTLP
     with pytest.raises(CutOffFileError, match=r"the file is cut off.*before that: [12]$"):
         list(requests)
 
@@ -286,8 +292,8 @@ def test_a_file_may_be_cut_off_at_once(content: bytes) -> None:
 
 
 def test_what_comes_before_the_damage_is_read() -> None:
-    requests = read_requests(io.BufferedReader(io.BytesIO(JSON_LINE + b"{\n")))
+    requests = requests_in(JSON_LINE + b"{\n")
 
-    assert ExportTraceServiceRequest.FromString(next(requests)) == OTLP
+    assert next(requests) == OTLP
     with pytest.raises(UnreadableFileError):
         next(requests)

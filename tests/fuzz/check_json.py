@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.otlp.json_attributes import JSON
+from otel_embedder.otlp.attributes import JSON
 from otel_embedder.otlp.json_requests import JsonReader
+from tests.support.wire import annotate_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +61,7 @@ def check_refused_again(content: bytes) -> None:
 
 def check_appending(content: bytes, read: JsonRequest) -> None:
     """Check that the line has our attributes on each span, in the place of older ones of ours."""
-    for _, scope in read.request.scopes():
-        scope.appended = dict.fromkeys(range(len(scope.spans)), OURS)
+    annotate_all(read.request, OURS)
     expected = json.loads(content)
     for span in spans_of(expected):
         kept = (each for each in span.get("attributes") or () if not is_ours(each))
@@ -71,7 +72,7 @@ def check_appending(content: bytes, read: JsonRequest) -> None:
 
 def written(read: JsonRequest) -> bytes:
     """Give the line that a request is written as."""
-    return b"".join(read.parts())
+    return b"".join(read.pieces())
 
 
 def spans_of(request: Fields) -> Iterator[Fields]:

@@ -12,8 +12,8 @@ import grpc
 import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_embedder.annotation.annotator import Annotator, Origin
-from otel_embedder.annotation.standing import Standing
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
 from otel_embedder.otlp.status import refusal
 from otel_embedder.otlp.wire import parse_request
@@ -168,7 +168,7 @@ def check_outcome(message: bytes, outcome: Outcome) -> None:
         assert outcome.sent == []
         assert official_request(message) is None, "what is OTLP was refused"
         return
-    if parse_request(message).span_count():
+    if parse_request(message).spans:
         [sent] = outcome.sent
         check_sent(parse_request(message), parse_request(sent))
 
@@ -180,7 +180,7 @@ def check_sent(came: TraceRequest, sent: TraceRequest) -> None:
         assert above_sent.header == above.header
         assert scope_sent.header == scope.header
         for span, span_sent in zip(scope.spans, scope_sent.spans, strict=True):
-            check_span(span, span_sent)
+            check_span(span.encoded, span_sent.encoded)
 
 
 def check_span(came: bytes, sent: bytes) -> None:

@@ -13,8 +13,7 @@ from tests.fuzz.encoded import part
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_embedder.embedder.embedding import Text
-    from otel_embedder.text.renderer import Part
+    from otel_embedder.text.renderer import Part, Rendering
 
 Result = TypeVar("Result")
 
@@ -58,7 +57,7 @@ def unless_refused(read: Callable[[], Result]) -> Result | None:
         return None
 
 
-def check_text(text: Text) -> None:
+def check_text(text: Rendering) -> None:
     """Check that a text can be embedded and sent."""
     assert len(text.content) <= MAX_TEXT_CHARACTERS
     assert text.content.encode().decode() == text.content

@@ -19,6 +19,7 @@ from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import StatusCode
 
+from otel_embedder.annotation.names import Names
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.library.trace import (
@@ -44,8 +45,11 @@ if TYPE_CHECKING:
     from tests.support.otlp_samples import Value
 
 
+NAMES = Names.with_prefix("embedding.")
+
+
 def text_of(trace: Mapping[str, object]) -> str:
-    resource, span = for_text(trace)
+    resource, span = for_text(trace, NAMES)
     return text_of_encoded(resource, span)
 
 
@@ -232,7 +236,7 @@ def test_whatever_objects_raise_is_one_error() -> None:
             raise ZeroDivisionError("a secret")
 
     with pytest.raises(MalformedTraceError) as raised:
-        for_text({"name": Hostile()})
+        for_text({"name": Hostile()}, NAMES)
     assert str(raised.value) == "the trace can't be read: ZeroDivisionError"
 
 

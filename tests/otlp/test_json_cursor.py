@@ -56,13 +56,13 @@ def test_null_is_an_array_of_nothing() -> None:
 
 def test_it_is_told_where_a_value_stands() -> None:
     cursor = JsonCursor('{"a": [1, 2] , "b":{} }')
-    places = {}
+    texts = {}
     for key in cursor.members():
-        start = cursor.place
+        start = cursor.position
         cursor.value()
-        places[key] = cursor.text[start : cursor.place]
+        texts[key] = cursor.text[start : cursor.position]
 
-    assert places == {"a": "[1, 2]", "b": "{}"}
+    assert texts == {"a": "[1, 2]", "b": "{}"}
 
 
 def test_it_stops_straight_behind_a_bracket() -> None:
@@ -70,9 +70,9 @@ def test_it_stops_straight_behind_a_bracket() -> None:
     for _ in cursor.members():
         for _ in cursor.elements():
             cursor.value()
-        assert cursor.text[cursor.place - 1] == "]"
+        assert cursor.text[cursor.position - 1] == "]"
 
-    assert cursor.text[cursor.place - 1] == "}"
+    assert cursor.text[cursor.position - 1] == "}"
 
 
 @pytest.mark.parametrize(

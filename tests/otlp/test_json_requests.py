@@ -29,15 +29,15 @@ def official(read: JsonRequest) -> ExportTraceServiceRequest:
 
 
 def written(read: JsonRequest) -> str:
-    return b"".join(read.parts()).decode()
+    return b"".join(read.pieces()).decode()
 
 
-def annotated(text: str, *places: int, ours: frozenset[bytes] = OURS) -> str:
-    """Give a line with one more attribute on the spans at these places of its only scope."""
+def annotated(text: str, *positions: int, ours: frozenset[bytes] = OURS) -> str:
+    """Give a line with one more attribute on the spans at these positions of its only scope."""
     read = JsonReader(ours).read(text.encode())
     [(_, scope)] = read.request.scopes()
-    for place in places:
-        scope.appended[place] = APPENDED
+    for position in positions:
+        read.request.add(scope.spans[position], APPENDED)
     return written(read)
 
 
@@ -228,12 +228,12 @@ def test_what_is_appended_is_all_that_is_new(data: st.DataObject, indent: str | 
     read = JsonReader(OURS).read(text.replace("\n", " ").encode())
     chosen = []
     for _, scope in read.request.scopes():
-        for place in range(len(scope.spans)):
+        for each in scope.spans:
             chosen.append(data.draw(st.booleans()))
-            scope.appended[place] = APPENDED if chosen[-1] else b""
-    for each, is_chosen in zip(spans_of(fields), chosen, strict=True):
+            read.request.add(each, APPENDED if chosen[-1] else b"")
+    for one, is_chosen in zip(spans_of(fields), chosen, strict=True):
         if is_chosen:
-            each["attributes"] = [*each.get("attributes", []), NEW]
+            one["attributes"] = [*one.get("attributes", []), NEW]
 
     assert json.loads(written(read)) == fields
 
@@ -259,4 +259,5 @@ def test_the_header_of_a_scope_is_kept_apart() -> None:
     [(_, scope)] = read.request.scopes()
 
     assert ScopeSpans.FromString(scope.header).scope.name == "tests"
-    assert scope.spans == [made.resource_spans[0].scope_spans[0].spans[0].SerializeToString()]
+    [one] = scope.spans
+    assert one.encoded == made.resource_spans[0].scope_spans[0].spans[0].SerializeToString()

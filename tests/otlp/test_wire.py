@@ -8,18 +8,13 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.exporter.splitting import split
-from otel_embedder.otlp.wire import (
-    ResourceSpans,
-    ScopeSpans,
-    TraceRequest,
-    length_prefix,
-    parse_request,
-)
+from otel_embedder.otlp.wire import length_prefix, parse_request
 from tests.support.otlp_samples import UNKNOWN_FIELDS, field, messages, request, span, varint
+from tests.support.wire import annotate_all, encoded_spans, spans_of
 
 ANNOTATOR = Annotator(
     Origin("a-model", "1"),
@@ -58,13 +53,6 @@ ODD_SPANS = {
 }
 
 
-def annotate(wire: TraceRequest) -> TraceRequest:
-    """Append our attributes to each span, as the processor does."""
-    for _, scope in wire.scopes():
-        scope.appended = dict.fromkeys(range(len(scope.spans)), OURS)
-    return wire
-
-
 def annotated(official: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
     """Append our attributes to each span of the official message."""
     copy = ExportTraceServiceRequest.FromString(official.SerializeToString())
@@ -90,19 +78,6 @@ def enclosed(*encoded_spans: bytes) -> bytes:
     return field(1, field(2, b"".join(field(2, each) for each in encoded_spans)))
 
 
-def encoded_spans(wire: TraceRequest) -> list[bytes]:
-    return [each + behind for _, scope in wire.scopes() for each, behind in scope.annotated()]
-
-
-def placed(wire: TraceRequest) -> list[tuple[bytes, bytes, bytes]]:
-    """Give every span with what stands above it."""
-    return [
-        (resource.header, scope.header, each + behind)
-        for resource, scope in wire.scopes()
-        for each, behind in scope.annotated()
-    ]
-
-
 @EXAMPLES
 @given(REQUESTS_OF_A_LATER_VERSION)
 def test_what_comes_in_goes_out(official: ExportTraceServiceRequest) -> None:
@@ -118,7 +93,7 @@ def test_what_comes_in_goes_out(official: ExportTraceServiceRequest) -> None:
 def test_what_comes_in_goes_out_with_our_attributes_and_nothing_else(
     official: ExportTraceServiceRequest,
 ) -> None:
-    encoded = annotate(parse_request(official.SerializeToString())).encode()
+    encoded = annotate_all(parse_request(official.SerializeToString()), OURS).encode()
 
     out = ExportTraceServiceRequest.FromString(encoded)
     assert out.SerializeToString() == annotated(official).SerializeToString()
@@ -129,7 +104,7 @@ def test_what_comes_in_goes_out_with_our_attributes_and_nothing_else(
 def test_every_span_begins_with_the_bytes_that_came_in(official: ExportTraceServiceRequest) -> None:
     before = encoded_spans(parse_request(official.SerializeToString()))
 
-    wire = annotate(parse_request(official.SerializeToString()))
+    wire = annotate_all(parse_request(official.SerializeToString()), OURS)
     after = encoded_spans(parse_request(wire.encode()))
 
     assert after == [each + OURS for each in before]
@@ -140,7 +115,7 @@ def test_every_field_of_a_span_is_kept(described: FieldDescriptor) -> None:
     official = Span()
     set_to_something(official, described)
 
-    wire = annotate(parse_request(request(official).SerializeToString()))
+    wire = annotate_all(parse_request(request(official).SerializeToString()), OURS)
     [out] = encoded_spans(parse_request(wire.encode()))
 
     assert out == official.SerializeToString() + OURS
@@ -197,7 +172,7 @@ def test_a_resource_encoded_in_two_pieces_stays_whole() -> None:
 def test_a_request_of_nothing_is_nothing() -> None:
     wire = parse_request(b"")
 
-    assert wire.span_count() == 0
+    assert wire.spans == 0
     assert wire.encode() == b""
 
 
@@ -206,7 +181,7 @@ def test_resources_and_scopes_without_spans_are_kept() -> None:
 
     wire = parse_request(encoded)
 
-    assert wire.span_count() == 0
+    assert wire.spans == 0
     assert ExportTraceServiceRequest.FromString(wire.encode()) == request(service="idle")
 
 
@@ -214,7 +189,7 @@ def test_the_spans_of_all_scopes_count() -> None:
     official = request(span(), span())
     official.MergeFrom(request(span(), service="another"))
 
-    assert parse_request(official.SerializeToString()).span_count() == 3
+    assert parse_request(official.SerializeToString()).spans == 3
 
 
 @pytest.mark.parametrize(
@@ -233,89 +208,29 @@ def test_a_length_is_written_as_protobuf_has_it(length: int) -> None:
 
 
 @EXAMPLES
-@given(REQUESTS_OF_A_LATER_VERSION, st.integers(1, 2_000))
-def test_no_chunk_is_larger_than_it_may_be(
-    official: ExportTraceServiceRequest, max_bytes: int
-) -> None:
-    chunks = split(parse_request(official.SerializeToString()), max_bytes)
-
-    assert [
-        chunk for chunk in chunks if len(chunk.encode()) > max_bytes and chunk.span_count() > 1
-    ] == []
-
-
-@EXAMPLES
-@given(REQUESTS_OF_A_LATER_VERSION, st.integers(1, 2_000))
-def test_splitting_loses_no_span_doubles_none_and_keeps_their_order(
-    official: ExportTraceServiceRequest, max_bytes: int
+@given(REQUESTS_OF_A_LATER_VERSION, st.data())
+def test_a_request_is_never_larger_than_its_size(
+    official: ExportTraceServiceRequest, data: st.DataObject
 ) -> None:
     wire = parse_request(official.SerializeToString())
+    sizes = [wire.size - len(wire.encode())]
+    for each in spans_of(wire):
+        wire.add(each, data.draw(st.binary(max_size=300)))
+        wire.replace(each, data.draw(st.binary(max_size=300)))
+        wire.add(each, data.draw(st.binary(max_size=300)))
+        sizes.append(wire.size - len(wire.encode()))
 
-    chunks = split(wire, max_bytes)
-
-    assert [each for chunk in chunks for each in placed(chunk)] == placed(wire)
-    assert {chunk.header for chunk in chunks} == {wire.header}
-    assert all(chunk.span_count() for chunk in chunks) or wire.span_count() == 0
-
-
-@EXAMPLES
-@given(REQUESTS_OF_A_LATER_VERSION, st.integers(1, 2_000))
-def test_what_was_split_can_be_read_again(
-    official: ExportTraceServiceRequest, max_bytes: int
-) -> None:
-    chunks = split(parse_request(official.SerializeToString()), max_bytes)
-
-    again = [parse_request(chunk.encode()) for chunk in chunks]
-
-    assert list(map(placed, again)) == list(map(placed, chunks))
+    prefixes = 1 + wire.spans + sum(1 for _ in wire.scopes()) + len(wire.resources)
+    assert all(0 <= size <= 4 * prefixes for size in sizes)
 
 
-def test_a_request_that_fits_goes_as_it_is() -> None:
-    official = request(span(), span())
-    official.MergeFrom(request(service="idle"))
-
-    [chunk] = split(parse_request(official.SerializeToString()), 10_000)
-
-    assert ExportTraceServiceRequest.FromString(chunk.encode()) == official
-
-
-def test_chunks_are_as_full_as_they_may_be() -> None:
-    encoded = b"x" * 94  # with its prefix at most 100
-    wire = TraceRequest(b"", [ResourceSpans(b"", b"", [ScopeSpans(b"", [encoded] * 20)])])
-
-    # 512: five spans, and the prefixes of a resource and a scope.
-    assert [chunk.span_count() for chunk in split(wire, 512)] == [5, 5, 5, 5]
-    assert [chunk.span_count() for chunk in split(wire, 511)] == [4, 4, 4, 4, 4]
-
-
-def test_a_span_too_large_by_itself_goes_alone() -> None:
-    large = span("x" * 2_000)
-    official = request(span("before"), large, span("after"))
-
-    chunks = split(parse_request(official.SerializeToString()), 500)
-
-    assert [list(map(Span.FromString, encoded_spans(chunk))) for chunk in chunks] == [
-        [span("before")],
-        [large],
-        [span("after")],
-    ]
-
-
-def test_splitting_repeats_resource_and_scope() -> None:
-    official = request(span("first"), span("second"))
-
-    chunks = split(parse_request(official.SerializeToString()), 1)
-
-    assert [ExportTraceServiceRequest.FromString(chunk.encode()) for chunk in chunks] == [
-        request(span("first")),
-        request(span("second")),
-    ]
-
-
-def test_splitting_leaves_the_request_alone() -> None:
-    wire = parse_request(request(span(), span()).SerializeToString())
+def test_a_bare_request_has_the_same_spans_and_leaves_the_other_alone() -> None:
+    encoded = request(span("a"), span("b")).SerializeToString()
+    wire = annotate_all(parse_request(encoded), OURS)
     before = wire.encode()
 
-    split(wire, 1)
+    bare = wire.bare()
 
+    assert (bare.is_bare(), wire.is_bare()) == (True, False)
+    assert bare.encode() == parse_request(encoded).encode()
     assert wire.encode() == before

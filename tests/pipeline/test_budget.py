@@ -52,12 +52,12 @@ def about(seconds: float) -> object:
 
 
 def test_before_anything_was_sent_a_share_of_the_time_is_for_sending() -> None:
-    assert free(Budget(max_seconds=10), 4) == about(4 * (1 - FIRST_SHARE))
+    assert free(Budget(max_seconds=10, clock=time.monotonic), 4) == about(4 * (1 - FIRST_SHARE))
 
 
 @pytest.mark.parametrize("remaining", [math.inf, 3_600])
 def test_no_request_is_worked_on_for_longer_than_is_allowed(remaining: float) -> None:
-    budget = Budget(max_seconds=3)
+    budget = Budget(max_seconds=3, clock=time.monotonic)
     before = free(budget, remaining)
     teach(budget, 0.2)
 
@@ -66,7 +66,7 @@ def test_no_request_is_worked_on_for_longer_than_is_allowed(remaining: float) ->
 
 @pytest.mark.parametrize("remaining", [0, -1])
 def test_where_no_time_is_left_none_is_given(remaining: float) -> None:
-    budget = Budget(max_seconds=3)
+    budget = Budget(max_seconds=3, clock=time.monotonic)
     before = free(budget, remaining)
     teach(budget, 0.2)
 
@@ -74,28 +74,28 @@ def test_where_no_time_is_left_none_is_given(remaining: float) -> None:
 
 
 def test_what_always_takes_the_same_time_is_known_exactly_in_the_end() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[0.5] * 30)
 
     assert free(budget, 5) == about(4.5)
 
 
 def test_a_quick_next_hop_leaves_nearly_all_of_the_time() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[0.001] * 30)
 
     assert free(budget, 5) == about(5 - MIN_SECONDS)
 
 
 def test_what_varies_is_given_more_than_its_mean() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[0.2, 0.6] * 20)
 
     assert free(budget, 5) < 5 - 0.6
 
 
 def test_a_timeout_teaches_at_once_that_it_takes_longer() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[0.01] * 30)
     teach_failure(budget, 5, TimeoutError())
 
@@ -103,14 +103,14 @@ def test_a_timeout_teaches_at_once_that_it_takes_longer() -> None:
 
 
 def test_a_caller_that_left_was_a_timeout_too() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach_failure(budget, 5, asyncio.CancelledError())
 
     assert free(budget, 5) == about(5 * WORK_SHARE)
 
 
 def test_a_next_hop_slower_than_all_deadlines_leaves_what_known_texts_need() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     for _ in range(100):
         teach_failure(budget, 5, TimeoutError())
 
@@ -119,7 +119,7 @@ def test_a_next_hop_slower_than_all_deadlines_leaves_what_known_texts_need() -> 
 
 
 def test_a_next_hop_that_is_quick_again_gives_the_time_back() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     for _ in range(10):
         teach_failure(budget, 5, TimeoutError())
     teach(budget, *[0.01] * 12)
@@ -131,7 +131,7 @@ def test_a_next_hop_that_is_quick_again_gives_the_time_back() -> None:
 def test_a_refusal_at_once_does_not_teach_that_sending_is_quick(
     before: tuple[float, ...],
 ) -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *before)
     expected = free(budget, 5)
     for _ in range(30):
@@ -141,7 +141,7 @@ def test_a_refusal_at_once_does_not_teach_that_sending_is_quick(
 
 
 def test_sizes_are_told_apart() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[0.01] * 30)
     teach(budget, *[1.0] * 30, size=LARGER)
 
@@ -150,14 +150,14 @@ def test_sizes_are_told_apart() -> None:
 
 
 def test_what_a_larger_request_took_is_enough_for_a_smaller_one() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[1.0] * 30, size=LARGER)
 
     assert free(budget, 5) == about(4)
 
 
 def test_what_a_smaller_request_took_says_nothing_of_a_larger_one() -> None:
-    budget = Budget(max_seconds=10)
+    budget = Budget(max_seconds=10, clock=time.monotonic)
     teach(budget, *[0.01] * 30)
 
     assert free(budget, 5, LARGER) == about(5 * (1 - FIRST_SHARE))

@@ -4,11 +4,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin
+from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import LoopError
+from otel_embedder.otlp.wire import TraceRequest, parse_request
 from otel_embedder.pipeline.echoes import LOOP_SUSPECTED, MAX_REMEMBERED, Echoes
 from otel_embedder.receiver.hops import HOPS_KEY, LOOP_DETECTED, Hops
 from otel_embedder.settings import load_settings
@@ -24,6 +28,7 @@ from tests.support.processes import (
     send,
 )
 from tests.support.tiny_bert import write_tiny_bert
+from tests.support.wire import annotate_all, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,20 +67,54 @@ def test_a_header_of_somebody_else_is_no_loop(strange: str | bytes) -> None:
     assert (key, isinstance(value, str)) == (HOPS_KEY, True)
 
 
-def test_of_many_requests_the_last_are_remembered() -> None:
-    echoes = Echoes(
-        Annotator(
-            Origin("m", "1"),
-            encoding="bytes",
-            prefix="embedding.",
-            attach_text=False,
-            max_remembered=1,
-        )
-    )
-    for number in range(MAX_REMEMBERED + 1):
-        echoes.remember(span(trace_id=number.to_bytes(16)).SerializeToString())
+ANNOTATOR = Annotator(
+    Origin("m", "1"), encoding="bytes", prefix="embedding.", attach_text=False, max_remembered=1
+)
+OURS = ANNOTATOR.attributes(Embedding(np.ones(3, np.float32), "m", "model"), None)
+FOREIGN = span("theirs", {"embedding.vector": [0.5]}, trace_id=bytes(range(16)))
 
-    assert len(echoes._sent) == MAX_REMEMBERED
+
+def numbered(number: int) -> TraceRequest:
+    one = span(trace_id=number.to_bytes(16))
+    return annotate_all(parse_request(request(one).SerializeToString()), OURS)
+
+
+def came_back(sent: TraceRequest) -> TraceRequest:
+    return parse_request(sent.encode())
+
+
+def test_of_many_requests_the_last_are_remembered() -> None:
+    echoes = Echoes(ANNOTATOR)
+    for number in range(MAX_REMEMBERED + 1):
+        echoes.remember(numbered(number))
+
+    echoed = [echoes.is_echo(came_back(numbered(number))) for number in (0, 1, MAX_REMEMBERED)]
+    assert echoed == [False, True, True]
+
+
+def test_a_request_whose_first_span_has_anothers_vector_is_known_again() -> None:
+    echoes = Echoes(ANNOTATOR)
+    sent = parse_request(request(FOREIGN, span()).SerializeToString())
+    sent.add(spans_of(sent)[1], OURS)
+    echoes.remember(sent)
+
+    assert echoes.is_echo(came_back(sent))
+
+
+def test_what_came_with_its_vectors_may_be_sent_again_on_purpose() -> None:
+    echoes = Echoes(ANNOTATOR)
+    archived = came_back(numbered(1))
+    echoes.remember(archived)
+
+    assert not echoes.is_echo(archived)
+
+
+def test_a_request_of_nothing_but_others_vectors_is_no_echo() -> None:
+    echoes = Echoes(ANNOTATOR)
+    foreign = parse_request(request(FOREIGN).SerializeToString())
+    echoes.remember(foreign)
+
+    assert not echoes.is_echo(foreign)
 
 
 class Running(NamedTuple):

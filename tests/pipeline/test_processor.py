@@ -13,14 +13,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.fallback import stand_in
 from otel_embedder.errors import ExportError, MalformedRequestError, RetryableExportError
 from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.renderer import Renderer, Rendering
 from tests.support.fakes import (
     FAKE_MODEL,
     FakeExporter,
@@ -356,7 +357,7 @@ async def test_a_span_whose_rendering_comes_too_late_gets_a_stand_in() -> None:
 class SlowRenderer(Renderer):
     """Takes ten milliseconds a span."""
 
-    def render(self, encoded: bytes, service: str) -> Text:
+    def render(self, encoded: bytes, service: str) -> Rendering:
         end = time.monotonic() + 0.01
         while time.monotonic() < end:
             pass

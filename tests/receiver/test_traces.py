@@ -17,7 +17,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from structlog.testing import capture_logs
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.errors import (
     BusyError,
     EmbeddingFailedError,

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.settings import Encoding
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import Row, TextIndex, find_spans, has_id, spans_of
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
@@ -17,7 +19,7 @@ from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
 from tests.support.otlp_samples import SPAN_ID, TRACE_ID, request, span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -180,7 +182,7 @@ def test_spans_come_with_the_service_of_their_resource() -> None:
         request(span("c"), service=None).SerializeToString(),
     ]
 
-    spans = spans_of(requests, RENDERER)
+    spans = spans_of(map(parse_request, requests), RENDERER)
 
     assert [*spans] == [
         (plain("a"), "shop"),
@@ -202,8 +204,8 @@ def test_a_span_is_known_by_its_id_and_not_by_its_parents() -> None:
     assert not has_id(identified(1, "a", parent=2), (2).to_bytes(8))
 
 
-def names(found: dict[str, tuple[bytes, str]]) -> dict[str, str]:
-    return {span_id: RENDERER.render(*spans).content for span_id, spans in found.items()}
+def names(found: Iterable[tuple[str, bytes, str]]) -> list[tuple[str, str]]:
+    return [(span_id, RENDERER.render(span, service).content) for span_id, span, service in found]
 
 
 def test_spans_are_found_by_their_ids() -> None:
@@ -211,16 +213,16 @@ def test_spans_are_found_by_their_ids() -> None:
 
     found = find_spans(spans, [f"{3:016x}", f"{1:016x}", f"{3:016x}", f"{9:016x}"])
 
-    assert names(found) == {f"{1:016x}": "span 1", f"{3:016x}": "span 3"}
+    assert names(found) == [(f"{1:016x}", "span 1"), (f"{3:016x}", "span 3")]
 
 
 def test_of_several_spans_of_an_id_the_first_is_taken() -> None:
     spans = [(identified(1, name), "shop") for name in ("first", "second")]
 
-    assert names(find_spans(spans, [f"{1:016x}"])) == {f"{1:016x}": "first"}
+    assert names(find_spans(spans, [f"{1:016x}"])) == [(f"{1:016x}", "first")]
 
 
 def test_no_more_is_read_than_it_takes_to_find_them() -> None:
     spans: Sequence[tuple[bytes, str]] = [(identified(1, "a"), "shop"), (b"not a span", "shop")]
 
-    assert len(find_spans(iter(spans), [f"{1:016x}"])) == 1
+    assert len([*find_spans(iter(spans), [f"{1:016x}"])]) == 1

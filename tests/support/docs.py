@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_embedder.settings import Settings, default_text
-from otel_embedder.telemetry.metrics import NAMESPACE, Metrics
+from otel_embedder.telemetry.metrics import METRICS, NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pydantic.fields import FieldInfo
 
 
@@ -29,16 +27,8 @@ def _default(name: str, field: FieldInfo) -> str:
 
 def metrics_table() -> str:
     """Give one row a metric."""
-    metrics = Metrics()
-    metrics.watch_queue(lambda: 0)
     rows = [
-        f"| `{name}` | {kind} | {description} |" for name, kind, description in _metrics(metrics)
+        f"| `{NAMESPACE}_{metric.name}` | {metric.kind} | {metric.description} |"
+        for metric in METRICS
     ]
     return "\n".join(["| metric | kind | what it tells |", "|---|---|---|", *sorted(rows)])
-
-
-def _metrics(metrics: Metrics) -> Iterator[tuple[str, str, str]]:
-    for family in metrics.registry.collect():
-        if family.name.startswith(NAMESPACE):
-            suffix = "_total" if family.type == "counter" else ""
-            yield family.name + suffix, family.type, family.documentation

@@ -21,7 +21,6 @@ from otel_embedder.text.renderer import (
 )
 from tests.support.otlp_samples import (
     START,
-    TRACE_ID,
     Value,
     any_value,
     event,
@@ -95,25 +94,13 @@ def test_the_example_of_the_specification_reads_as_it_should() -> None:
     )
 
 
-def test_a_text_carries_the_trace_id_in_hex() -> None:
-    text = Renderer(RenderOptions()).render(span().SerializeToString(), "shop")
-
-    assert text.trace_id == TRACE_ID.hex()
-
-
-def test_a_span_without_a_trace_id_says_so() -> None:
-    text = Renderer(RenderOptions()).render(span(trace_id=b"").SerializeToString(), "shop")
-
-    assert text.trace_id == "unknown"
-
-
-@pytest.mark.parametrize(("code", "urgent"), [(ERROR, True), (OK, False), (0, False)])
-def test_only_the_texts_of_error_spans_are_urgent(
-    code: Status.StatusCode.ValueType, *, urgent: bool
+@pytest.mark.parametrize(("code", "is_error"), [(ERROR, True), (OK, False), (0, False)])
+def test_a_text_tells_whether_its_span_failed(
+    code: Status.StatusCode.ValueType, *, is_error: bool
 ) -> None:
     text = Renderer(RenderOptions()).render(span(code=code).SerializeToString(), "shop")
 
-    assert text.urgent is urgent
+    assert text.is_error is is_error
 
 
 @pytest.mark.parametrize(

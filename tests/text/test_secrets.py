@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
-from otel_embedder.text.secrets import MAX_KEY_CHARACTERS, RECOGNISED_CHARACTERS, Secrets
+from otel_embedder.text.secrets import MAX_KEY_CHARACTERS, SECRET_CHARACTERS, Secrets
 
 SECRETS = Secrets(DEFAULT_SECRET_KEYS, by_look=True)
 ONLY_KEYS = Secrets(DEFAULT_SECRET_KEYS, by_look=False)
@@ -338,12 +338,12 @@ def test_a_quoted_secret_is_hidden_in_any_company(before: str, after: str) -> No
     assert "hunter2" not in SECRETS.hidden(f'{before} "password": "hunter2" {after}')
 
 
-@given(st.integers(0, RECOGNISED_CHARACTERS))
+@given(st.integers(0, SECRET_CHARACTERS))
 def test_of_a_secret_that_is_cut_off_no_more_than_can_be_dropped_is_seen(room: int) -> None:
     for secret in (f"ghp_{BASE64 * 50}", f"eyJ{BASE64 * 50}", f"token={BASE64 * 50}"):
         hidden = SECRETS.hidden(f"{'x ' * 100}{secret[:room]}")
 
-        assert BASE64 not in hidden[:-RECOGNISED_CHARACTERS]
+        assert BASE64 not in hidden[:-SECRET_CHARACTERS]
         assert room < 64 or "<secret>" in hidden
 
 

@@ -28,6 +28,7 @@ from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.otlp.names import TRACE_SERVICE
+from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import TextIndex, spans_of
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.service import running
@@ -108,7 +109,7 @@ def _read(sink: Sink, settings: Settings, model: Model) -> tuple[TextIndex, int]
     attributes = annotator(settings, renderer.text_version)
     index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=False)
     with_vectors = 0
-    for span, service in spans_of(sink.requests, renderer):
+    for span, service in spans_of(map(parse_request, sink.requests), renderer):
         index.add(span, service)
         with_vectors += attributes.standing(span) is Standing.CURRENT
     return index, with_vectors

@@ -8,11 +8,11 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.settings import Encoding
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
-from otel_embedder.otlp.attributes import PROTOBUF, Syntax
-from otel_embedder.otlp.json_attributes import JSON
+from otel_embedder.otlp.attributes import JSON, PROTOBUF, Syntax
 
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 VECTOR = np.random.default_rng(1).standard_normal(384).astype(np.float32)
@@ -54,6 +54,6 @@ def test_json_is_written_without_a_space_or_a_line_feed() -> None:
 
 @pytest.mark.parametrize("syntax", [JSON, PROTOBUF], ids=["JSON", "protobuf"])
 def test_an_array_takes_about_as_much_as_is_said(syntax: Syntax) -> None:
-    size = len(b"".join(syntax.vectors["array"](VECTOR)))
+    size = len(b"".join(syntax.doubles(VECTOR)))
 
-    assert abs(size / syntax.array_bytes - 1) < 0.05
+    assert abs(size / (len(VECTOR) * syntax.double_bytes) - 1) < 0.05

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.standing import Origin, Standing
+from otel_embedder.annotation.work import Work, collect
+from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.otlp.wire import parse_request
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import Renderer
+from tests.support.fakes import FakeMetrics, embedding_of
+from tests.support.otlp_samples import TRACE_ID, request, span
+from tests.support.wire import encoded_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from otel_embedder.otlp.wire import TraceRequest
+    from tests.support.otlp_samples import Value
+
+ANNOTATOR = Annotator(
+    Origin("m", "1"), encoding="bytes", prefix="embedding.", attach_text=False, max_remembered=1
+)
+OURS: Mapping[str, Value] = {
+    "embedding.vector": b"1234",
+    "embedding.model_name": "m",
+    "embedding.source": "model",
+    "embedding.text_version": "1",
+}
+OLD: Mapping[str, Value] = {**OURS, "embedding.text_version": "0"}
+STAND_IN: Mapping[str, Value] = {**OURS, "embedding.source": "fallback"}
+FOREIGN: Mapping[str, Value] = {"embedding.vector": [0.5]}
+
+
+def wire(*spans: Span) -> TraceRequest:
+    return parse_request(request(*spans).SerializeToString())
+
+
+def works(
+    traces: TraceRequest, metrics: FakeMetrics, is_late: Callable[[], bool] = lambda: False
+) -> list[Work | None]:
+    found = collect(traces, Renderer(RenderOptions()), ANNOTATOR, metrics, is_late=is_late)
+    return [work for _, work in found]
+
+
+def test_each_span_that_wants_a_vector_is_work_and_the_others_are_counted() -> None:
+    metrics = FakeMetrics()
+    spans = [span("a"), span("b", OURS), span("c", OLD), span("d", FOREIGN), span("e", STAND_IN)]
+    found = works(wire(*spans), metrics)
+
+    assert [work and work.standing for work in found] == [
+        Standing.NONE,
+        None,
+        Standing.OUTDATED,
+        None,
+        Standing.STAND_IN,
+    ]
+    assert metrics.counts == {"current": 1, "foreign": 1}
+
+
+def test_work_tells_its_text_and_its_trace() -> None:
+    [work] = works(wire(span("pay", code=Status.STATUS_CODE_ERROR)), FakeMetrics())
+
+    assert work is not None
+    assert work.content == "mahavishnu pay ERROR in 2500ms attributes:"
+    assert (work.urgent, work.trace_id) == (True, TRACE_ID.hex())
+
+
+def test_a_span_without_a_trace_id_says_so() -> None:
+    [work] = works(wire(span(trace_id=b"")), FakeMetrics())
+
+    assert work is not None
+    assert work.trace_id == "unknown"
+
+
+def test_a_text_does_not_speak_of_an_outdated_vector() -> None:
+    [old, new] = works(wire(span("a", {"b": 1, **OLD}), span("a", {"b": 1})), FakeMetrics())
+
+    assert old is not None
+    assert new is not None
+    assert old.content == new.content
+
+
+def test_what_is_late_is_work_without_a_text() -> None:
+    late = iter([False, True])
+    found = works(wire(span("a"), span("b", OURS), span("c")), FakeMetrics(), lambda: next(late))
+
+    assert [work is not None and work.content is not None for work in found] == [
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "wants_a_stand_in"),
+    [({}, True), (STAND_IN, True), (OLD, False)],
+    ids=["none", "a stand-in", "another's"],
+)
+def test_a_models_vector_is_always_better_and_a_stand_in_not_than_a_vector(
+    attributes: Mapping[str, Value], *, wants_a_stand_in: bool
+) -> None:
+    [work] = works(wire(span("a", attributes)), FakeMetrics())
+
+    assert work is not None
+    assert work.wants(embedding_of("a"))
+    assert work.wants(stand_in("a trace", 3)) is wants_a_stand_in
+
+
+def test_what_is_attached_replaces_what_is_outdated() -> None:
+    traces = wire(span("a", {"b": 1, **OLD}))
+    [work] = works(traces, FakeMetrics())
+
+    assert work is not None
+    work.attach(b"attributes", traces)
+    [encoded] = encoded_spans(traces)
+    assert encoded == work.bare + b"attributes"
+    assert len(traces.encode()) <= traces.size

@@ -1,0 +1,225 @@
+"""What a span has of an embedding already is judged by one rule, whichever way it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_embedder import EmbeddingService
+from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.names import Names
+from otel_embedder.annotation.standing import Origin
+from otel_embedder.files.annotating import FilesTally, SpanAnnotator
+from otel_embedder.files.documents import protobuf_format
+from otel_embedder.files.requests import Form, StoredRequest
+from otel_embedder.library.trace import from_otlp, to_otlp
+from otel_embedder.otlp.call import Call
+from otel_embedder.otlp.wire import parse_request
+from otel_embedder.pipeline.processor import Processor
+from otel_embedder.sdk import EmbeddingSpanExporter
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import Renderer
+from tests.support.fakes import (
+    FAKE_MODEL,
+    FakeExporter,
+    FakeMetrics,
+    FakeModel,
+    FakeSpanEmbedder,
+    embedding_of,
+)
+from tests.support.otlp_samples import request, span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_embedder.embedder.embedding import Embedding
+
+    Attributes = Mapping[str, AttributeValue]
+
+TEXT_VERSION = RenderOptions().version()
+PREFIXES = ["embedding.", "acme."]
+
+
+class Way(Protocol):
+    """A way for a span through this project."""
+
+    def __call__(self, attributes: Attributes, prefix: str) -> Attributes:
+        """Give the attributes that a span with these comes out with."""
+        ...
+
+
+def annotator(prefix: str) -> Annotator:
+    return Annotator(
+        Origin(FAKE_MODEL, TEXT_VERSION),
+        encoding="base64",
+        prefix=prefix,
+        attach_text=False,
+        max_remembered=10,
+    )
+
+
+def attributes_in(encoded: bytes) -> Attributes:
+    [resource] = ExportTraceServiceRequest.FromString(encoded).resource_spans
+    [one] = resource.scope_spans[0].spans
+    # A list is what a dict's array is, and a tuple what the SDK makes of it.
+    values = from_otlp(one)["attributes"].items()
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values}  # type: ignore[misc]  # of these tests
+
+
+def through_the_sidecar(attributes: Attributes, prefix: str) -> Attributes:
+    exporter = FakeExporter()
+    sent = request(span("pay", attributes)).SerializeToString()
+
+    async def send() -> None:
+        processor = Processor(
+            Renderer(RenderOptions()),
+            FakeSpanEmbedder(),
+            annotator(prefix),
+            exporter,
+            embed_timeout=3,
+            turn_seconds=0,
+            metrics=FakeMetrics(),
+        )
+        await processor.consume(parse_request(sent), Call(math.inf, ()))
+
+    asyncio.run(send())
+    return attributes_in(exporter.encoded[0])
+
+
+class Texts:
+    """Embeds texts at once."""
+
+    def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        return [embedding_of(text) for text in texts]
+
+
+def through_files(attributes: Attributes, prefix: str) -> Attributes:
+    formats = {Form.PROTOBUF: protobuf_format(annotator(prefix), with_lengths=False)}
+    spans = SpanAnnotator(Renderer(RenderOptions()), Texts(), formats, FilesTally())
+    sent = request(span("pay", attributes)).SerializeToString()
+    [document] = spans.annotated([StoredRequest(Form.PROTOBUF, "request 1", sent, is_alone=True)])
+    return attributes_in(b"".join(document.pieces()))
+
+
+def through_the_sdk(attributes: Attributes, prefix: str) -> Attributes:
+    kept, sent = InMemorySpanExporter(), InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    tracer = provider.get_tracer("tests")
+    tracer.start_span("pay", attributes=attributes, start_time=1).end(end_time=2)
+    with EmbeddingService.sync(model=FakeModel()) as service:
+        exporter = EmbeddingSpanExporter(sent, service=service, encoding="base64", prefix=prefix)
+        exporter.export(kept.get_finished_spans())
+    [one] = sent.get_finished_spans()
+    return dict(one.attributes or {})
+
+
+WAYS = [through_the_sidecar, through_files, through_the_sdk]
+FOREIGN: list[Attributes] = [
+    {"vector": (0.5, 0.25)},
+    {"vector": (0.5, 0.25), "model_name": "text-embedding-3-small", "text": "theirs"},
+    {"model_name": "theirs"},
+    {"source": "model", "vector": "theirs"},
+]
+
+
+def named(attributes: Attributes, prefix: str) -> Attributes:
+    return {f"{prefix}{key}": value for key, value in attributes.items()}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN, ids="+".join)
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_foreign_vector_is_never_touched(way: Way, prefix: str, foreign: Attributes) -> None:
+    attributes = {"bank": "northern", **named(foreign, prefix)}
+
+    assert way(attributes, prefix) == attributes
+
+
+@pytest.mark.parametrize("foreign", FOREIGN, ids="+".join)
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_library_leaves_a_foreign_vector_where_it_is(prefix: str, foreign: Attributes) -> None:
+    attributes = {"bank": "northern", **named(foreign, prefix)}
+    trace = {"name": "pay", "attributes": dict(attributes)}
+    with EmbeddingService.sync(model=FakeModel(), attribute_prefix=prefix) as service:
+        service.embed(trace)
+
+    assert trace == {"name": "pay", "attributes": attributes}
+    sent = ExportTraceServiceRequest(resource_spans=[to_otlp(trace)])
+    assert attributes_in(sent.SerializeToString()) == attributes
+
+
+def ours(**changed: AttributeValue) -> Attributes:
+    return {
+        "vector": "AAAA",
+        "model_name": FAKE_MODEL,
+        "source": "model",
+        "text_version": TEXT_VERSION,
+        **changed,
+    }
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_current_vector_stays(way: Way, prefix: str) -> None:
+    attributes = named(ours(), prefix)
+
+    assert way(attributes, prefix) == attributes
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model_name": "another"},
+        {"text_version": "0"},
+        {"text_version": "0", "text": "old"},
+        {"source": "fallback", "model_name": "fallback-sha256"},
+    ],
+    ids=["another model", "another text", "with its text", "a stand-in"],
+)
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_outdated_is_renewed(way: Way, prefix: str, changed: Attributes) -> None:
+    attributes = {"bank": "northern", **named(ours(**changed), prefix)}
+    renewed = dict(way(attributes, prefix))
+    fresh = dict(way({"bank": "northern"}, prefix))
+
+    # Its text did not speak of what was there before.
+    assert renewed == fresh
+    assert {name for name in renewed if name.startswith(prefix)} == {*Names.with_prefix(prefix)} - {
+        Names.with_prefix(prefix).text
+    }
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_dict_reads_the_same_with_our_vector_and_without(prefix: str) -> None:
+    bare = {"name": "pay", "attributes": {"bank": "northern"}}
+    annotated = {"name": "pay", "attributes": {"bank": "northern", **named(ours(), prefix)}}
+    with EmbeddingService.sync(model=FakeModel(), attribute_prefix=prefix) as service:
+        assert service.render(annotated) == service.render(bare)
+
+
+def test_a_stand_in_does_not_take_another_models_place_in_the_sdk() -> None:
+    attributes = named(ours(model_name="another"), "embedding.")
+    model = FakeModel()
+    model.hold()
+    kept, sent = InMemorySpanExporter(), InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    tracer = provider.get_tracer("tests")
+    tracer.start_span("pay", attributes=attributes, start_time=1).end(end_time=2)
+    with EmbeddingService.sync(model=model, embed_timeout=0.01) as service:
+        EmbeddingSpanExporter(sent, service=service).export(kept.get_finished_spans())
+        model.release()
+    spans: Sequence[ReadableSpan] = sent.get_finished_spans()
+
+    assert [dict(one.attributes or {}) for one in spans] == [attributes]
