@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Vector
     from otel_embedder.library.service import SyncEmbeddingService
 
-# A batch of the SDK has 512 spans; texts that were never seen take some 5 ms each.
+# Of a batch, not of a request as the sidecar's: the SDK's has 512 spans, and texts that were never
+# seen take some 5 ms each.
 EMBED_TIMEOUT = 3.0
 
 

@@ -8,6 +8,7 @@ import pytest
 import otel_embedder
 from otel_embedder.errors import SettingsError
 from otel_embedder.settings import OTLP_VARIABLES, Settings, load_settings
+from tests.support.certificates import Authority
 
 SECRET = "s3cret"  # noqa: S105 - for tests
 PACKAGE = Path(otel_embedder.__file__).parent
@@ -24,6 +25,12 @@ SERVICE_LINKS = (
     "OTEL_EMBEDDER_PORT_4327_TCP_PORT",
     "OTEL_EMBEDDER_PORT_4327_TCP_PROTO",
 )
+
+VARIABLES = {
+    "otlp": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "traces": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "variable": "OTEL_EMBEDDER_NEXT_HOP",
+}
 
 
 @pytest.fixture(name="config")
@@ -77,13 +84,8 @@ def test_nothing_need_be_set() -> None:
 def test_the_stronger_source_wins(
     sources: list[str], next_hop: str, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variables = {
-        "otlp": "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "traces": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "variable": "OTEL_EMBEDDER_NEXT_HOP",
-    }
-    for source in variables.keys() & set(sources):
-        monkeypatch.setenv(variables[source], f"http://{source}:1")
+    for source in VARIABLES.keys() & set(sources):
+        monkeypatch.setenv(VARIABLES[source], f"http://{source}:1")
     config.write_text("next_hop: http://file:1" if "file" in sources else "")
     flags = {"next_hop": "http://flag:1"} if "flag" in sources else {}
 
@@ -133,8 +135,7 @@ def test_a_file_may_spell_headers_and_keys_out(config: Path) -> None:
 
 
 def test_the_exporters_own_variables_apply(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    certificate = tmp_path / "ca.pem"
-    certificate.write_text("-----BEGIN CERTIFICATE-----")
+    certificate = Authority(tmp_path).file
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://backend:4317")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b,X-Tenant=%2C=")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
@@ -148,6 +149,47 @@ def test_the_exporters_own_variables_apply(monkeypatch: pytest.MonkeyPatch, tmp_
     assert settings.next_hop_compression == "gzip"
     assert settings.next_hop_certificate == certificate
     assert settings.next_hop_timeout == 2.5
+
+
+@pytest.mark.parametrize("signal", ["", "TRACES_"])
+def test_the_exporters_own_variables_name_the_client_certificate(
+    signal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Authority(tmp_path).issue("ours")
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}CLIENT_CERTIFICATE", str(pair.certificate))
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}CLIENT_KEY", str(pair.key))
+
+    settings = load_settings({})
+
+    assert settings.next_hop_client_certificate == pair.certificate
+    assert settings.next_hop_client_key == pair.key
+
+
+@pytest.mark.parametrize(
+    ("variables", "next_hop"),
+    [
+        ({"ENDPOINT": "backend:4317"}, "https://backend:4317"),
+        ({"ENDPOINT": "backend:4317", "INSECURE": "false"}, "https://backend:4317"),
+        ({"ENDPOINT": "backend:4317", "INSECURE": "1"}, "https://backend:4317"),
+        ({"ENDPOINT": "backend:4317", "INSECURE": "True"}, "http://backend:4317"),
+        ({"TRACES_ENDPOINT": "backend:4317", "INSECURE": "true"}, "http://backend:4317"),
+        (
+            {"ENDPOINT": "backend:4317", "INSECURE": "true", "TRACES_INSECURE": "false"},
+            "https://backend:4317",
+        ),
+        ({"ENDPOINT": "http://backend:4317", "INSECURE": "false"}, "http://backend:4317"),
+        ({"ENDPOINT": "https://backend:4317", "INSECURE": "true"}, "https://backend:4317"),
+        ({"INSECURE": "true"}, "http://127.0.0.1:4337"),
+    ],
+)
+def test_insecure_speaks_only_where_the_endpoint_has_no_scheme(
+    variables: dict[str, str], next_hop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the OpenTelemetry specification says; only "true" is true."""
+    for name, value in variables.items():
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+
+    assert load_settings({}).next_hop == next_hop
 
 
 @pytest.mark.parametrize("field", OTLP_VARIABLES)
@@ -173,7 +215,7 @@ def test_a_timeout_of_the_exporter_that_is_no_number_is_a_problem(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
 
-    assert "next_hop_timeout" in problem()
+    assert problem().startswith("OTEL_EXPORTER_OTLP_TIMEOUT is 'soon': ")
 
 
 @pytest.mark.parametrize(
@@ -203,106 +245,61 @@ def test_a_value_may_be_text(
     assert getattr(load_settings({field: value}), field) == meaning
 
 
-def test_a_model_may_be_a_directory(tmp_path: Path) -> None:
-    assert load_settings({"model": str(tmp_path)}).model == str(tmp_path)
-
-
-def test_the_default_model_may_be_called_as_the_hub_does() -> None:
-    model = "sentence-transformers/all-MiniLM-L6-v2"
-
-    assert load_settings({"model": model}).model == model
-
-
-def test_the_default_engine_takes_no_other_model_of_the_hub() -> None:
-    assert problem(model="BAAI/bge-small-en-v1.5").startswith(
-        "model (--model, OTEL_EMBEDDER_MODEL): must be all-MiniLM-L6-v2 or an existing directory"
-    )
-
-
-@pytest.mark.parametrize("model", ["all-MiniLM-L6-v2", "BAAI/bge-small-en-v1.5"])
-def test_an_engine_that_is_not_installed_is_the_one_problem_and_says_what_to_do(model: str) -> None:
-    """`make test-reference` tries it where it is installed."""
-    assert problem(engine="sentence-transformers", model=model) == (
-        "engine (--engine, OTEL_EMBEDDER_ENGINE): sentence-transformers is not installed: "
-        "pip install 'otel-embedder[sentence-transformers]'; it is 'sentence-transformers'"
-    )
-
-
 def test_an_engine_that_is_not_installed_hides_no_other_problem() -> None:
     said = problems(engine="sentence-transformers", model="./missing", cache_size="5")
 
-    assert [line.partition(" ")[0] for line in said] == ["engine", "model", "cache_size"]
+    assert [line.partition(" ")[0] for line in said] == ["--engine", "--model", "--cache-size"]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("listen", "4327"),
-        ("listen", ":4327"),
-        ("listen", "127.0.0.1:"),
-        ("listen", "127.0.0.1:otlp"),
-        ("listen", "127.0.0.1:65536"),
-        ("listen", ""),
-        ("metrics_listen", "9464"),
-        ("next_hop", "backend:4317"),
-        ("next_hop", "http://backend"),
-        ("next_hop", "grpc://backend:4317"),
-        ("next_hop", "http://backend:4317/v1/traces"),
-        ("next_hop", "http://[::1"),
-        ("next_hop_headers", "no equals"),
-        ("next_hop_headers", "=value"),
-        ("next_hop_headers", "a key=value"),
-        ("next_hop_headers", "key=%0A"),
-        ("next_hop_compression", "zstd"),
-        ("next_hop_certificate", "missing.pem"),
-        ("next_hop_timeout", "0"),
-        ("next_hop_timeout", "inf"),  # gRPC takes it for a time long past
-        ("max_receive_bytes", "1"),
-        ("max_receive_bytes", "2GiB"),  # more than gRPC can be told
-        ("max_send_bytes", "many"),
-        ("engine", "torch"),
-        ("model", "missing"),
-        ("model_threads", "0"),
-        ("preload", "maybe"),
-        ("cache_size", "99"),
-        ("cache_size", "1000001"),
-        ("cache_size", "a few"),
-        ("max_queue_size", "0"),
-        ("embed_timeout", "-1"),
-        ("embed_timeout", "nan"),
-        ("on_failure", "panic"),
-        ("encoding", "float16"),
-        ("attribute_prefix", ""),
-        ("template", "{nonsense}"),
-        ("log_format", "xml"),
-        ("log_level", "loud"),
-        ("config", "missing.yaml"),
-        ("config", "."),
-    ],
-)
-def test_a_wrong_value_is_a_problem_that_names_every_spelling(
-    field: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("value", ["missing.yaml", "."])
+def test_a_file_that_is_not_there_is_a_problem(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    said = problem(**{field: value})
-
-    flag = "--" + field.replace("_", "-")
-    assert said.startswith(f"{field} ({flag}, OTEL_EMBEDDER_{field.upper()}")
-    if field in OTLP_VARIABLES:
-        assert f"OTEL_EXPORTER_OTLP_{OTLP_VARIABLES[field]}): " in said
+    assert problem(config=value).startswith(f"--config is '{value}': ")
 
 
-def test_a_certificate_must_be_one(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("a poem")
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("flag", "--next-hop"),
+        ("variable", "OTEL_EMBEDDER_NEXT_HOP"),
+        ("file", "{config}, line 3: next_hop"),
+        ("otlp", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("traces", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+    ],
+)
+def test_a_problem_is_told_in_the_words_of_the_place_it_came_from(
+    source: str, place: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("# Ours.\nencoding: bytes\n" + "next_hop: grpc://a" * (source == "file"))
+    for name in VARIABLES.keys() & {source}:
+        monkeypatch.setenv(VARIABLES[name], "grpc://a")
+    flags = {"next_hop": "grpc://a"} if source == "flag" else {}
 
-    assert "must be a PEM file with certificates" in problem(
-        next_hop_certificate=str(tmp_path / "ca.pem")
+    assert problem(config=config, **flags) == (
+        f"{place.format(config=config)} is 'grpc://a': "
+        "must be http://HOST:PORT, or https://HOST:PORT for TLS"
+    )
+
+
+def test_what_nobody_gave_is_told_in_all_spellings(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue("ours")
+
+    assert problem(tls_certificate=pair.certificate) == (
+        "tls_key (--tls-key, OTEL_EMBEDDER_TLS_KEY): must be given, as tls_certificate is"
+    )
+    assert problem(next_hop_client_certificate=pair.certificate).startswith(
+        "next_hop_client_key (--next-hop-client-key, OTEL_EMBEDDER_NEXT_HOP_CLIENT_KEY, "
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY): must be given"
     )
 
 
 def test_a_problem_shows_the_value() -> None:
-    assert problem(listen="nowhere").endswith("such as 127.0.0.1:4327; it is 'nowhere'")
+    assert problem(listen="nowhere") == (
+        "--listen is 'nowhere': must be HOST:PORT, such as 127.0.0.1:4327"
+    )
 
 
 def test_every_problem_is_listed_from_wherever_it_is(
@@ -315,21 +312,21 @@ def test_every_problem_is_listed_from_wherever_it_is(
 
     said = problems(config=config, cache_size="5")
 
-    assert sorted(line.partition(" ")[0].strip(":") for line in said) == [
+    assert [line.partition(": ")[0] for line in said] == [
+        "OTEL_EMBEDDER_LISTEN is 'nowhere'",
+        "OTEL_EXPORTER_OTLP_ENDPOINT is 'https://nowhere'",
+        "--cache-size is '5'",
+        f"{config}, line 1",
+        f"{config}, line 2",
         "OTEL_EMBEDDER_PRELAOD",
-        "cache_siez",
-        "cache_size",
-        "encoding",
-        "listen",
-        "next_hop",
     ]
 
 
 def test_an_unknown_key_is_a_problem_with_a_suggestion(config: Path) -> None:
     config.write_text("cache_siez: 500")
 
-    assert (
-        problem(config=config) == "cache_siez: there is no such setting; did you mean cache_size?"
+    assert problem(config=config) == (
+        f"{config}, line 1: cache_siez: there is no such setting; did you mean cache_size?"
     )
 
 
@@ -344,7 +341,7 @@ def test_an_unknown_variable_is_a_problem_with_a_suggestion(
 def test_a_name_like_no_other_has_no_suggestion(config: Path) -> None:
     config.write_text("zzz: 1")
 
-    assert problem(config=config) == "zzz: there is no such setting"
+    assert problem(config=config) == f"{config}, line 1: zzz: there is no such setting"
 
 
 @pytest.mark.parametrize("name", SERVICE_LINKS)
@@ -389,11 +386,22 @@ def test_a_secret_in_a_header_is_not_repeated(content: str, config: Path) -> Non
     assert SECRET not in problem(config=config)
 
 
-def test_a_header_may_be_written_in_capitals(config: Path) -> None:
-    # gRPC refuses to send one that is not in lower case.
-    config.write_text("next_hop_headers: {Authorization: Bearer x}")
+@pytest.mark.parametrize("token", [f"{SECRET} {SECRET}", f"ü{SECRET}", ["a", SECRET], ""])
+def test_a_wrong_token_is_not_repeated(token: object) -> None:
+    said = problem(bearer_token=token)
 
-    assert load_settings({"config": config}).next_hop_headers == {"authorization": "Bearer x"}
+    assert said.startswith("--bearer-token: ")
+    assert SECRET not in said
+
+
+def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EMBEDDER_BEARER_TOKEN", SECRET)
+    settings = load_settings({})
+
+    assert settings.bearer_token is not None
+    assert settings.bearer_token.get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings.model_dump())
 
 
 def test_settings_do_not_change() -> None:
@@ -419,5 +427,5 @@ def test_a_password_in_a_wrong_address_is_not_told() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({"next_hop": "https://ann:hunter2@backend:4317"})
 
-    assert "it is 'https://<secret>@backend:4317'" in str(caught.value)
+    assert "--next-hop is 'https://<secret>@backend:4317': " in str(caught.value)
     assert "hunter2" not in str(caught.value)

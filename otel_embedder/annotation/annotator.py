@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.annotation.names import Names
-from otel_embedder.annotation.standing import Standing, judge
+from otel_embedder.annotation.standing import Origin, Standing, judge
 from otel_embedder.annotation.vectors import ENCODERS, decode_vector
+from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.otlp.attributes import (
     PROTOBUF,
     Syntax,
@@ -20,13 +21,15 @@ from otel_embedder.otlp.attributes import (
 )
 
 if TYPE_CHECKING:
-    from otel_embedder.annotation.settings import Encoding
-    from otel_embedder.annotation.standing import Origin
+    from otel_embedder.annotation.settings import AnnotationSettings, Encoding
     from otel_embedder.embedder.embedding import Embedding, Vector
 
 
 # How far from 1 the length of a vector of ours may be, for what rounding does.
 UNIT_TOLERANCE = 1e-3
+
+# What is remembered of embeddings as attributes takes at most this much memory.
+MAX_ENCODED_BYTES = 43_000_000
 
 
 class Annotator:
@@ -141,3 +144,17 @@ def _is_whole(vector: Vector, dimension: int) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         length = np.linalg.norm(vector)
     return len(vector) == dimension and bool(abs(length - 1) < UNIT_TOLERANCE)
+
+
+def annotator(
+    settings: AnnotationSettings, text_version: str, syntax: Syntax = PROTOBUF
+) -> Annotator:
+    """Give what the settings say of the attributes."""
+    return Annotator(
+        Origin(model_name(settings.model), text_version),
+        encoding=settings.encoding,
+        prefix=settings.attribute_prefix,
+        attach_text=settings.attach_text,
+        max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // (384 * syntax.double_bytes)),
+        syntax=syntax,
+    )

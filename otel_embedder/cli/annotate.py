@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
 from otel_embedder.cli.arguments import files_argument, tell_of_cut_off
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator, annotate_files
@@ -23,7 +24,7 @@ from otel_embedder.files.requests import Form
 from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import STDIN, TraceFiles
 from otel_embedder.otlp.attributes import JSON
-from otel_embedder.parts import annotator, model_choice, render_options
+from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
+from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import (
     FILE,
     SPAN_ID,
@@ -17,11 +18,11 @@ from otel_embedder.cli.arguments import (
 )
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.files.trace_files import TraceFiles
-from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.search.comparison import Side, compare
 from otel_embedder.search.index import find_spans, spans_of
+from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:

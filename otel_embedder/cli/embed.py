@@ -14,9 +14,8 @@ from otel_embedder.cli.npy import npy_file
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.errors import UnwritableFileError
-from otel_embedder.parts import model_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,11 +15,11 @@ from otel_embedder.cli.arguments import output_option
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.engines import model_choice
 from otel_embedder.embedder.models.inventory import converted_files, official_files
 from otel_embedder.embedder.models.verification import verify
 from otel_embedder.embedder.models.weights import find_weights
 from otel_embedder.errors import ModelUnavailableError
-from otel_embedder.parts import model_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Column
 
+from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import (
     files_argument,
     output_option,
@@ -20,10 +21,10 @@ from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_fr
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import COSINE_DIGITS, columns, cut_cell, new_table, show
 from otel_embedder.embedder.bulk import BulkEmbedder, window_for
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.files.trace_files import TraceFiles
-from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.search.index import MAX_EXAMPLES, TextIndex, has_id, spans_of
+from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ from click.shell_completion import CompletionItem
 from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, default_text, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pydantic.fields import FieldInfo
+
+    from otel_embedder.settings import Check
 
 Command = TypeVar("Command", bound="Callable[..., object]")
 
@@ -73,11 +75,12 @@ def _values(
     return [CompletionItem(choice) for choice in choices if choice.startswith(begun)]
 
 
-def settings_from(flags: dict[str, object]) -> Settings:
-    """Collect the settings, of which these were given as flags.
+def settings_from(flags: dict[str, object], checks: Sequence[Check] = ()) -> Settings:
+    """Collect the settings, of which these were given as flags; `checks` look at several together.
 
     Raises:
         SettingsError: some are wrong; it lists them all.
 
     """
-    return load_settings({name: value for name, value in flags.items() if value is not None})
+    given = {name: value for name, value in flags.items() if value is not None}
+    return load_settings(given, checks)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import file_argument, refuse_cut_off
 from otel_embedder.cli.options import TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.files.trace_files import TraceFiles
-from otel_embedder.parts import annotator, render_options
 from otel_embedder.search.index import spans_of
+from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError
+from otel_embedder.exporter.exporter import otlp_exporter
 from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach
 from otel_embedder.files.trace_files import STDIN, TraceFiles
 from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.settings import Settings
-from otel_embedder.sidecar.service import otlp_exporter
 from otel_embedder.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ TARGET_SETTINGS = (
     *("next_hop_headers", "next_hop_compression", "next_hop_timeout", "max_send_bytes"),
     *("next_hop_certificate", "next_hop_client_certificate", "next_hop_client_key"),
 )
+# Encoded at the same time, whatever the concurrency.
+MAX_SENDING_BYTES = 32 * 1024 * 1024
 # What `next_hop` may be.
 TARGET_URL: TypeAdapter[str] = TypeAdapter(
     Annotated[str, *Settings.model_fields["next_hop"].metadata]
@@ -181,7 +183,7 @@ async def _send(
 ) -> None:
     tally, clock = SendTally(), EventLoopClock()
     await _reach(settings.next_hop, wait, clock)
-    async with otlp_exporter(settings, Metrics()) as exporter:
+    async with otlp_exporter(settings, Metrics(), max_sending_bytes=MAX_SENDING_BYTES) as exporter:
         try:
             with progress_bar("Sending spans") as advance:
                 await Replay(exporter, load, tally, clock=clock, on_answer=advance).run(requests)

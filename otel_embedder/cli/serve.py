@@ -8,6 +8,7 @@ import click
 
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.settings import Settings
+from otel_embedder.sidecar.checks import CHECKS
 from otel_embedder.sidecar.service import serve
 from otel_embedder.telemetry.logs import configure_logs
 
@@ -19,6 +20,6 @@ def command(**flags: object) -> None:
 
     Example: otel-embedder serve --next-hop http://127.0.0.1:4337
     """
-    settings = settings_from(flags)
+    settings = settings_from(flags, CHECKS)
     configure_logs(settings.log_format, settings.log_level)
     asyncio.run(serve(settings))

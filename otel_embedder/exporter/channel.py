@@ -75,8 +75,8 @@ class Keepalive:
 
     """
 
-    interval: float = 310.0
-    timeout: float = 20.0
+    interval: float
+    timeout: float
 
     def options(self) -> tuple[tuple[str, int], ...]:
         """Give the channel's options."""
@@ -97,8 +97,8 @@ class NextHop:
         url: http://HOST:PORT, or https://HOST:PORT for TLS.
         headers: gRPC metadata to send along.
         compression: none or gzip.
-        files: the certificates to trust and to show, for https://.
         keepalive: when to ping.
+        files: the certificates to trust and to show, for https://.
         look_seconds: how often to look whether the certificates were renewed.
 
     """
@@ -106,8 +106,8 @@ class NextHop:
     url: str
     headers: Mapping[str, str]
     compression: Compression
+    keepalive: Keepalive
     files: TlsFiles = field(default_factory=TlsFiles)
-    keepalive: Keepalive = field(default_factory=Keepalive)
     look_seconds: float = LOOK_SECONDS
 
     def tls_files(self) -> TlsFiles:

@@ -24,22 +24,29 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from otel_embedder.errors import PermanentExportError, RetryableExportError, TooLargeExportError
+from otel_embedder.credentials.tls_files import TlsFiles
+from otel_embedder.errors import (
+    CredentialsError,
+    PermanentExportError,
+    RetryableExportError,
+    SettingsError,
+    TooLargeExportError,
+)
 from otel_embedder.exporter.backoff import as_asked_or
 from otel_embedder.exporter.byte_lock import ByteLock
-from otel_embedder.exporter.channel import NextHopChannel
+from otel_embedder.exporter.channel import Keepalive, NextHop, NextHopChannel
 from otel_embedder.exporter.delivery import Delivery
 from otel_embedder.exporter.send_limit import SendLimit
 from otel_embedder.otlp.names import EXPORT_METHOD
 from otel_embedder.otlp.status import export_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from tenacity import RetryCallState
 
-    from otel_embedder.exporter.channel import NextHop
+    from otel_embedder.exporter.settings import NextHopSettings
     from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
@@ -49,8 +56,6 @@ if TYPE_CHECKING:
 BACKOFF = wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1)
 # Of the time that the caller waits, what our answer needs to travel back.
 RESERVE_SECONDS = 0.2
-
-MAX_SENDING_BYTES = 32 * 1024 * 1024
 
 
 class ExporterMetrics(Protocol):
@@ -82,7 +87,7 @@ class OtlpExporter:
         *,
         timeout: float,
         max_send_bytes: int,
-        max_sending_bytes: int = MAX_SENDING_BYTES,
+        max_sending_bytes: int,
         metrics: ExporterMetrics,
     ) -> None:
         """Prepare to connect.
@@ -272,3 +277,57 @@ class OtlpExporter:
         configured = self._configured_headers
         passed_on = ((key, value) for key, value in metadata if key not in configured)
         return (*configured.items(), *passed_on)
+
+
+class WatchingMetrics(ExporterMetrics, Protocol):
+    """What else is told of an exporter, whenever somebody asks."""
+
+    def watch_send_limit(self, limit: Callable[[], int]) -> None:
+        """Tell how large a request may be at the moment."""
+        ...
+
+
+@asynccontextmanager
+async def otlp_exporter(
+    settings: NextHopSettings, metrics: WatchingMetrics, *, max_sending_bytes: int
+) -> AsyncIterator[OtlpExporter]:
+    """Run the client of the next hop.
+
+    Args:
+        settings: where that is, and how to send.
+        metrics: who counts.
+        max_sending_bytes: how much is encoded at the same time.
+
+    Raises:
+        SettingsError: the certificates can't be used any more.
+
+    """
+    exporter = OtlpExporter(
+        _next_hop(settings),
+        timeout=settings.next_hop_timeout,
+        max_send_bytes=settings.max_send_bytes,
+        max_sending_bytes=max_sending_bytes,
+        metrics=metrics,
+    )
+    metrics.watch_send_limit(exporter.send_limit)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(exporter)
+        except CredentialsError as error:
+            fields = "next_hop_certificate, next_hop_client_certificate, next_hop_client_key"
+            raise SettingsError([f"{fields}: {error}"]) from error
+        yield exporter
+
+
+def _next_hop(settings: NextHopSettings) -> NextHop:
+    return NextHop(
+        settings.next_hop,
+        headers=settings.next_hop_headers,
+        compression=settings.next_hop_compression,
+        keepalive=Keepalive(settings.next_hop_keepalive, settings.next_hop_keepalive_timeout),
+        files=TlsFiles(
+            authorities=settings.next_hop_certificate,
+            certificate=settings.next_hop_client_certificate,
+            key=settings.next_hop_client_key,
+        ),
+    )

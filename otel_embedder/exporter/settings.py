@@ -2,6 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, FilePath, PositiveFloat
+
+from otel_embedder.credentials.fields import CertificateFile, key_of
+from otel_embedder.fields import (
+    MAX_MESSAGE_BYTES,
+    MAX_SECONDS,
+    RoomSettings,
+    check_host_and_port,
+)
 
 Compression = Literal["none", "gzip"]
+
+
+def _url(value: str) -> str:
+    url = urlsplit(value)
+    is_plain = url.path in {"", "/"} and not (url.query or url.fragment or url.username)
+    if url.scheme not in {"http", "https"} or not url.hostname or not is_plain:
+        raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for TLS")
+    check_host_and_port(url.netloc)
+    return value
+
+
+def _headers(value: object) -> object:
+    """Read `key=value,key2=value2` with values URL-encoded, as OTEL_EXPORTER_OTLP_HEADERS."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("must be KEY=VALUE,KEY=VALUE")
+    return {key.strip(): unquote(text.strip()) for key, _, text in pairs}
+
+
+def _metadata(headers: dict[str, str]) -> dict[str, str]:
+    """Make sure that gRPC takes the headers: it fails each call with what it does not."""
+    lowered = {key.lower(): text for key, text in headers.items()}
+    for key, text in lowered.items():
+        if not re.fullmatch(r"[0-9a-z_.-]+", key) or key.startswith("grpc-"):
+            raise ValueError(f"{key!r} is no name for a header: letters, digits, _ . and - are")
+        if not re.fullmatch(r"[\x20-\x7e]*", text) or key.endswith("-bin"):
+            raise ValueError(f"the value of {key} must be printable ASCII")
+    return lowered
+
+
+class NextHopSettings(RoomSettings):
+    """Where the spans go, and how."""
+
+    next_hop: Annotated[str, AfterValidator(_url)] = Field(
+        "http://127.0.0.1:4337",
+        description="http:// or https:// HOST:PORT to send the spans on to.",
+    )
+    next_hop_headers: Annotated[
+        dict[str, str], BeforeValidator(_headers), AfterValidator(_metadata)
+    ] = Field({}, description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded.")
+    next_hop_compression: Compression = Field("none", description="none or gzip.")
+    next_hop_certificate: CertificateFile | None = Field(
+        None, description="PEM file of the authorities to trust for https://, else the system's."
+    )
+    next_hop_client_certificate: CertificateFile | None = Field(
+        None, description="PEM file of the certificate to show to the next hop, if it wants one."
+    )
+    # Behind its certificate, which it has to fit.
+    next_hop_client_key: Annotated[FilePath | None, key_of("next_hop_client_certificate")] = Field(
+        None, description="PEM file of that certificate's private key, not encrypted."
+    )
+    next_hop_timeout: PositiveFloat = Field(
+        10.0, le=MAX_SECONDS, description="Seconds that one request to the next hop may take."
+    )
+    next_hop_keepalive: PositiveFloat = Field(
+        310.0,
+        ge=1,
+        le=MAX_SECONDS,
+        description="Seconds of silence, while a request waits for its answer, before a ping. Most "
+        "servers hang up on whoever pings more often than every 300 s.",
+    )
+    next_hop_keepalive_timeout: PositiveFloat = Field(
+        20.0,
+        ge=1,
+        le=MAX_SECONDS,
+        description="Seconds without an acknowledgement, of a ping or of anything sent, after "
+        "which the next hop is connected to anew.",
+    )
+    max_send_bytes: ByteSize = Field(
+        ByteSize(4 * 1024 * 1024 - 4096),
+        ge=1024,
+        le=MAX_MESSAGE_BYTES,
+        description="Largest request sent on, in bytes; a larger one is split between spans.",
+    )

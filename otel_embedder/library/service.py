@@ -16,20 +16,21 @@ from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 import numpy as np
-from loky import cpu_count
-from platformdirs import user_cache_path
 
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.settings import DEFAULT_PREFIX
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import (
+    DEFAULT_ENGINE,
     DEFAULT_MODEL,
     ModelChoice,
     check_engine,
     check_model,
+    default_cache,
 )
-from otel_embedder.embedder.models.engines import reviving_model
+from otel_embedder.embedder.models.engines import reviving_model, thread_count
 from otel_embedder.embedder.models.reviving import RevivingModel
+from otel_embedder.embedder.settings import DEFAULT_CACHE_SIZE
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library.background import BackgroundLoop
 from otel_embedder.library.trace_embedder import embedding_traces
@@ -83,8 +84,8 @@ class EmbeddingService:
         self,
         model_name: str = DEFAULT_MODEL,
         *,
-        cache_size: int = 1000,
-        engine: Engine = "ctranslate2",
+        cache_size: int = DEFAULT_CACHE_SIZE,
+        engine: Engine = DEFAULT_ENGINE,
         model_cache: Path | None = None,
         threads: int | None = None,
         embed_timeout: float = math.inf,
@@ -273,7 +274,7 @@ class EmbeddingService:
             return self._running
 
     def _embedder(self) -> AbstractAsyncContextManager[TraceEmbedder]:
-        threads = self._threads or cpu_count()
+        threads = thread_count(self._threads)
         return embedding_traces(
             Renderer(self._text),
             self._names,
@@ -286,7 +287,7 @@ class EmbeddingService:
         own = self._own_model
         if own is not None:
             return RevivingModel(lambda: own, dimension=own.dimension, retry_after=0)
-        cache = self._model_cache or user_cache_path("otel-embedder")
+        cache = self._model_cache or default_cache()
         return reviving_model(ModelChoice(self._engine, self._model_name, cache, threads))
 
 

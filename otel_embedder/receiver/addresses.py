@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from otel_embedder.errors import ListenError
+from otel_embedder.fields import check_host_and_port
 
 SOCKET_PREFIX = "unix:"
 # What the kernel has room for, less the zero behind it: unix(7).
@@ -20,8 +21,6 @@ MAX_SOCKET_PATH_BYTES = 107
 SOCKET_MODE = 0o660
 # Only the kernel is asked.
 PROBE_SECONDS = 1.0
-
-MAX_PORT = 65_535
 
 
 def addresses(listen: str) -> tuple[str, ...]:
@@ -51,19 +50,6 @@ def check_address(address: str) -> None:
         raise ValueError("must name the socket's file, such as unix:/run/otel-embedder.sock")
     elif len(bytes(path)) > MAX_SOCKET_PATH_BYTES:
         raise ValueError(f"a socket's path may have {MAX_SOCKET_PATH_BYTES} bytes at most")
-
-
-def check_host_and_port(address: str) -> None:
-    """Make sure that an address is HOST:PORT.
-
-    Raises:
-        ValueError: it is not.
-
-    """
-    host, colon, port = address.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and int(port) <= MAX_PORT
-    if not (host and colon and is_port):
-        raise ValueError("must be HOST:PORT, such as 127.0.0.1:4327")
 
 
 def is_exposed(address: str) -> bool:

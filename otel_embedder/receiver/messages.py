@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.errors import IncompleteRequestError
+from otel_embedder.receiver.admission import Admission, AdmissionMetrics
 from otel_embedder.receiver.inflate import inflated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import grpc.aio
 
-    from otel_embedder.receiver.admission import Admission, Admitted
+    from otel_embedder.receiver.admission import Admitted
+    from otel_embedder.receiver.settings import ListenSettings
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -96,3 +98,22 @@ class Messages:
         with reader:
             yield
         end.cancel()
+
+
+class MessagesMetrics(AdmissionMetrics, Protocol):
+    """What is told of messages."""
+
+    def watch_in_flight(self, requests: Callable[[], int], size: Callable[[], int]) -> None:
+        """Tell how many requests are in flight, and how many bytes, whenever somebody asks."""
+        ...
+
+
+def messages(settings: ListenSettings, metrics: MessagesMetrics) -> Messages:
+    """Give what takes messages in, for all signals together."""
+    admission = Admission(
+        max_requests=settings.max_inflight_requests,
+        max_bytes=settings.max_inflight_bytes,
+        metrics=metrics,
+    )
+    metrics.watch_in_flight(admission.requests, admission.bytes)
+    return Messages(admission, max_bytes=settings.max_receive_bytes)

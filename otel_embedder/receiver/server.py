@@ -31,7 +31,7 @@ from otel_embedder.receiver.tokens import Access, FixedTokens, TokenCheck, Token
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from otel_embedder.settings import Settings
+    from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 
 SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
 
@@ -62,7 +62,7 @@ SERVER_OPTIONS = (
 
 @asynccontextmanager
 async def listening(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: Settings
+    handlers: Sequence[grpc.GenericRpcHandler], settings: ServerSettings
 ) -> AsyncIterator[int]:
     """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
 
@@ -85,7 +85,7 @@ async def listening(
 
 
 def _server(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: Settings
+    handlers: Sequence[grpc.GenericRpcHandler], settings: ListenSettings
 ) -> tuple[grpc.aio.Server, HealthServicer]:
     """Give the server with all its services, and the one that tells how they are."""
     limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
@@ -100,7 +100,7 @@ def _server(
     return server, health_servicer
 
 
-def access(settings: Settings) -> Access:
+def access(settings: ListenSettings) -> Access:
     """Give who may call: whoever knows the token, where one is asked for."""
     if settings.bearer_token_file:
         return Access(partial(TokenFile, settings.bearer_token_file))
@@ -109,7 +109,7 @@ def access(settings: Settings) -> Access:
     return Access(None)
 
 
-def _token_checks(settings: Settings) -> tuple[TokenCheck, ...]:
+def _token_checks(settings: ListenSettings) -> tuple[TokenCheck, ...]:
     try:
         # Who probes the health has no token.
         return access(settings).checks(open_services=(HEALTH_SERVICE,))
@@ -117,7 +117,7 @@ def _token_checks(settings: Settings) -> tuple[TokenCheck, ...]:
         raise SettingsError([f"bearer_token_file: {error}"]) from error
 
 
-def _tls_files(settings: Settings) -> TlsFiles | None:
+def _tls_files(settings: ListenSettings) -> TlsFiles | None:
     if settings.tls_certificate is None:
         return None
     return TlsFiles(settings.tls_client_authority, settings.tls_certificate, settings.tls_key)

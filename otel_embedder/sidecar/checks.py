@@ -1,4 +1,4 @@
-"""Settings that are right one by one, and wrong together."""
+"""Settings that are right one by one, and wrong together in a sidecar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from otel_embedder.errors import LOOP_REMEDY, SettingsError
+from otel_embedder.errors import LOOP_REMEDY
 from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
 
 if TYPE_CHECKING:
@@ -15,21 +15,15 @@ if TYPE_CHECKING:
 LOCALHOST = {"127.0.0.1", "::1"}
 
 
-def check_next_hop(listen: str, next_hop: str) -> None:
-    """Make sure that the next hop is not where this sidecar listens itself.
-
-    Raises:
-        SettingsError: it is.
-
-    """
-    for address in addresses(listen):
-        if _is_same(address, next_hop):
-            problem = (
-                f"next_hop: {next_hop} is where this sidecar itself listens ({address}), so spans "
-                f"would go round for ever; {LOOP_REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells "
-                "a whole pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
-            )
-            raise SettingsError([problem])
+def find_loop(settings: Settings) -> list[str]:
+    """Tell whether the next hop is where this sidecar listens itself."""
+    return [
+        f"next_hop: {settings.next_hop} is where this sidecar itself listens ({address}), so spans "
+        f"would go round for ever; {LOOP_REMEDY}. Where OTEL_EXPORTER_OTLP_ENDPOINT tells a whole "
+        "pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
+        for address in addresses(settings.listen)
+        if _is_same(address, settings.next_hop)
+    ]
 
 
 def _is_same(listen: str, next_hop: str) -> bool:
@@ -68,20 +62,16 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def check_exposure(settings: Settings) -> None:
-    """Make sure that other hosts are let in only with TLS, or on purpose.
-
-    Raises:
-        SettingsError: they would be without.
-
-    """
+def find_exposure(settings: Settings) -> list[str]:
+    """Tell whether other hosts are let in without TLS, and not on purpose."""
     if settings.tls_certificate or settings.listen_insecure:
-        return
-    for address in filter(is_exposed, addresses(settings.listen)):
-        problem = (
-            f"listen: other hosts may reach {address}, and without TLS whoever is on the way reads "
-            "and changes the spans; give tls_certificate and tls_key, listen on 127.0.0.1 or "
-            "unix:PATH, or allow it with listen_insecure (--listen-insecure, "
-            "OTEL_EMBEDDER_LISTEN_INSECURE=true)"
-        )
-        raise SettingsError([problem])
+        return []
+    return [
+        f"listen: other hosts may reach {address}, and without TLS whoever is on the way reads and "
+        "changes the spans; give tls_certificate and tls_key, listen on 127.0.0.1 or unix:PATH, or "
+        "allow it with listen_insecure (--listen-insecure, OTEL_EMBEDDER_LISTEN_INSECURE=true)"
+        for address in filter(is_exposed, addresses(settings.listen))
+    ]
+
+
+CHECKS = (find_exposure, find_loop)

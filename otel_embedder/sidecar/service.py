@@ -12,25 +12,22 @@ import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from otel_embedder.credentials.tls_files import TlsFiles
-from otel_embedder.embedder.models.engines import reviving_model
+from otel_embedder.annotation.annotator import annotator
+from otel_embedder.embedder.models.engines import model_choice, reviving_model
 from otel_embedder.embedder.nest import nested
-from otel_embedder.exporter.channel import Keepalive, NextHop
-from otel_embedder.exporter.exporter import OtlpExporter
+from otel_embedder.exporter.exporter import otlp_exporter
 from otel_embedder.fairness import TURN_SECONDS
-from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.pipeline.processor import Processor
-from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
-from otel_embedder.sidecar.checks import check_exposure, check_next_hop
 from otel_embedder.sidecar.memory import trimming
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
+from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:
@@ -58,6 +55,7 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; a second signal ends the process at once.
 
     Raises:
+        SettingsError: a file of certificates or tokens can't be used any more.
         ListenError: an address can't be had.
 
     """
@@ -91,12 +89,10 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     """Run a sidecar; give the port that it listens on.
 
     Raises:
-        SettingsError: other hosts are let in without TLS, or the next hop is this sidecar itself.
+        SettingsError: a file of certificates or tokens can't be used any more.
         ListenError: an address can't be had.
 
     """
-    check_exposure(settings)
-    check_next_hop(settings.listen, settings.next_hop)
     renderer = Renderer(render_options(settings))
     model = reviving_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
@@ -104,7 +100,10 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
-        exporter = await parts.enter_async_context(otlp_exporter(settings, metrics))
+        sending_bytes = settings.max_inflight_bytes // SENDING_SHARE
+        exporter = await parts.enter_async_context(
+            otlp_exporter(settings, metrics, max_sending_bytes=sending_bytes)
+        )
         embedders = await parts.enter_async_context(nest(settings, model, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
         processor = Processor(
@@ -123,41 +122,6 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
         yield await parts.enter_async_context(listening(handlers, settings))
-
-
-def messages(settings: Settings, metrics: Metrics) -> Messages:
-    """Give what takes messages in, for all signals together."""
-    admission = Admission(
-        max_requests=settings.max_inflight_requests,
-        max_bytes=settings.max_inflight_bytes,
-        metrics=metrics,
-    )
-    metrics.watch_in_flight(admission.requests, admission.bytes)
-    return Messages(admission, max_bytes=settings.max_receive_bytes)
-
-
-def otlp_exporter(settings: Settings, metrics: Metrics) -> OtlpExporter:
-    """Give the client of the next hop."""
-    next_hop = NextHop(
-        settings.next_hop,
-        headers=settings.next_hop_headers,
-        compression=settings.next_hop_compression,
-        files=TlsFiles(
-            authorities=settings.next_hop_certificate,
-            certificate=settings.next_hop_client_certificate,
-            key=settings.next_hop_client_key,
-        ),
-        keepalive=Keepalive(settings.next_hop_keepalive, settings.next_hop_keepalive_timeout),
-    )
-    exporter = OtlpExporter(
-        next_hop,
-        timeout=settings.next_hop_timeout,
-        max_send_bytes=settings.max_send_bytes,
-        max_sending_bytes=settings.max_inflight_bytes // SENDING_SHARE,
-        metrics=metrics,
-    )
-    metrics.watch_send_limit(exporter.send_limit)
-    return exporter
 
 
 def nest(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
-from otel_embedder.text.template import DEFAULT_TEMPLATE
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from otel_embedder.fields import RoomSettings
+from otel_embedder.text.template import DEFAULT_TEMPLATE, parse_template
 
 DEFAULT_VOLATILE_KEYS = (
     *("thread.*", "process.pid", "process.parent_pid", "*.port"),
@@ -53,3 +57,57 @@ class RenderOptions:
             return str(RENDERER_VERSION)
         chosen = json.dumps(asdict(self), sort_keys=True).encode()
         return f"{RENDERER_VERSION}.{hashlib.sha256(chosen).hexdigest()[:8]}"
+
+
+DEFAULTS = RenderOptions()
+
+
+def _template(value: str) -> str:
+    parse_template(value)
+    return value
+
+
+def _words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class TextSettings(RoomSettings):
+    """The same choices, as settings."""
+
+    template: Annotated[str, AfterValidator(_template)] = Field(
+        DEFAULTS.template, description="How a span reads."
+    )
+    exact_durations: bool = Field(
+        DEFAULTS.exact_durations, description="Give durations exactly, not rounded to R5."
+    )
+    mask_values: bool = Field(
+        DEFAULTS.mask_values, description="Put words for ids, addresses and times."
+    )
+    volatile_keys: Words = Field(
+        DEFAULTS.volatile_keys, description="Patterns of attribute keys to leave out, with commas."
+    )
+    secret_keys: Words = Field(
+        DEFAULTS.secret_keys,
+        description="Words of keys whose values are secret, with commas; each shows as <secret>.",
+    )
+    mask_secrets: bool = Field(
+        DEFAULTS.mask_secrets,
+        description="Put <secret> for what looks like one, even without mask_values.",
+    )
+
+
+def render_options(settings: TextSettings) -> RenderOptions:
+    """Give what the settings say of the text."""
+    return RenderOptions(
+        template=settings.template,
+        exact_durations=settings.exact_durations,
+        mask_values=settings.mask_values,
+        volatile_keys=settings.volatile_keys,
+        secret_keys=settings.secret_keys,
+        mask_secrets=settings.mask_secrets,
+    )

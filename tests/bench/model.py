@@ -11,9 +11,8 @@ from loky import cpu_count
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, WantedText
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.parts import model_choice
 from otel_embedder.search.index import spans_of
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions

@@ -15,6 +15,7 @@ from otel_embedder.otlp.wire import parse_request
 from tests.bench.passing import PASSTHROUGH_YAML
 from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import request, span
+from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES
 from tests.support.processes import Sink, running_collector, span_ids
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def test_what_a_collector_finds_too_large_reaches_it_in_smaller_pieces(
     with Sink() as sink:
         environment = {"OTELCOL_BACKEND_ENDPOINT": sink.address}
         with running_collector(PASSTHROUGH_YAML, environment, overrides=[LIMIT_1_MIB]) as collector:
-            next_hop = NextHop(f"http://{collector.address}", headers={}, compression=compression)
+            url = f"http://{collector.address}"
+            next_hop = NextHop(url, headers={}, compression=compression, keepalive=KEEPALIVE)
             limit = asyncio.run(exported(encoded, next_hop, metrics))
 
     assert limit == MIB
@@ -48,7 +50,11 @@ def test_what_a_collector_finds_too_large_reaches_it_in_smaller_pieces(
 async def exported(encoded: bytes, next_hop: NextHop, metrics: FakeMetrics) -> int:
     """Send a request; give what the exporter then takes for the next hop's limit."""
     async with OtlpExporter(
-        next_hop, timeout=10, max_send_bytes=4 * MIB, metrics=metrics
+        next_hop,
+        timeout=10,
+        max_send_bytes=4 * MIB,
+        max_sending_bytes=MAX_SENDING_BYTES,
+        metrics=metrics,
     ) as exporter:
         await exporter.export(parse_request(encoded), deadline=math.inf, metadata=())
         return exporter.send_limit()

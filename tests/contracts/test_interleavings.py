@@ -36,7 +36,7 @@ from otel_embedder.text.renderer import Renderer
 from tests.fuzz.check_receiver import ANNOTATOR, Aborted, OneMessage
 from tests.support.fakes import DIMENSION, FakeMetrics, embedding_of
 from tests.support.otlp_samples import request, span
-from tests.support.peers import Answer, FakeNextHop, spans_in
+from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, Answer, FakeNextHop, spans_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -160,10 +160,14 @@ async def receiving(
     next_hop: FakeNextHop, moods: list[str], max_send_bytes: int
 ) -> AsyncIterator[TraceReceiver]:
     metrics = FakeMetrics()
-    hop = NextHop(next_hop.url, headers={}, compression="none")
+    hop = NextHop(next_hop.url, headers={}, compression="none", keepalive=KEEPALIVE)
     admission = Admission(max_requests=10, max_bytes=MAX_BYTES, metrics=metrics)
     async with OtlpExporter(
-        hop, timeout=SECONDS, max_send_bytes=max_send_bytes, metrics=metrics
+        hop,
+        timeout=SECONDS,
+        max_send_bytes=max_send_bytes,
+        max_sending_bytes=MAX_SENDING_BYTES,
+        metrics=metrics,
     ) as exporter:
         processor = Processor(
             Renderer(RenderOptions()),

@@ -19,11 +19,10 @@ from otel_embedder.exporter.channel import (
 )
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.settings import load_settings
 from tests.support.certificates import Authority, KeyPair
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.otlp_samples import request, span
-from tests.support.peers import FakeNextHop
+from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, FakeNextHop
 from tests.support.processes import free_address
 from tests.support.seen_file import SeenFile
 
@@ -60,7 +59,7 @@ def server_credentials(pair: KeyPair, *clients: Authority) -> grpc.ServerCredent
 
 
 def exporting(
-    url: str, files: TlsFiles | None = None, keepalive: Keepalive | None = None
+    url: str, files: TlsFiles | None = None, keepalive: Keepalive = KEEPALIVE
 ) -> OtlpExporter:
     return OtlpExporter(
         NextHop(
@@ -68,11 +67,12 @@ def exporting(
             headers={},
             compression="none",
             files=files or TlsFiles(),
-            keepalive=keepalive or Keepalive(),
+            keepalive=keepalive,
             look_seconds=0.05,
         ),
         timeout=PATIENCE,
         max_send_bytes=4_000_000,
+        max_sending_bytes=MAX_SENDING_BYTES,
         metrics=FakeMetrics(),
     )
 
@@ -370,15 +370,6 @@ async def test_a_connection_that_has_died_in_silence_is_noticed(next_hop: FakeNe
                 await call
 
     assert loop.time() - started < PATIENCE / 2
-
-
-def test_by_default_we_ping_no_more_often_than_a_next_hop_allows_by_default() -> None:
-    """Every five minutes, by gRPC's specification; who pings more often is hung up on."""
-    settings = load_settings({})
-
-    assert settings.next_hop_keepalive > 300
-    assert Keepalive().interval == settings.next_hop_keepalive
-    assert Keepalive().timeout == settings.next_hop_keepalive_timeout
 
 
 class Exchange:

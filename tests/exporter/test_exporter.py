@@ -19,7 +19,7 @@ from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
 from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import field, request, span
-from tests.support.peers import Answer, FakeNextHop, spans_in
+from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, Answer, FakeNextHop, spans_in
 from tests.support.processes import free_address
 from tests.support.wire import annotate_all
 
@@ -50,9 +50,10 @@ def exporting(
     max_send_bytes: int = 4_000_000,
 ) -> OtlpExporter:
     return OtlpExporter(
-        NextHop(url, headers=headers or {}, compression=compression),
+        NextHop(url, headers=headers or {}, compression=compression, keepalive=KEEPALIVE),
         timeout=timeout,
         max_send_bytes=max_send_bytes,
+        max_sending_bytes=MAX_SENDING_BYTES,
         metrics=metrics or FakeMetrics(),
     )
 

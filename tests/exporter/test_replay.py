@@ -15,7 +15,7 @@ from otel_embedder.exporter.replay import CATCH_UP_SECONDS, Latency, Load, Repla
 from otel_embedder.otlp.wire import parse_request
 from tests.support.fakes import PATIENCE, FakeExporter, FakeMetrics
 from tests.support.otlp_samples import request, span
-from tests.support.peers import Answer, FakeNextHop
+from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, Answer, FakeNextHop
 from tests.support.processes import free_address
 
 if TYPE_CHECKING:
@@ -91,9 +91,13 @@ class Source:
 
 @asynccontextmanager
 async def exporting(url: str) -> AsyncIterator[OtlpExporter]:
-    next_hop = NextHop(url, headers={}, compression="none")
+    next_hop = NextHop(url, headers={}, compression="none", keepalive=KEEPALIVE)
     async with OtlpExporter(
-        next_hop, timeout=PATIENCE, max_send_bytes=4_000_000, metrics=FakeMetrics()
+        next_hop,
+        timeout=PATIENCE,
+        max_send_bytes=4_000_000,
+        max_sending_bytes=MAX_SENDING_BYTES,
+        metrics=FakeMetrics(),
     ) as exporter:
         yield exporter
 

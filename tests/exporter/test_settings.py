@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING
 
@@ -7,15 +8,17 @@ import grpc
 import pytest
 
 from otel_embedder.errors import SettingsError
+from otel_embedder.exporter.exporter import OtlpExporter, otlp_exporter
+from otel_embedder.exporter.settings import NextHopSettings
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.service import otlp_exporter
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.certificates import Authority, KeyPair
 from tests.support.otlp_samples import request, span
-from tests.support.peers import FakeNextHop
+from tests.support.peers import MAX_SENDING_BYTES, FakeNextHop
+from tests.support.settings import problem_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 
@@ -24,16 +27,47 @@ def pair(tmp_path: Path) -> KeyPair:
     return Authority(tmp_path).issue("ours")
 
 
-def problem(**flags: object) -> str:
-    with pytest.raises(SettingsError) as caught:
-        load_settings(flags)
-    [only] = caught.value.problems
-    return only
+def problem(**values: object) -> str:
+    return problem_of(NextHopSettings, **values)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("next_hop", "backend:4317"),
+        ("next_hop", "http://backend"),
+        ("next_hop", "grpc://backend:4317"),
+        ("next_hop", "http://backend:4317/v1/traces"),
+        ("next_hop", "http://[::1"),
+        ("next_hop_headers", "no equals"),
+        ("next_hop_headers", "=value"),
+        ("next_hop_headers", "a key=value"),
+        ("next_hop_headers", "key=%0A"),
+        ("next_hop_compression", "zstd"),
+        ("next_hop_certificate", "missing.pem"),
+        ("next_hop_timeout", "0"),
+        ("next_hop_timeout", "inf"),  # gRPC takes it for a time long past
+        ("max_send_bytes", "many"),
+    ],
+)
+def test_a_wrong_value_is_the_one_problem(
+    field: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert problem(**{field: value}).startswith(f"{field}: ")
+
+
+def test_a_header_may_be_written_in_capitals() -> None:
+    # gRPC refuses to send one that is not in lower case.
+    settings = NextHopSettings(next_hop_headers={"Authorization": "Bearer x"})
+
+    assert settings.next_hop_headers == {"authorization": "Bearer x"}
 
 
 def test_a_client_certificate_comes_with_its_key(pair: KeyPair) -> None:
-    settings = load_settings(
-        {"next_hop_client_certificate": pair.certificate, "next_hop_client_key": pair.key}
+    settings = NextHopSettings(
+        next_hop_client_certificate=pair.certificate, next_hop_client_key=pair.key
     )
 
     assert settings.next_hop_client_certificate == pair.certificate
@@ -43,7 +77,7 @@ def test_a_client_certificate_comes_with_its_key(pair: KeyPair) -> None:
 def test_a_client_certificate_without_its_key_is_an_error(pair: KeyPair) -> None:
     said = problem(next_hop_client_certificate=pair.certificate)
 
-    assert said.startswith("next_hop_client_key (")
+    assert said.startswith("next_hop_client_key: ")
     assert "must be given, as next_hop_client_certificate is" in said
 
 
@@ -58,55 +92,37 @@ def test_a_key_of_another_certificate_is_an_error(pair: KeyPair, tmp_path: Path)
 
     said = problem(next_hop_client_certificate=pair.certificate, next_hop_client_key=another.key)
 
-    assert said.startswith("next_hop_client_key (")
+    assert said.startswith("next_hop_client_key: ")
     assert "must be the private key of the certificate" in said
 
 
 def test_a_wrong_certificate_is_not_blamed_on_its_key(pair: KeyPair) -> None:
     said = problem(next_hop_client_certificate=pair.key, next_hop_client_key=pair.key)
 
-    assert said.startswith("next_hop_client_certificate (")
+    assert said.startswith("next_hop_client_certificate: ")
     assert "must be a PEM file with certificates" in said
 
 
-@pytest.mark.parametrize("signal", ["", "TRACES_"])
-def test_the_exporters_own_variables_name_the_client_certificate(
-    pair: KeyPair, signal: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}CLIENT_CERTIFICATE", str(pair.certificate))
-    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}CLIENT_KEY", str(pair.key))
+def test_a_certificate_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("a poem")
 
-    settings = load_settings({})
-
-    assert settings.next_hop_client_certificate == pair.certificate
-    assert settings.next_hop_client_key == pair.key
+    assert "must be a PEM file with certificates" in problem(
+        next_hop_certificate=tmp_path / "ca.pem"
+    )
 
 
-@pytest.mark.parametrize(
-    ("variables", "next_hop"),
-    [
-        ({"ENDPOINT": "backend:4317"}, "https://backend:4317"),
-        ({"ENDPOINT": "backend:4317", "INSECURE": "false"}, "https://backend:4317"),
-        ({"ENDPOINT": "backend:4317", "INSECURE": "1"}, "https://backend:4317"),
-        ({"ENDPOINT": "backend:4317", "INSECURE": "True"}, "http://backend:4317"),
-        ({"TRACES_ENDPOINT": "backend:4317", "INSECURE": "true"}, "http://backend:4317"),
-        (
-            {"ENDPOINT": "backend:4317", "INSECURE": "true", "TRACES_INSECURE": "false"},
-            "https://backend:4317",
-        ),
-        ({"ENDPOINT": "http://backend:4317", "INSECURE": "false"}, "http://backend:4317"),
-        ({"ENDPOINT": "https://backend:4317", "INSECURE": "true"}, "https://backend:4317"),
-        ({"INSECURE": "true"}, "http://127.0.0.1:4337"),
-    ],
-)
-def test_insecure_speaks_only_where_the_endpoint_has_no_scheme(
-    variables: dict[str, str], next_hop: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the OpenTelemetry specification says; only "true" is true."""
-    for name, value in variables.items():
-        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+@pytest.mark.parametrize("field", ["next_hop_certificate", "next_hop_client_certificate"])
+def test_to_begin_like_a_certificate_is_not_enough(field: str, tmp_path: Path) -> None:
+    (tmp_path / "half.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB")
 
-    assert load_settings({}).next_hop == next_hop
+    said = problem(**{field: tmp_path / "half.pem"})
+
+    assert said == f"{field}: must be a PEM file with certificates"
+
+
+def test_by_default_we_ping_no_more_often_than_a_next_hop_allows_by_default() -> None:
+    """Every five minutes, by gRPC's specification; who pings more often is hung up on."""
+    assert NextHopSettings().next_hop_keepalive > 300
 
 
 async def test_the_settings_reach_the_channel_and_the_limit_is_told(tmp_path: Path) -> None:
@@ -121,15 +137,14 @@ async def test_the_settings_reach_the_channel_and_the_limit_is_told(tmp_path: Pa
     metrics = Metrics()
     spans = [span("any", {"filler": "x" * 200})] * 40
     async with FakeNextHop(credentials=credentials, options=limit) as next_hop:
-        settings = load_settings(
-            {
-                "next_hop": next_hop.url,
-                "next_hop_certificate": authority.file,
-                "next_hop_client_certificate": ours.certificate,
-                "next_hop_client_key": ours.key,
-            }
+        settings = await asyncio.to_thread(
+            NextHopSettings,
+            next_hop=next_hop.url,
+            next_hop_certificate=authority.file,
+            next_hop_client_certificate=ours.certificate,
+            next_hop_client_key=ours.key,
         )
-        async with otlp_exporter(settings, metrics) as exporter:
+        async with exporting(settings, metrics) as exporter:
             before = metrics.value("exporter_send_limit_bytes")
             wire = parse_request(request(*spans).SerializeToString())
             await exporter.export(wire, deadline=math.inf, metadata=())
@@ -139,3 +154,23 @@ async def test_the_settings_reach_the_channel_and_the_limit_is_told(tmp_path: Pa
     assert (before, after) == (settings.max_send_bytes, 3_000)
     assert metrics.value("exporter_sent_spans_total") == 40
     assert metrics.value("exporter_retried_spans_total") == 0
+
+
+async def test_certificates_that_turn_bad_before_the_start_are_wrong_settings(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    settings = await asyncio.to_thread(
+        NextHopSettings, next_hop="https://localhost:1", next_hop_certificate=authority.file
+    )
+    authority.file.write_text("half a certificate")
+
+    with pytest.raises(SettingsError, match=r"next_hop_certificate, .*must be a PEM file"):
+        async with exporting(settings, Metrics()):
+            pass
+
+
+def exporting(
+    settings: NextHopSettings, metrics: Metrics
+) -> AbstractAsyncContextManager[OtlpExporter]:
+    return otlp_exporter(settings, metrics, max_sending_bytes=MAX_SENDING_BYTES)

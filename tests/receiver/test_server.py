@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from otel_embedder.errors import ListenError, SettingsError
+from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import Calls
@@ -23,8 +23,6 @@ from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.service import running
-from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE, FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import field, request, span
 from tests.support.peers import Client
@@ -109,12 +107,6 @@ async def test_several_addresses_lead_to_the_same_door(path: Path) -> None:
                 await client.export(request(span()))
 
     assert len(consumer.requests) == 3
-
-
-async def test_a_sidecar_does_not_let_other_hosts_in_unasked() -> None:
-    with pytest.raises(SettingsError, match=r"other hosts may reach 0\.0\.0\.0:0"):
-        async with running(load_settings({"listen": "0.0.0.0:0"}), Metrics()):
-            pass
 
 
 async def test_the_socket_of_a_process_that_was_killed_is_taken_over(path: Path) -> None:

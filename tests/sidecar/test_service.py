@@ -20,11 +20,10 @@ from structlog.testing import capture_logs
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, STAND_IN_MODEL, stand_in
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.reviving import MODEL_LOADED, MODEL_UNAVAILABLE
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.parts import model_choice
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.service import (
     SERVICE_STARTED,
@@ -499,7 +498,7 @@ def test_bad_settings_end_the_process_with_2_and_a_line_for_each() -> None:
     finished = serve("--listen", "nowhere", "--cache-size", "7", "--encoding", "morse")
 
     assert finished.returncode == 2
-    for word in ("listen", "cache_size", "encoding"):
-        assert f"\n  {word} (" in finished.stderr
+    for flag in ("--listen", "--cache-size", "--encoding"):
+        assert f"\n  {flag} is " in finished.stderr
     assert SERVICE_STARTED not in finished.stderr
     assert "Traceback" not in finished.stderr

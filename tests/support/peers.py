@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from otel_embedder.exporter.channel import Keepalive
 from otel_embedder.otlp.names import EXPORT_METHOD, TRACE_SERVICE
 from tests.support.fakes import PATIENCE
 
@@ -43,6 +44,10 @@ CLIENT_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 STATUS_DETAILS = "grpc-status-details-bin"
+
+# Of an exporter that neither pings nor waits within a test.
+KEEPALIVE = Keepalive(interval=310, timeout=20)
+MAX_SENDING_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

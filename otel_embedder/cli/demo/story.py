@@ -22,17 +22,18 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
 from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.cli.tables import cell
-from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.parts import annotator, model_choice, render_options
 from otel_embedder.search.index import TextIndex, spans_of
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.service import running
 from otel_embedder.telemetry.metrics import Metrics
+from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
 
 if TYPE_CHECKING:

@@ -6,9 +6,15 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from platformdirs import user_cache_path
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationInfo
+
+from otel_embedder.fields import MAX_SECONDS, RoomSettings
 
 Engine = Literal["ctranslate2", "sentence-transformers"]
+DEFAULT_ENGINE: Engine = "ctranslate2"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_NAMES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
 # What a model may be called on the Hugging Face hub, such as BAAI/bge-small-en-v1.5.
@@ -51,6 +57,47 @@ def check_model(model: str, engine: str | None) -> None:
         )
     if not HUB_NAME.fullmatch(model):
         raise ValueError("must be a name on the Hugging Face hub, or an existing directory")
+
+
+def default_cache() -> Path:
+    """Give the directory of converted models where nobody has chosen one: the user's own."""
+    return user_cache_path("otel-embedder")
+
+
+def _engine(value: Engine) -> Engine:
+    check_engine(value)
+    return value
+
+
+def _model(value: str, others: ValidationInfo) -> str:
+    check_model(value, others.data.get("engine"))
+    return value
+
+
+class ModelSettings(RoomSettings):
+    """What may be chosen about the model."""
+
+    engine: Annotated[Engine, AfterValidator(_engine)] = Field(
+        DEFAULT_ENGINE,
+        description="What runs the model: ctranslate2, or sentence-transformers for any other.",
+    )
+    # Behind the engine, which has a say in what it may be.
+    model: Annotated[str, AfterValidator(_model)] = Field(
+        DEFAULT_MODEL,
+        description="The default model, or a directory with a model's files. The other engine "
+        "takes any name on the Hugging Face hub, too.",
+    )
+    model_cache: Path = Field(default_cache(), description="Directory of converted models.")
+    model_threads: PositiveInt | None = Field(
+        None, description="Texts computed at the same time; as many as there are CPUs, if not set."
+    )
+    model_timeout: PositiveFloat = Field(
+        30.0,
+        le=MAX_SECONDS,
+        description="Seconds that texts wait for the model to load, and after which a batch of 32 "
+        "is taken to hang: then the model is loaded anew.",
+    )
+    preload: bool = Field(True, description="Load the model at start, else with the first text.")
 
 
 @dataclass(frozen=True, slots=True)

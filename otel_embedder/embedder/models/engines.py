@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loky import cpu_count
+
+from otel_embedder.embedder.models.choice import ModelChoice
 from otel_embedder.embedder.models.conversion import converted_model, remove_damaged
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 from otel_embedder.embedder.models.reviving import RevivingModel
@@ -24,13 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_embedder.embedder.embedding import Model
-    from otel_embedder.embedder.models.choice import Engine, ModelChoice
+    from otel_embedder.embedder.models.choice import Engine, ModelSettings
 
 
 RETRY_SECONDS = 5.0
 MAX_RETRY_SECONDS = 60.0
 # What the hub has may stay wrong, and is 90 MB each time.
 MAX_DOWNLOAD_RETRY_SECONDS = 1_800.0
+
+
+def model_choice(settings: ModelSettings) -> ModelChoice:
+    """Give what the settings say of the model."""
+    threads = thread_count(settings.model_threads)
+    return ModelChoice(settings.engine, settings.model, settings.model_cache, threads)
+
+
+def thread_count(chosen: int | None) -> int:
+    """Give how many texts are computed at the same time: one a CPU, if nobody has chosen."""
+    return chosen or cpu_count()
 
 
 def reviving_model(
