@@ -120,6 +120,8 @@ def collect(
             continue
         else:
             work = Work(span, standing, annotator.stripped(encoded))
-        if not is_late():
+        if is_late():
+            span_ids(encoded)  # a request with a malformed span is refused, however late it is
+        else:
             work.content, work.urgent = renderer.render(work.bare, service)
         yield span, work
