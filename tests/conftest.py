@@ -42,7 +42,7 @@ SOCKET_CALLS = ("os.unlink", "socket.socket.connect")
 MAY_BLOCK = (
     # Before it listens and after it has stopped nobody waits for it. Requests are tasks of their
     # own, and so not below this frame.
-    *((call, "sidecar/service.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
+    *((call, "sidecar/sidecar.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
     *((call, "receiver/server.py", "listening") for call in (*FILE_CALLS, *SOCKET_CALLS)),
     # A library's own loop, on which nobody waits yet. And to start a thread is to wait for it.
     *((call, "library/service.py", "_embedder") for call in FILE_CALLS),

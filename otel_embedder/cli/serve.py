@@ -9,7 +9,7 @@ import click
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.settings import Settings
 from otel_embedder.sidecar.checks import CHECKS
-from otel_embedder.sidecar.service import serve
+from otel_embedder.sidecar.sidecar import serve
 from otel_embedder.telemetry.logs import configure_logs
 
 

@@ -16,7 +16,7 @@ from otel_embedder.otlp.wire import TraceRequest, parse_request
 from otel_embedder.pipeline.echoes import LOOP_SUSPECTED, MAX_REMEMBERED, Echoes
 from otel_embedder.receiver.hops import HOPS_KEY, LOOP_DETECTED, Hops
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.service import running
+from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Client, FakeNextHop, retry_after

@@ -12,7 +12,7 @@ import pytest
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES
 from otel_embedder.receiver.hops import HOPS_KEY
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.service import running
+from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE
 from tests.support.otlp_samples import request, span

@@ -31,7 +31,7 @@ from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import TextIndex, spans_of
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.service import running
+from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
 from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer

@@ -25,7 +25,7 @@ from otel_embedder.embedder.models.reviving import MODEL_LOADED, MODEL_UNAVAILAB
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.service import (
+from otel_embedder.sidecar.sidecar import (
     SERVICE_STARTED,
     SERVICE_STOPPED,
     SERVICE_STOPPING,
