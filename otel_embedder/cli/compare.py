@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.comparison import Comparison, Difference
     from otel_embedder.settings import Settings
-    from otel_embedder.text.renderer import Part
+    from otel_embedder.text.renderer import Saying
 
 VALUE_LINES = 3
 OTHER_COLUMNS = 22  # what a table needs besides name and values
@@ -92,7 +92,7 @@ def _spans(file: str, words: Sequence[str], settings: Settings) -> dict[str, Sid
 
 
 def _side(renderer: Renderer, span: bytes, service: str) -> Side:
-    return Side(renderer.render(span, service).content, renderer.parts(span, service))
+    return Side(renderer.render(span, service).content, renderer.sayings(span, service))
 
 
 def _show_table(a: str, b: str, comparison: Comparison) -> None:
@@ -100,10 +100,10 @@ def _show_table(a: str, b: str, comparison: Comparison) -> None:
     texts.add_row("A", cell(a))
     texts.add_row("B", cell(b))
     texts.add_row("", "")
-    parts: list[RenderableType] = [texts, cell(f"cosine {comparison.cosine:.{COSINE_DIGITS}f}")]
+    shown: list[RenderableType] = [texts, cell(f"cosine {comparison.cosine:.{COSINE_DIGITS}f}")]
     if comparison.differences is not None:
-        parts.append(_table(comparison.differences))
-    show(*parts)
+        shown.append(_table(comparison.differences))
+    show(*shown)
 
 
 def _table(differences: Sequence[Difference]) -> RenderableType:
@@ -121,11 +121,11 @@ def _table(differences: Sequence[Difference]) -> RenderableType:
     return table
 
 
-def _shown(part: Part | None, difference: Difference) -> str:
+def _shown(saying: Saying | None, difference: Difference) -> str:
     """Give what a side says: as the text has it, where the difference shows in the text."""
-    if part is None:
+    if saying is None:
         return ABSENT
-    return part.value if difference.effect != "differs" or part.words is None else part.words
+    return saying.value if difference.effect != "differs" or saying.words is None else saying.words
 
 
 def _print_json(a: str, b: str, comparison: Comparison) -> None:
@@ -142,8 +142,8 @@ def _print_json(a: str, b: str, comparison: Comparison) -> None:
 
 def _facts(difference: Difference) -> dict[str, object]:
     first, second = (
-        part and {"value": part.value, "text": part.words}
-        for part in (difference.first, difference.second)
+        saying and {"value": saying.value, "text": saying.words}
+        for saying in (difference.first, difference.second)
     )
     return {"name": difference.name, "effect": difference.effect, "a": first, "b": second}
 

@@ -45,6 +45,6 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else REPLACEMENT for letter in text)
 
 
-def show(*parts: RenderableType) -> None:
+def show(*renderables: RenderableType) -> None:
     """Write to stdout."""
-    Console(width=columns()).print(*parts, sep="\n")
+    Console(width=columns()).print(*renderables, sep="\n")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_embedder.embedder.embedding import Model
-    from otel_embedder.text.renderer import Part
+    from otel_embedder.text.renderer import Saying
 
 # Whether the texts differ by it, have it masked, rounded or cut to the same
 # words, or leave it out.
@@ -21,12 +21,12 @@ class Side(NamedTuple):
 
     Attributes:
         text: how it reads.
-        parts: what it says, if it is a span.
+        sayings: what it says, if it is a span.
 
     """
 
     text: str
-    parts: list[Part] | None = None
+    sayings: list[Saying] | None = None
 
 
 class Difference(NamedTuple):
@@ -42,8 +42,8 @@ class Difference(NamedTuple):
 
     name: str
     effect: Effect
-    first: Part | None
-    second: Part | None
+    first: Saying | None
+    second: Saying | None
 
 
 class Comparison(NamedTuple):
@@ -70,15 +70,15 @@ def compare(first: Side, second: Side, model: Model) -> Comparison:
     """
     one, other = model.encode([first.text, second.text])
     found = None
-    if first.parts is not None and second.parts is not None:
-        found = differences(first.parts, second.parts)
+    if first.sayings is not None and second.sayings is not None:
+        found = differences(first.sayings, second.sayings)
     return Comparison(float(one.vector @ other.vector), one.model, found)
 
 
-def differences(first: Iterable[Part], second: Iterable[Part]) -> list[Difference]:
+def differences(first: Iterable[Saying], second: Iterable[Saying]) -> list[Difference]:
     """Give what two spans differ in: first what the texts show, last what they leave out."""
-    firsts = {part.name: part for part in first}
-    seconds = {part.name: part for part in second}
+    firsts = {saying.name: saying for saying in first}
+    seconds = {saying.name: saying for saying in second}
     found = [
         _difference(name, firsts.get(name), seconds.get(name))
         for name in firsts | seconds
@@ -87,11 +87,11 @@ def differences(first: Iterable[Part], second: Iterable[Part]) -> list[Differenc
     return sorted(found, key=lambda difference: EFFECTS.index(difference.effect))
 
 
-def _is_same(first: Part | None, second: Part | None) -> bool:
+def _is_same(first: Saying | None, second: Saying | None) -> bool:
     return bool(first and second and first.encoded == second.encoded)
 
 
-def _difference(name: str, first: Part | None, second: Part | None) -> Difference:
+def _difference(name: str, first: Saying | None, second: Saying | None) -> Difference:
     return Difference(name, _effect(_words(first), _words(second)), first, second)
 
 
@@ -101,5 +101,5 @@ def _effect(first: str | None, second: str | None) -> Effect:
     return "left out" if first is None else "alike"
 
 
-def _words(part: Part | None) -> str | None:
-    return part.words if part else None
+def _words(saying: Saying | None) -> str | None:
+    return saying.words if saying else None

@@ -84,7 +84,7 @@ class Rendering(NamedTuple):
     is_error: bool
 
 
-class Part(NamedTuple):
+class Saying(NamedTuple):
     """One thing that a span says, and what its text makes of it.
 
     Attributes:
@@ -158,7 +158,7 @@ class Renderer:
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
 
-    def parts(self, encoded: bytes, service: str) -> list[Part]:
+    def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.
 
         Raises:
@@ -167,12 +167,12 @@ class Renderer:
         """
         span = pb.Span.FromString(encoded)
         return [
-            *self._field_parts(span, service),
-            *map(self._attribute_part, span.attributes[:MAX_ATTRIBUTES]),
-            *map(self._unread_part, span.attributes[MAX_ATTRIBUTES:]),
+            *self._field_sayings(span, service),
+            *map(self._attribute_saying, span.attributes[:MAX_ATTRIBUTES]),
+            *map(self._unread_saying, span.attributes[MAX_ATTRIBUTES:]),
         ]
 
-    def _field_parts(self, span: pb.Span, service: str) -> Iterator[Part]:
+    def _field_sayings(self, span: pb.Span, service: str) -> Iterator[Saying]:
         status = self._statuses[span.status]
         fields = {
             "service": (service, service),
@@ -185,12 +185,12 @@ class Renderer:
         }
         for name, (value, words) in fields.items():
             said = self._said(FIELDS.index(name), words)
-            yield Part(f"{{{name}}}", value.encode(), value, said)
+            yield Saying(f"{{{name}}}", value.encode(), value, said)
 
-    def _attribute_part(self, encoded: bytes) -> Part:
+    def _attribute_saying(self, encoded: bytes) -> Saying:
         _, is_said, words = self._fragments[encoded].partition(KEY_END)
         said = self._said(len(FIELDS), words) if is_said else None
-        return self._unread_part(encoded)._replace(words=said)
+        return self._unread_saying(encoded)._replace(words=said)
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
@@ -200,9 +200,9 @@ class Renderer:
         """Give the status with the exception's own words behind it, each only once."""
         words = status.words
         for value in self._exception(span):
-            part = self._error_text(value)
-            if part[:REPEATED_CHARACTERS] not in words:
-                words += f" {part}"
+            said = self._error_text(value)
+            if said[:REPEATED_CHARACTERS] not in words:
+                words += f" {said}"
         return words
 
     def _words(self, value: str) -> str:
@@ -238,9 +238,9 @@ class Renderer:
         """Give status, message and exception as they are, without mask."""
         return " ".join(filter(None, (status.name, status.message, *self._exception(span))))
 
-    def _unread_part(self, attribute: bytes) -> Part:
+    def _unread_saying(self, attribute: bytes) -> Saying:
         key, value = read_key_value(attribute, self._secrets)
-        return Part(key, value, render_named(key, value, self._secrets), words=None)
+        return Saying(key, value, render_named(key, value, self._secrets), words=None)
 
     def _exception(self, span: pb.Span) -> tuple[str, ...]:
         """Give type and message of the last exception that the span recorded, if it did."""

@@ -13,7 +13,7 @@ from tests.fuzz.encoded import part
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_embedder.text.renderer import Part, Rendering
+    from otel_embedder.text.renderer import Rendering, Saying
 
 Result = TypeVar("Result")
 
@@ -37,16 +37,16 @@ def check_render(encoded: bytes) -> None:
 
 
 def check_span(encoded: bytes, new: Renderer, long_used: Renderer) -> None:
-    """Check the text of a span, and that `parts` says the same."""
+    """Check the text of a span, and that `sayings` says the same."""
     text = unless_refused(lambda: new.render(encoded, SERVICE))
     assert text == unless_refused(lambda: long_used.render(encoded, SERVICE))
-    parts = unless_refused(lambda: new.parts(encoded, SERVICE))
+    sayings = unless_refused(lambda: new.sayings(encoded, SERVICE))
     if text is None:
-        assert parts is None
+        assert sayings is None
         return
     check_text(text)
-    if parts is not None:
-        assert text.content == joined(parts)
+    if sayings is not None:
+        assert text.content == joined(sayings)
 
 
 def unless_refused(read: Callable[[], Result]) -> Result | None:
@@ -65,11 +65,11 @@ def check_text(text: Rendering) -> None:
     assert "\0" not in text.content
 
 
-def joined(parts: list[Part]) -> str:
-    """Put a text of the default template together from its parts."""
-    service, operation, status, duration, *attributes = parts
+def joined(sayings: list[Saying]) -> str:
+    """Put a text of the default template together from what its span says."""
+    service, operation, status, duration, *attributes = sayings
     # By key and words, as if NUL stood between them.
-    said = sorted((part.name, part.words) for part in attributes if part.words is not None)
+    said = sorted((saying.name, saying.words) for saying in attributes if saying.words is not None)
     words = " ".join(f"{key}={value}" for key, value in said)
     head = f"{service.words} {operation.words} {status.words} in {duration.words}ms"
     return f"{head} attributes: {words}"[:MAX_TEXT_CHARACTERS].rstrip()

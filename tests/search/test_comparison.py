@@ -7,7 +7,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.search.comparison import Difference, Side, compare, differences
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Part, Renderer
+from otel_embedder.text.renderer import Renderer, Saying
 from tests.support.fakes import FAKE_MODEL, FakeModel, embedding_of
 from tests.support.otlp_samples import span
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
-def parts(made: Span, service: str = "shop") -> list[Part]:
-    return Renderer(RenderOptions()).parts(made.SerializeToString(), service)
+def sayings(made: Span, service: str = "shop") -> list[Saying]:
+    return Renderer(RenderOptions()).sayings(made.SerializeToString(), service)
 
 
 def found(one: Span, other: Span) -> dict[str, str]:
     """Give what two spans differ in, and what the texts make of it."""
-    return {each.name: each.effect for each in differences(parts(one), parts(other))}
+    return {each.name: each.effect for each in differences(sayings(one), sayings(other))}
 
 
 def test_spans_that_say_the_same_do_not_differ() -> None:
-    assert differences(parts(span(attributes={"a": 1})), parts(span(attributes={"a": 1}))) == []
+    assert differences(sayings(span(attributes={"a": 1})), sayings(span(attributes={"a": 1}))) == []
 
 
 def test_the_order_of_attributes_is_no_difference() -> None:
@@ -45,8 +45,8 @@ def test_what_the_texts_show_comes_first_and_what_they_leave_out_last() -> None:
 
 
 def test_every_field_may_differ() -> None:
-    one = parts(span("GET", milliseconds=1), "shop")
-    other = parts(span("PUT", code=Status.STATUS_CODE_ERROR, milliseconds=9), "bank")
+    one = sayings(span("GET", milliseconds=1), "shop")
+    other = sayings(span("PUT", code=Status.STATUS_CODE_ERROR, milliseconds=9), "bank")
 
     assert {each.name: each.effect for each in differences(one, other)} == dict.fromkeys(
         ("{service}", "{operation}", "{status}", "{duration_ms}"), "differs"
@@ -55,9 +55,9 @@ def test_every_field_may_differ() -> None:
 
 @pytest.mark.parametrize(("key", "effect"), [("a", "differs"), ("thread.id", "left out")])
 def test_what_only_one_span_says_is_a_difference(key: str, effect: str) -> None:
-    saying = parts(span(attributes={key: 1}))
+    saying = sayings(span(attributes={key: 1}))
 
-    [difference] = differences(saying, parts(span()))
+    [difference] = differences(saying, sayings(span()))
 
     assert [*difference] == [key, effect, saying[-1], None]
 
@@ -79,13 +79,13 @@ def test_two_texts_have_a_cosine_and_nothing_else() -> None:
 
 
 def test_a_text_and_a_span_have_no_differences_to_list() -> None:
-    comparison = compare(Side("a"), Side("b", parts(span())), FakeModel())
+    comparison = compare(Side("a"), Side("b", sayings(span())), FakeModel())
 
     assert comparison.differences is None
 
 
 def test_two_spans_have_differences() -> None:
-    one, other = parts(span(attributes={"a": 1})), parts(span(attributes={"a": 2}))
+    one, other = sayings(span(attributes={"a": 1})), sayings(span(attributes={"a": 2}))
 
     comparison = compare(Side("a", one), Side("a", other), FakeModel())
 

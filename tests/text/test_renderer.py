@@ -16,8 +16,8 @@ from otel_embedder.text.renderer import (
     MAX_ATTRIBUTES,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
-    Part,
     Renderer,
+    Saying,
 )
 from tests.support.otlp_samples import (
     START,
@@ -490,17 +490,17 @@ def test_what_is_large_is_not_remembered() -> None:
     assert large not in remembered
 
 
-def parts(made: Span, options: RenderOptions | None = None) -> dict[str, Part]:
+def sayings(made: Span, options: RenderOptions | None = None) -> dict[str, Saying]:
     renderer = Renderer(options or RenderOptions())
-    return {part.name: part for part in renderer.parts(made.SerializeToString(), "shop")}
+    return {saying.name: saying for saying in renderer.sayings(made.SerializeToString(), "shop")}
 
 
 @settings(deadline=None)
 @given(messages(Span, depth=4))
 def test_a_text_says_what_its_parts_say(made: Span) -> None:
     encoded, renderer = made.SerializeToString(), Renderer(RenderOptions())
-    service, operation, status, duration, *attributes = renderer.parts(encoded, "shop")
-    said = sorted((part.name, part.words) for part in attributes if part.words is not None)
+    service, operation, status, duration, *attributes = renderer.sayings(encoded, "shop")
+    said = sorted((saying.name, saying.words) for saying in attributes if saying.words is not None)
 
     text = (
         f"{service.words} {operation.words} {status.words} in {duration.words}ms attributes: "
@@ -519,7 +519,7 @@ def test_a_part_has_its_value_as_it_is_and_as_the_text_has_it() -> None:
         events=[exception("TimeoutError", "no answer from 10.0.0.7")],
     )
 
-    said = {name: (part.value, part.words) for name, part in parts(made).items()}
+    said = {name: (saying.value, saying.words) for name, saying in sayings(made).items()}
 
     assert said == {
         "{service}": ("shop", "shop"),
@@ -537,28 +537,28 @@ def test_a_part_has_its_value_as_it_is_and_as_the_text_has_it() -> None:
 def test_what_is_left_out_of_the_text_is_a_part_without_words() -> None:
     made = span(attributes={"thread.id": 7, "a": ""})
 
-    said = parts(made)
+    said = sayings(made)
 
     assert (said["thread.id"].value, said["thread.id"].words) == ("7", None)
     assert said["a"].words == ""
 
 
 def test_what_the_template_lacks_is_a_part_without_words() -> None:
-    said = parts(span(attributes={"a": 1}), RenderOptions(template="{operation} {duration_ms}"))
+    said = sayings(span(attributes={"a": 1}), RenderOptions(template="{operation} {duration_ms}"))
 
-    assert [name for name, part in said.items() if part.words is None] == [
+    assert [name for name, saying in said.items() if saying.words is None] == [
         *("{service}", "{status}", "a")
     ]
 
 
 def test_an_attribute_that_is_not_looked_at_is_a_part_without_words() -> None:
-    said = parts(span(attributes={f"{number:04}": 1 for number in range(MAX_ATTRIBUTES + 1)}))
+    said = sayings(span(attributes={f"{number:04}": 1 for number in range(MAX_ATTRIBUTES + 1)}))
 
-    assert [name for name, part in said.items() if part.words is None] == ["1024"]
+    assert [name for name, saying in said.items() if saying.words is None] == ["1024"]
 
 
 def test_values_that_read_alike_are_told_apart_by_their_bytes() -> None:
-    one, other = parts(span(attributes={"a": b"12"})), parts(span(attributes={"a": b"34"}))
+    one, other = sayings(span(attributes={"a": b"12"})), sayings(span(attributes={"a": b"34"}))
 
     assert one["a"].value == other["a"].value
     assert one["a"].encoded != other["a"].encoded
