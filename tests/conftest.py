@@ -21,6 +21,7 @@ from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 from tests.support.fakes import FakeMetrics
 from tests.support.peers import FakeNextHop
+from tests.support.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -122,6 +123,12 @@ def metrics() -> FakeMetrics:
 async def next_hop() -> AsyncIterator[FakeNextHop]:
     async with FakeNextHop() as server:
         yield server
+
+
+@pytest.fixture
+def tiny_bert(tmp_path: Path) -> Path:
+    """The directory of a model of no sense, which no other test uses."""
+    return write_tiny_bert(tmp_path / "tiny-bert")
 
 
 @pytest.fixture

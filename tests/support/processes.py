@@ -24,6 +24,7 @@ import grpc
 from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
@@ -82,6 +83,13 @@ class Process:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def send_signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; give its exit code."""
+        return self._process.wait(STOP_SECONDS)
 
     def stop(self) -> int:
         """End it as an operator would; give its exit code."""

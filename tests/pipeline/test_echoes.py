@@ -1,0 +1,136 @@
+"""Spans that come back, which only they themselves tell of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.annotation.annotator import Annotator, Origin
+from otel_embedder.pipeline.echoes import LOOP_SUSPECTED, MAX_REMEMBERED, Echoes
+from tests.support.in_process import sidecar_in_process, tiny_model
+from tests.support.otlp_samples import Value, request, span
+from tests.support.processes import (
+    CONFIGURATIONS,
+    free_address,
+    running_collector,
+    running_sidecar,
+    send,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from tests.support.peers import FakeNextHop
+
+pytestmark = pytest.mark.timeout(60)
+
+OURS: Mapping[str, Value] = {
+    "embedding.vector": b"\0\0\0\0",
+    "embedding.model_name": "m",
+    "embedding.source": "model",
+    "embedding.text_version": "1",
+}
+
+
+def test_of_many_requests_the_last_are_remembered() -> None:
+    echoes = Echoes(
+        Annotator(
+            Origin("m", "1"),
+            encoding="bytes",
+            prefix="embedding.",
+            attach_text=False,
+            max_remembered=1,
+        )
+    )
+    sent = [
+        span(attributes=OURS, trace_id=number.to_bytes(16)).SerializeToString()
+        for number in range(MAX_REMEMBERED + 1)
+    ]
+    for encoded in sent:
+        echoes.remember(encoded)
+
+    assert [*map(echoes.is_echo, sent)] == [False] + [True] * MAX_REMEMBERED
+
+
+def vectors(spans: list[Span]) -> list[list[bytes]]:
+    return [
+        [pair.value.bytes_value for pair in one.attributes if pair.key == "embedding.vector"]
+        for one in spans
+    ]
+
+
+async def test_of_two_sidecars_in_a_row_the_second_leaves_the_firsts_vectors_alone(
+    tiny_bert: Path, next_hop: FakeNextHop
+) -> None:
+    async with (
+        sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), encoding="bytes") as second,
+        sidecar_in_process(second.url, **tiny_model(tiny_bert), encoding="bytes") as first,
+    ):
+        with capture_logs() as logs:
+            for _ in range(3):
+                await first.client.export(request(span("a"), span("b")))
+
+    assert [len(found) for found in vectors(next_hop.spans())] == [1] * 6
+    assert second.metrics.value("embedded_texts_total", source="model") == 0
+    assert second.metrics.value("came_back_spans_total") == 0
+    assert LOOP_SUSPECTED not in [line["event"] for line in logs]
+
+
+async def test_spans_that_come_back_with_our_vector_pass_unchanged_and_are_told_of_once(
+    tiny_bert: Path, next_hop: FakeNextHop
+) -> None:
+    async with sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), encoding="bytes") as one:
+        with capture_logs() as logs:
+            await one.client.export(request(span("a"), span("b")))
+            for _ in range(2):
+                await one.client.export(next_hop.requests[-1])
+
+    went, came_back, again = next_hop.requests
+    assert went == came_back == again
+    assert [line["event"] for line in logs].count(LOOP_SUSPECTED) == 1
+    assert one.metrics.value("came_back_spans_total") == 4
+    assert one.metrics.value("embedded_texts_total", source="cache") == 0
+
+
+async def test_spans_that_are_sent_again_after_a_failure_are_no_loop(
+    tiny_bert: Path, next_hop: FakeNextHop
+) -> None:
+    async with sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), encoding="bytes") as one:
+        with capture_logs() as logs:
+            for _ in range(3):
+                await one.client.export(request(span("a"), span("b")))
+
+    assert one.metrics.value("came_back_spans_total") == 0
+    assert LOOP_SUSPECTED not in [line["event"] for line in logs]
+
+
+@pytest.mark.collector
+@pytest.mark.integration
+def test_a_collector_whose_second_pipeline_leads_back_is_told_of(
+    tmp_path: Path, model_cache: Path
+) -> None:
+    listen, embedded = free_address(), free_address()
+    environment = {
+        "OTELCOL_SIDECAR_ENDPOINT": listen,
+        "OTELCOL_EMBEDDED_ENDPOINT": embedded,
+        "OTELCOL_STORAGE_DIRECTORY": str(tmp_path / "spans"),
+    }
+    back = "service::pipelines::traces/embedded::exporters: [otlp_grpc/sidecar]"
+    with (
+        running_sidecar(
+            embedded, listen=listen, settings=["--model-cache", str(model_cache)]
+        ) as one,
+        running_collector(
+            CONFIGURATIONS / "sidecar.yaml", environment, overrides=[back]
+        ) as collector,
+    ):
+        one.wait_for_model()
+        send(collector.address, [request(span("a"), span("b")).SerializeToString()])
+        facts = one.wait_for_event(LOOP_SUSPECTED)
+
+    assert "next_hop" in facts["remedy"]
