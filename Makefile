@@ -34,11 +34,15 @@ run: $(INSTALLED)  ## Run the sidecar
 demo: $(INSTALLED)  ## Embed a small shop's spans and ask for them in plain words
 	$(BIN)/otel-embedder demo
 
-test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a real Collector
-	$(BIN)/pytest --cov
+# Tests run beside each other; `auto` is in tests/conftest.py. For one after the other: WORKERS=0.
+WORKERS := auto
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-unit: $(INSTALLED)  ## Run the tests that need neither, in seconds
-	$(BIN)/pytest -m 'not integration and not collector and not reference'
+test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a real Collector
+	$(PYTEST) --cov --durations 10
+
+test-unit: $(INSTALLED)  ## Run the tests that need neither, in a minute
+	$(PYTEST) -m 'not integration and not collector and not reference'
 
 test-reference: build/reference/installed  ## Compare with sentence-transformers (installs 5 GB)
 	build/reference/bin/pytest -m reference

@@ -1,7 +1,7 @@
 """What every test gets: an event loop that must not block, a clean environment, no skipping.
 
-Fixtures for the real thing: the model, converted once a run, and a sidecar in
-this process between a client and a next hop.
+Fixtures for the real thing: the model, converted once by each process that runs
+tests, and a next hop.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 from tests.support.fakes import FakeMetrics
 from tests.support.peers import FakeNextHop
+from tests.support.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -34,7 +35,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 settings.register_profile("fuzz", max_examples=5_000)
 
 FILE_CALLS = (
-    *("os.stat", "os.path.abspath", "os.getcwd"),
+    *("os.stat", "os.path.abspath"),
     *("io.TextIOWrapper.read", "io.BufferedReader.read"),
 )
 SOCKET_CALLS = ("os.unlink", "socket.socket.connect")
@@ -44,19 +45,22 @@ MAY_BLOCK = (
     # own, and so not below this frame.
     *((call, "sidecar/sidecar.py", "running") for call in (*FILE_CALLS, "threading.Lock.acquire")),
     *((call, "receiver/server.py", "listening") for call in (*FILE_CALLS, *SOCKET_CALLS)),
-    # A library's own loop, on which nobody waits yet. And to start a thread is to wait for it.
+    # A library's own loop, on which nobody waits yet.
     *((call, "library/service.py", "_embedder") for call in FILE_CALLS),
-    ("threading.Lock.acquire", "background.py", "__init__"),
     # Whether a model's directory is there is said at once.
     ("os.stat", "library/service.py", "__init__"),
-    # The same, where a test has such a part by itself.
     # Comes before there is an event loop, but not in tests.
-    *((call, "settings.py", "load_settings") for call in FILE_CALLS),
+    *((call, "otel_embedder/settings.py", "load_settings") for call in FILE_CALLS),
     # Only tests and the demo ask for one metric.
     *((call, "telemetry/metrics.py", "value") for call in ("io.BufferedReader.read", "os.listdir")),
     # The traceback of an error that nobody expected shows lines of the source.
     *((call, "structlog/_base.py", "_process_event") for call in FILE_CALLS),
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Give one worker more than there are cores: now and then each waits for something."""
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -122,6 +126,12 @@ def metrics() -> FakeMetrics:
 async def next_hop() -> AsyncIterator[FakeNextHop]:
     async with FakeNextHop() as server:
         yield server
+
+
+@pytest.fixture
+def tiny_bert(tmp_path: Path) -> Path:
+    """The directory of a model of no sense, which no other test uses."""
+    return write_tiny_bert(tmp_path / "tiny-bert")
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ class BatchingEmbedder:
         metrics: BatchMetrics,
         batch_timeout: float = math.inf,
         on_hang: Callable[[int], None] = lambda _: None,
+        closing_seconds: float = CLOSING_SECONDS,
     ) -> None:
         """Prepare to run a model.
 
@@ -72,6 +73,7 @@ class BatchingEmbedder:
             metrics: who counts.
             batch_timeout: seconds after which a batch is taken to hang.
             on_hang: is told the ident of the thread that hangs.
+            closing_seconds: for how long it waits for the batches under way when it closes.
 
         """
         self._model = model
@@ -80,6 +82,7 @@ class BatchingEmbedder:
         self._metrics = metrics
         self._batch_timeout = None if batch_timeout == math.inf else batch_timeout
         self._on_hang = on_hang
+        self._closing_seconds = closing_seconds
         self._idle_workers = [Worker(model) for _ in range(workers)]
         self._entries: dict[str, Entry] = {}
         self._waiting = Waiting()
@@ -104,7 +107,7 @@ class BatchingEmbedder:
 
     async def _finish_batches(self) -> None:
         if self._batches:
-            _, hanging = await asyncio.wait(self._batches, timeout=CLOSING_SECONDS)
+            _, hanging = await asyncio.wait(self._batches, timeout=self._closing_seconds)
             for batch in hanging:
                 batch.cancel()
             await asyncio.gather(*hanging, return_exceptions=True)

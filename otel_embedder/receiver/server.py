@@ -62,7 +62,10 @@ SERVER_OPTIONS = (
 
 @asynccontextmanager
 async def listening(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: ServerSettings
+    handlers: Sequence[grpc.GenericRpcHandler],
+    settings: ServerSettings,
+    *,
+    options: Sequence[tuple[str, int]] = SERVER_OPTIONS,
 ) -> AsyncIterator[int]:
     """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
 
@@ -71,7 +74,7 @@ async def listening(
         SettingsError: the certificate or the tokens can't be read any more.
 
     """
-    server, health_servicer = _server(handlers, settings)
+    server, health_servicer = _server(handlers, settings, options)
     tls = _tls_files(settings)
     ports = [_bind(server, address, tls) for address in addresses(settings.listen)]
     await server.start()
@@ -85,12 +88,14 @@ async def listening(
 
 
 def _server(
-    handlers: Sequence[grpc.GenericRpcHandler], settings: ListenSettings
+    handlers: Sequence[grpc.GenericRpcHandler],
+    settings: ListenSettings,
+    options: Sequence[tuple[str, int]],
 ) -> tuple[grpc.aio.Server, HealthServicer]:
     """Give the server with all its services, and the one that tells how they are."""
     limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
     interceptors = (*_token_checks(settings), SmallRequests())
-    server = grpc.aio.server(options=(*SERVER_OPTIONS, limit), interceptors=interceptors)
+    server = grpc.aio.server(options=(*options, limit), interceptors=interceptors)
     server.add_generic_rpc_handlers(handlers)
     health_servicer = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

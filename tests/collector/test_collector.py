@@ -49,6 +49,11 @@ SOURCES = [path.name for path in FILES] or [GENERATED]
 # Longer than the Collector waits at first without being told.
 RETRY_SECONDS = 1.5
 
+# So long that it has time for all texts on a busy machine, too.
+PATIENCE = "60s"
+PATIENT_SIDECAR = ("--embed-timeout", PATIENCE.removesuffix("s"))
+PATIENT_COLLECTOR = f"exporters::otlp_grpc/sidecar::timeout: {PATIENCE}"
+
 
 @lru_cache
 def spans_of(source: str) -> Sequence[bytes]:
@@ -211,7 +216,7 @@ def test_spans_that_are_sent_again_keep_the_vectors_they_have(tmp_path: Path) ->
 def test_stand_ins_that_are_sent_again_become_vectors(tmp_path: Path) -> None:
     sent = requests_of_every_shape(200)
     with Sink() as first, Sink() as second:
-        embed(sent, first, tmp_path / "first", "--embed-timeout", "0.000001")
+        embed(sent, first, tmp_path / "first", ["--embed-timeout", "0.000001"])
         embed(first.requests, second, tmp_path / "second")
 
     assert delivery(first.requests).sources == {"fallback": 200}
@@ -219,10 +224,12 @@ def test_stand_ins_that_are_sent_again_become_vectors(tmp_path: Path) -> None:
     assert differences(spans_in(sent), spans_in(second.requests)) == []
 
 
-def embed(requests: Sequence[bytes], sink: Sink, storage: Path, *settings: str) -> None:
+def embed(
+    requests: Sequence[bytes], sink: Sink, storage: Path, settings: Sequence[str] = PATIENT_SIDECAR
+) -> None:
     """Send spans through a sidecar whose model is loaded."""
     topology = Topology(DIRECT_YAML, storage, sink.address)
-    with topology.sidecar(*settings) as sidecar, topology.collector() as collector:
+    with topology.sidecar(*settings) as sidecar, topology.collector(PATIENT_COLLECTOR) as collector:
         sidecar.wait_for_model()
         send(collector.address, requests)
         sink.wait_for_all(requests)

@@ -91,7 +91,7 @@ def test_no_text_holds_a_secret(made: Span, options: RenderOptions) -> None:
 def test_no_part_that_is_shown_to_whoever_compares_holds_a_secret(made: Span) -> None:
     renderer = Renderer(RenderOptions(mask_values=False))
 
-    for part in renderer.parts(made.SerializeToString(), "shop"):
+    for part in renderer.sayings(made.SerializeToString(), "shop"):
         assert is_clean(f"{part.name} {part.value} {part.words}")
 
 

@@ -79,6 +79,7 @@ def batching(
     max_queue_size: int = 100,
     batch_timeout: float = math.inf,
     on_hang: Callable[[int], None] = lambda _: None,
+    closing_seconds: float = CLOSING_SECONDS,
 ) -> BatchingEmbedder:
     return BatchingEmbedder(
         model,
@@ -88,6 +89,7 @@ def batching(
         metrics=metrics or FakeMetrics(),
         batch_timeout=batch_timeout,
         on_hang=on_hang,
+        closing_seconds=closing_seconds,
     )
 
 
@@ -509,8 +511,8 @@ async def test_whoever_waits_hears_of_the_closing_before_the_running_batch_ends(
 async def test_a_model_that_hangs_does_not_keep_it_from_closing(
     hanging_model: HangingModel,
 ) -> None:
-    async with asyncio.timeout(CLOSING_SECONDS + PATIENCE):
-        async with batching(hanging_model) as batcher:
+    async with asyncio.timeout(PATIENCE):
+        async with batching(hanging_model, closing_seconds=0.1) as batcher:
             running = batcher.embed(texts(["hang"]))
 
     assert errors_of(running) == [EmbedderClosedError]

@@ -26,7 +26,7 @@ from otel_embedder.errors import (
 )
 from otel_embedder.library.trace import to_otlp
 from otel_embedder.text.options import RenderOptions
-from tests.sidecar.test_service import sidecar, vector_of
+from tests.sidecar.test_sidecar import sidecar, vector_of
 from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
 from tests.support.processes import run_python
 from tests.support.tiny_bert import write_tiny_bert

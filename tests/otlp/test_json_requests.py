@@ -238,19 +238,32 @@ def test_what_is_appended_is_all_that_is_new(data: st.DataObject, indent: str | 
     assert json.loads(written(read)) == fields
 
 
+class NoKeys:
+    """Holds no key; keeps those that it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.append(key)
+        return False
+
+
 def test_what_recurs_is_read_once() -> None:
-    reader = JsonReader()
-    attributes: Mapping[str, Value] = {"a": 1, "b": "x"}
-    text = json.dumps(otlp_json(request(span("one", attributes), span("two", attributes)))).encode()
+    """What was read once is the same object wherever it recurs."""
+    keys = NoKeys()
+    reader = JsonReader(keys)
+    attributes: Mapping[str, Value] = {"one": 1, "two": "x"}
+    text = json.dumps(otlp_json(request(span("a", attributes), span("b", attributes)))).encode()
     first, second = reader.read(text), reader.read(text)
+    [(resource, scope)] = first.request.scopes()
+    [(resource_again, scope_again)] = second.request.scopes()
 
     assert official(first) == official(second)
-    for remembered, count in (
-        (reader._resource_headers, 1),
-        (reader._scope_headers, 1),
-        (reader._read_attributes, 2),
-    ):
-        assert len(remembered) == count
+    assert resource.header is resource_again.header
+    assert scope.header is scope_again.header
+    assert keys.asked == [b"one", b"two"] * 4
+    assert len(set(map(id, keys.asked))) == 2
 
 
 def test_the_header_of_a_scope_is_kept_apart() -> None:

@@ -59,12 +59,18 @@ main()
 
 
 @contextmanager
-def sidecar(sink: Sink, faults: str, *, model_timeout: float = MODEL_TIMEOUT) -> Iterator[Sidecar]:
+def sidecar(
+    sink: Sink,
+    faults: str,
+    *,
+    model_timeout: float = MODEL_TIMEOUT,
+    embed_timeout: float = EMBED_TIMEOUT,
+) -> Iterator[Sidecar]:
     command = [
         *(sys.executable, "-c", LAUNCHER.format(faults=faults), "serve", "--log-format", "json"),
         *("--listen", "127.0.0.1:0", "--next-hop", f"http://{sink.address}"),
         *("--metrics-listen", "", "--model-threads", "1", "--encoding", "bytes"),
-        *("--model-timeout", str(model_timeout), "--embed-timeout", str(EMBED_TIMEOUT)),
+        *("--model-timeout", str(model_timeout), "--embed-timeout", str(embed_timeout)),
     ]
     with Sidecar(command, own_environment({})) as process:
         process.address = f"127.0.0.1:{process.wait_for_event('service.started')['port']}"
@@ -123,7 +129,8 @@ def test_while_a_model_hangs_spans_flow_at_once_and_the_process_ends_in_time() -
 
 
 def test_a_model_that_hangs_just_then_does_not_keep_the_process_from_ending() -> None:
-    with Sink() as sink, sidecar(sink, "hang", model_timeout=60) as process:
+    with Sink() as sink, sidecar(sink, "hang", model_timeout=60, embed_timeout=0.5) as process:
+        process.wait_for_model()
         source = Sender(process, sink).send()
         started = time.monotonic()
         exit_code = process.stop()

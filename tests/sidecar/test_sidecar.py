@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -33,10 +33,10 @@ from otel_embedder.sidecar.sidecar import (
 )
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE
+from tests.support.in_process import InProcess, sidecar_in_process, tiny_model
 from tests.support.otlp_samples import TRACE_ID, field, request, span
 from tests.support.peers import Answer, Client, FakeNextHop, retry_after
 from tests.support.processes import Sidecar, free_address, own_environment, running_sidecar
-from tests.support.tiny_bert import write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,38 +66,11 @@ METRICS = (
 )
 
 
-class InProcess(NamedTuple):
-    """A sidecar in this process, and a client of it."""
-
-    client: Client
-    metrics: Metrics
-
-
-@pytest.fixture
-def tiny_bert(tmp_path: Path) -> Path:
-    return write_tiny_bert(tmp_path / "tiny-bert")
-
-
 @asynccontextmanager
 async def sidecar(next_hop: FakeNextHop | str, **flags: object) -> AsyncIterator[InProcess]:
     url = next_hop if isinstance(next_hop, str) else next_hop.url
-    settings = load_settings(
-        {
-            "listen": "127.0.0.1:0",
-            "next_hop": url,
-            "metrics_listen": "",
-            "model_threads": 1,
-            "embed_timeout": PATIENCE,
-            **flags,
-        }
-    )
-    metrics = Metrics()
-    async with running(settings, metrics) as port, Client(port) as client:
-        yield InProcess(client, metrics)
-
-
-def tiny_model(tiny_bert: Path) -> dict[str, object]:
-    return {"model": str(tiny_bert), "model_cache": tiny_bert.parent / "cache"}
+    async with sidecar_in_process(url, **flags) as parts:
+        yield parts
 
 
 def strings_of(annotated: Span) -> dict[str, str]:
@@ -389,10 +362,6 @@ async def process(next_hop: FakeNextHop, model_cache: Path) -> AsyncIterator[Sid
         await asyncio.to_thread(stack.close)
 
 
-async def exit_code(sidecar: Sidecar) -> int:
-    return await asyncio.to_thread(sidecar._process.wait, PATIENCE)
-
-
 def until_closed(port: int) -> None:
     """Wait until nobody listens on a port."""
     deadline = time.monotonic() + PATIENCE
@@ -436,13 +405,13 @@ async def test_a_signal_lets_what_is_in_flight_finish(
     ):
         in_flight = asyncio.create_task(client.export(request(span())))
         await next_hop.arrived()
-        sidecar._process.send_signal(number)
+        sidecar.send_signal(number)
         await asyncio.to_thread(sidecar.wait_for_event, SERVICE_STOPPING)
         await asyncio.to_thread(until_closed, port_of(sidecar))
         refusal = await newcomer.refusal(request(span()))
         next_hop.release()
         response = await in_flight
-        code = await exit_code(sidecar)
+        code = await asyncio.to_thread(sidecar.wait)
         await asyncio.to_thread(sidecar.wait_for_event, SERVICE_STOPPED)
 
     assert not response.HasField("partial_success")
@@ -460,10 +429,10 @@ async def test_a_second_signal_ends_it_at_once(next_hop: FakeNextHop, model_cach
     ):
         in_flight = asyncio.create_task(client.refusal(request(span())))
         await next_hop.arrived()
-        sidecar._process.send_signal(signal.SIGTERM)
+        sidecar.send_signal(signal.SIGTERM)
         await asyncio.to_thread(sidecar.wait_for_event, SERVICE_STOPPING)
-        sidecar._process.send_signal(signal.SIGTERM)
-        code = await exit_code(sidecar)
+        sidecar.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(sidecar.wait)
         refusal = await in_flight
 
     assert code == -signal.SIGTERM

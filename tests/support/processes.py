@@ -14,7 +14,8 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ import grpc
 from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
@@ -44,6 +46,12 @@ ARRIVAL_SECONDS = 90.0
 LINES_TO_SHOW = 40
 
 BYTES_A_KIBIBYTE = 1024
+
+# Below the ports that systems give to whoever asks for any: nobody else gets one of these before
+# it is listened on. Each process that runs tests begins elsewhere.
+FIRST_PORT, PORTS = 20_000, 12_000
+PORTS_A_PROCESS = 1_009
+_numbers = count(os.getpid() * PORTS_A_PROCESS)
 
 
 class ProcessError(Exception):
@@ -82,6 +90,13 @@ class Process:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def send_signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; give its exit code."""
+        return self._process.wait(STOP_SECONDS)
 
     def stop(self) -> int:
         """End it as an operator would; give its exit code."""
@@ -231,8 +246,11 @@ def run_python(code: str, *arguments: str, **environment: str) -> subprocess.Com
 
 
 def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    """Give an address that nobody listens on, and that no later call gives."""
+    while True:
+        port = FIRST_PORT + next(_numbers) % PORTS
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return f"127.0.0.1:{port}"
 
 
 def trace_server(

@@ -1,9 +1,9 @@
+"""Spans that come back, which only they themselves tell of."""
+
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import grpc
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
@@ -11,15 +11,10 @@ from structlog.testing import capture_logs
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
-from otel_embedder.errors import LoopError
 from otel_embedder.otlp.wire import TraceRequest, parse_request
 from otel_embedder.pipeline.echoes import LOOP_SUSPECTED, MAX_REMEMBERED, Echoes
-from otel_embedder.receiver.hops import HOPS_KEY, LOOP_DETECTED, Hops
-from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.sidecar import running
-from otel_embedder.telemetry.metrics import Metrics
+from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import request, span
-from tests.support.peers import Client, FakeNextHop, retry_after
 from tests.support.processes import (
     CONFIGURATIONS,
     free_address,
@@ -27,45 +22,16 @@ from tests.support.processes import (
     running_sidecar,
     send,
 )
-from tests.support.tiny_bert import write_tiny_bert
 from tests.support.wire import annotate_all, spans_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+    from tests.support.peers import FakeNextHop
+
 pytestmark = pytest.mark.timeout(60)
-
-
-def test_a_request_names_the_sidecars_that_it_has_passed() -> None:
-    first, second = Hops(), Hops()
-    once = first.with_own((("tenant", "shop"),))
-    twice = second.with_own(once)
-
-    assert once[0] == twice[0] == ("tenant", "shop")
-    assert [key for key, _ in twice] == ["tenant", HOPS_KEY]
-    assert str(twice[1][1]).split(",")[0] == once[1][1]
-
-
-def test_a_request_that_comes_back_is_refused_and_the_log_says_so_once() -> None:
-    first, second = Hops(), Hops()
-    metadata = second.with_own(first.with_own(()))
-    with capture_logs() as logs:
-        for _ in range(3):
-            with pytest.raises(LoopError, match="let next_hop lead to"):
-                first.with_own(metadata)
-
-    assert [(line["event"], line["sidecars"]) for line in logs] == [(LOOP_DETECTED, 2)]
-
-
-@pytest.mark.parametrize("strange", ["", ",", "x" * 1_000, b"\xff"])
-def test_a_header_of_somebody_else_is_no_loop(strange: str | bytes) -> None:
-    [(key, value)] = Hops().with_own(((HOPS_KEY, strange),))
-
-    assert (key, isinstance(value, str)) == (HOPS_KEY, True)
-
 
 ANNOTATOR = Annotator(
     Origin("m", "1"), encoding="bytes", prefix="embedding.", attach_text=False, max_remembered=1
@@ -117,39 +83,6 @@ def test_a_request_of_nothing_but_others_vectors_is_no_echo() -> None:
     assert not echoes.is_echo(foreign)
 
 
-class Running(NamedTuple):
-    """A sidecar in this process."""
-
-    url: str
-    client: Client
-    metrics: Metrics
-
-
-@pytest.fixture
-def tiny_bert(tmp_path: Path) -> Path:
-    return write_tiny_bert(tmp_path / "tiny-bert")
-
-
-@asynccontextmanager
-async def sidecar(
-    tiny_bert: Path, next_hop: str, *, listen: str = "127.0.0.1:0"
-) -> AsyncIterator[Running]:
-    settings = load_settings(
-        {
-            "listen": listen,
-            "next_hop": next_hop,
-            "metrics_listen": "",
-            "model": str(tiny_bert),
-            "model_cache": tiny_bert.parent / "cache",
-            "model_threads": 1,
-            "encoding": "bytes",
-        }
-    )
-    metrics = Metrics()
-    async with running(settings, metrics) as port, Client(port) as client:
-        yield Running(f"http://127.0.0.1:{port}", client, metrics)
-
-
 def vectors(spans: list[Span]) -> list[list[bytes]]:
     return [
         [pair.value.bytes_value for pair in one.attributes if pair.key == "embedding.vector"]
@@ -157,30 +90,12 @@ def vectors(spans: list[Span]) -> list[list[bytes]]:
     ]
 
 
-async def test_two_sidecars_that_are_each_others_next_hop_let_nothing_go_round(
-    tiny_bert: Path,
-) -> None:
-    first, second = free_address(), free_address()
-    async with (
-        sidecar(tiny_bert, f"http://{second}", listen=first) as one,
-        sidecar(tiny_bert, f"http://{first}", listen=second) as other,
-    ):
-        with capture_logs() as logs:
-            refusals = [await one.client.refusal(request(span())) for _ in range(2)]
-
-    assert [refusal.code() for refusal in refusals] == [grpc.StatusCode.UNAVAILABLE] * 2
-    assert [retry_after(refusal) for refusal in refusals] == [30, 30]
-    assert [line["event"] for line in logs].count(LOOP_DETECTED) == 1
-    assert one.metrics.value("exporter_sent_spans_total") == 0
-    assert other.metrics.value("passed_spans_total", standing="current") == 2
-
-
 async def test_of_two_sidecars_in_a_row_the_second_leaves_the_firsts_vectors_alone(
     tiny_bert: Path, next_hop: FakeNextHop
 ) -> None:
     async with (
-        sidecar(tiny_bert, next_hop.url) as second,
-        sidecar(tiny_bert, second.url) as first,
+        sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), encoding="bytes") as second,
+        sidecar_in_process(second.url, **tiny_model(tiny_bert), encoding="bytes") as first,
     ):
         with capture_logs() as logs:
             for _ in range(3):
@@ -195,7 +110,7 @@ async def test_of_two_sidecars_in_a_row_the_second_leaves_the_firsts_vectors_alo
 async def test_spans_that_come_back_with_our_vector_pass_unchanged_and_are_told_of_once(
     tiny_bert: Path, next_hop: FakeNextHop
 ) -> None:
-    async with sidecar(tiny_bert, next_hop.url) as one:
+    async with sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), encoding="bytes") as one:
         with capture_logs() as logs:
             await one.client.export(request(span("a"), span("b")))
             for _ in range(2):
@@ -211,7 +126,7 @@ async def test_spans_that_come_back_with_our_vector_pass_unchanged_and_are_told_
 async def test_spans_that_are_sent_again_after_a_failure_are_no_loop(
     tiny_bert: Path, next_hop: FakeNextHop
 ) -> None:
-    async with sidecar(tiny_bert, next_hop.url) as one:
+    async with sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), encoding="bytes") as one:
         with capture_logs() as logs:
             for _ in range(3):
                 await one.client.export(request(span("a"), span("b")))
