@@ -48,10 +48,11 @@ test-reference: build/reference/installed  ## Compare with sentence-transformers
 	build/reference/bin/pytest -m reference
 	build/reference/bin/python -m tests.bench.reference
 
-check: $(INSTALLED) build/proto  ## Check style, types, spelling and that generated code is current
+check: $(INSTALLED) build/proto  ## Check style, types, imports, spelling and that generated code is current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/codespell
 	$(BIN)/cog --check -I . README.md
 	$(BIN)/validate-pyproject pyproject.toml
