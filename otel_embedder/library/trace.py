@@ -10,25 +10,30 @@ import math
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from itertools import islice
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, TypedDict
 
-import numpy as np
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from otel_embedder.annotation.standing import is_ours
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.errors import MalformedTraceError
+from otel_embedder.library.values import (
+    decode_pairs,
+    decode_value,
+    key_value,
+    plain_text,
+    pruned,
+    whole,
+)
 from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
 from otel_embedder.text.renderer import STATUS_NAMES
-from otel_embedder.text.values import MAX_ITEMS, MAX_NESTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_embedder.annotation.names import Names
@@ -37,11 +42,7 @@ if TYPE_CHECKING:
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
-INT64 = range(-(2**63), 2**63)
 MAX_UINT64 = 2**64 - 1
-
-# protobuf reads messages up to 100 deep; a value takes up to three of them.
-MAX_DEPTH = 32
 
 # A trace that doesn't say when it began began a nanosecond after 1970: OTLP has
 # no durations, and takes a start of 0 for none.
@@ -110,11 +111,11 @@ def to_otlp(trace: Mapping[str, object]) -> ResourceSpans:
 
     """
     with _reading():
-        span = _span(trace, _whole)
+        span = _span(trace, whole)
         span.trace_id = _id(trace, "trace_id", TRACE_ID_BYTES)
         span.span_id = _id(trace, "span_id", SPAN_ID_BYTES)
         scope_spans = [ScopeSpans(spans=[span])]
-        return ResourceSpans(resource=_resource(trace, _whole), scope_spans=scope_spans)
+        return ResourceSpans(resource=_resource(trace, whole), scope_spans=scope_spans)
 
 
 def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
@@ -129,7 +130,7 @@ def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
 
     """
     with _reading():
-        resource, span = _resource(trace, _pruned), _span(_bare(trace, names), _pruned)
+        resource, span = _resource(trace, pruned), _span(_bare(trace, names), pruned)
         return resource.SerializeToString(), span.SerializeToString()
 
 
@@ -175,12 +176,12 @@ def from_otlp(span: Span, resource: Resource | None = None) -> Trace:
         service=next((service for service in services if service is not None), None),
         status=STATUS_NAMES.get(span.status.code, "UNSET"),
         status_message=span.status.message,
-        attributes=_decode_pairs(span.attributes),
+        attributes=decode_pairs(span.attributes),
         events=[
             TraceEvent(
                 name=event.name,
                 time_unix_nano=event.time_unix_nano,
-                attributes=_decode_pairs(event.attributes),
+                attributes=decode_pairs(event.attributes),
             )
             for event in span.events
         ],
@@ -249,7 +250,7 @@ def _resource(trace: Mapping[str, object], prune: Prune) -> Resource:
     service = trace.get("service")
     if service is None:
         return Resource()
-    return Resource(attributes=[_key_value("service.name", prune(service))])
+    return Resource(attributes=[key_value("service.name", prune(service))])
 
 
 def _span(trace: Mapping[str, object], prune: Prune) -> Span:
@@ -311,83 +312,13 @@ def _mappings(values: object) -> list[Mapping[object, object]]:
 def _pairs(attributes: object, prune: Prune) -> Iterable[KeyValue]:
     if not isinstance(attributes, Mapping):
         return ()
-    return (_key_value(key, prune(value)) for key, value in attributes.items())
-
-
-def _key_value(key: object, value: object, depth: int = 0) -> KeyValue:
-    return KeyValue(key=_text(key), value=encode_value(value, depth))
+    return (key_value(key, prune(value)) for key, value in attributes.items())
 
 
 def _word(value: object) -> str:
     """Give a text for a field that has one; what can't be in one is left out."""
     is_many = isinstance(value, (Mapping, Sequence, AbstractSet)) and not isinstance(value, str)
-    return "" if value is None or is_many else _text(value)
-
-
-def _text(value: object) -> str:
-    # A lone surrogate is no UTF-8, and so can't be in OTLP.
-    return str(value).encode(errors="replace").decode()
-
-
-def encode_value(value: object, depth: int = 0) -> AnyValue:  # noqa: PLR0911 - one for each kind
-    """Give any value as OTLP has it; of a kind that OTLP lacks as `str` has it.
-
-    Raises:
-        MalformedTraceError: it is nested deeper than protobuf can be.
-
-    """
-    if depth > MAX_DEPTH:
-        raise MalformedTraceError(f"a value is nested more than {MAX_DEPTH} deep")
-    match value:
-        case None:
-            return AnyValue()
-        case bool() | np.bool_():
-            return AnyValue(bool_value=bool(value))
-        case Integral():
-            return _encode_integer(int(value))
-        case Real():
-            return AnyValue(double_value=float(value))
-        case bytes() | bytearray() | memoryview():
-            return AnyValue(bytes_value=bytes(value))
-        case str():
-            return AnyValue(string_value=_text(value))
-        case Mapping():
-            pairs = [_key_value(key, item, depth + 1) for key, item in value.items()]
-            return AnyValue(kvlist_value=KeyValueList(values=pairs))
-        case Sequence() | AbstractSet() | np.ndarray():
-            items = [encode_value(item, depth + 1) for item in _in_order(value)]
-            return AnyValue(array_value=ArrayValue(values=items))
-        case _:
-            return AnyValue(string_value=_text(value))
-
-
-def _encode_integer(value: int) -> AnyValue:
-    # Python does not write very large ones in decimal.
-    return AnyValue(int_value=value) if value in INT64 else AnyValue(string_value=hex(value))
-
-
-def _in_order(values: Iterable[object]) -> Iterable[object]:
-    # A set has another order in each process; the text must not.
-    return sorted(values, key=repr) if isinstance(values, AbstractSet) else values
-
-
-def _whole(value: object) -> object:
-    return value
-
-
-def _pruned(value: object, depth: int = 0) -> object:
-    """Leave out of a value what the renderer does not read: a huge one costs no more than that."""
-    match value:
-        case str() | bytes() | bytearray() | memoryview():
-            return value
-        case Mapping():
-            pairs = islice(value.items(), MAX_ITEMS if depth < MAX_NESTING else 0)
-            return {_text(key): _pruned(item, depth + 1) for key, item in pairs}
-        case Sequence() | AbstractSet() | np.ndarray():
-            items = islice(_in_order(value), MAX_ITEMS if depth < MAX_NESTING else 0)
-            return [_pruned(item, depth + 1) for item in items]
-        case _:
-            return value
+    return "" if value is None or is_many else plain_text(value)
 
 
 def _id(trace: Mapping[str, object], field: str, size: int) -> bytes:
@@ -405,22 +336,3 @@ def _id(trace: Mapping[str, object], field: str, size: int) -> bytes:
 def _is_hex(text: str, size: int) -> bool:
     digits = set("0123456789abcdefABCDEF")
     return len(text) == 2 * size and digits.issuperset(text)
-
-
-def decode_value(value: AnyValue) -> object:
-    """Give an OTLP value as Python has it."""
-    match value.WhichOneof("value"):
-        # The last is an index into a table that only profiles have.
-        case None | "string_value_strindex":
-            return None
-        case "array_value":
-            return [decode_value(item) for item in value.array_value.values]
-        case "kvlist_value":
-            return _decode_pairs(value.kvlist_value.values)
-        case kind:
-            plain: object = getattr(value, kind)
-            return plain
-
-
-def _decode_pairs(pairs: Iterable[KeyValue]) -> dict[str, object]:
-    return {pair.key: decode_value(pair.value) for pair in pairs}

@@ -23,14 +23,13 @@ from otel_embedder.annotation.names import Names
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.library.trace import (
-    decode_value,
-    encode_value,
     for_text,
     from_otlp,
     from_readable_span,
     to_otlp,
     trace_id_of,
 )
+from otel_embedder.library.values import decode_value, encode_value
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.support.otlp_samples import NANOSECONDS, START, event, messages, resource, span
