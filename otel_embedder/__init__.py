@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.embedder.embedding import Embedding, Model
     from otel_embedder.library.service import EmbeddingService, SyncEmbeddingService
     from otel_embedder.library.trace import Trace, from_otlp, to_otlp
     from otel_embedder.text.options import RenderOptions
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Embedding",
     "EmbeddingService",
+    "Model",
     "RenderOptions",
     "SyncEmbeddingService",
     "Trace",
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Embedding": "otel_embedder.embedder.embedding",
     "EmbeddingService": "otel_embedder.library.service",
+    "Model": "otel_embedder.embedder.embedding",
     "RenderOptions": "otel_embedder.text.options",
     "SyncEmbeddingService": "otel_embedder.library.service",
     "Trace": "otel_embedder.library.trace",
