@@ -34,9 +34,11 @@ run: $(INSTALLED)  ## Run the sidecar
 demo: $(INSTALLED)  ## Embed a small shop's spans and ask for them in plain words
 	$(BIN)/otel-embedder demo
 
-# Tests run beside each other; `auto` is in tests/conftest.py. For one after the other: WORKERS=0.
+# Tests run beside each other; what `auto` is, tests/conftest.py says. One after the other with
+# `make WORKERS=0 ...`, only some with `make TESTS=tests/receiver ...`.
 WORKERS := auto
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+TESTS := tests
+PYTEST := $(BIN)/pytest $(TESTS) --numprocesses $(WORKERS) --dist worksteal
 
 test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a real Collector
 	$(PYTEST) --cov --durations 10
