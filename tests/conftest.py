@@ -61,6 +61,7 @@ MAY_BLOCK = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Give one worker more than there are cores: now and then each waits for something."""
     return 1 + (os.cpu_count() or 1)
