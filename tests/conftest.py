@@ -14,7 +14,7 @@ import grpc.aio
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
+# How long an example takes is the machine's business, but where a test measures it.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 # For the four tests of test_fuzz.py: 20,000 examples in all.
 settings.register_profile("fuzz", max_examples=5_000)
 
@@ -58,6 +61,7 @@ MAY_BLOCK = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Give one worker more than there are cores: now and then each waits for something."""
     return 1 + (os.cpu_count() or 1)

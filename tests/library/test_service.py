@@ -296,7 +296,10 @@ MALFORMED = st.one_of(
 
 
 @given(trace=MALFORMED)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 async def test_no_dict_is_so_malformed_that_it_gets_no_vector(
     service: EmbeddingService, trace: Mapping[str, object]
 ) -> None:
