@@ -72,6 +72,7 @@ def retries(choice: ModelChoice, count: int) -> list[float]:
         for _ in range(count):
             with pytest.raises(ModelUnavailableError):
                 model.loaded()
+        model.close()  # by then all is told
     return [line["retry_after"] for line in logs if line["event"] == MODEL_UNAVAILABLE]
 
 
