@@ -17,6 +17,7 @@ import numpy as np
 
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.models.recipe import load_recipe
+from otel_embedder.embedder.models.seal import check_seal
 from otel_embedder.embedder.models.weights import TOKENIZER_FILE
 from otel_embedder.errors import DamagedModelError, EmbeddingFailedError
 
@@ -54,7 +55,7 @@ class CTranslate2Model:
             threads: how many texts may be computed at the same time.
 
         Raises:
-            DamagedModelError: the directory holds no model that loads.
+            DamagedModelError: the directory holds no model that loads, or not what was written.
 
         """
         _prefer_avx512()
@@ -63,6 +64,7 @@ class CTranslate2Model:
 
         self._name = name
         try:
+            check_seal(directory)
             self._recipe = load_recipe(directory)
             self._tokenizer = load_tokenizer(directory / TOKENIZER_FILE, self._recipe)
             # One thread a text: two for one text cost 5 ms a call on a busy machine.

@@ -12,6 +12,7 @@ from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 from otel_embedder.embedder.models.recipe import RECIPE_FILE
+from otel_embedder.embedder.models.seal import seal
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 from tests.golden import TEXTS
 from tests.support.tiny_bert import write_settings, write_tiny_bert
@@ -90,6 +91,7 @@ def test_a_model_that_raises_fails_with_an_embedding_error(tmp_path: Path) -> No
     # A text is cut at eight tokens, unless somebody lets it be longer than there are positions.
     recipe = directory / RECIPE_FILE
     recipe.write_text(recipe.read_text().replace('"max_tokens":8', '"max_tokens":512'))
+    seal(directory)
     model = load(directory)
 
     with pytest.raises(EmbeddingFailedError, match="the model failed"):
