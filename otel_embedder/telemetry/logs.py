@@ -60,10 +60,10 @@ class _Logger:
         return partial(_tell, getattr(logger, name))
 
 
-def _tell(say: Callable[..., object], event: str, **facts: object) -> None:
+def _tell(say: Callable[..., object], event: str, /, *values: object, **facts: object) -> None:
     """Log a line, or what can be told of it: a fact may fail to show itself, a handler to write."""
     try:
-        say(event, **facts)
+        say(event, *values, **facts)
     except Exception as error:  # noqa: BLE001 - a stranger's, and no reason to stop what it tells of
         with suppress(Exception):
             say(event, not_shown=type(error).__name__)

@@ -99,6 +99,13 @@ def test_a_fact_that_cannot_be_shown_is_none_of_the_callers_without_set_up(
     ]
 
 
+def test_a_fact_may_have_any_name() -> None:
+    with capture_logs() as logs:
+        get_logger().warning("calls", say=1, values=2, facts=3)
+
+    assert logs == [{"event": "calls", "say": 1, "values": 2, "facts": 3, "log_level": "warning"}]
+
+
 def test_a_handler_of_a_program_that_fails_is_none_of_the_callers() -> None:
     raising = Raising()
     logger = logging.getLogger("otel_embedder")
