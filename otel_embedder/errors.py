@@ -18,7 +18,7 @@
     ├── EmbeddingError            the span gets a stand-in and goes on
     │   ├── MalformedTraceError       no span can be made of a dict
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused
-    │   │   └── DamagedModelError         what was converted does not load
+    │   │   └── DamagedModelError         what was converted is not what was written
     │   ├── EmbeddingFailedError      the model raised on these texts
     │   ├── EmbeddingTimeoutError     not ready in the time there was
     │   ├── QueueFullError            too many texts wait already
@@ -135,7 +135,7 @@ class ModelUnavailableError(EmbeddingError):
 
 
 class DamagedModelError(ModelUnavailableError):
-    """Raised when a converted model does not load.
+    """Raised when a converted model is not what was written.
 
     Attributes:
         directory: where it is.

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
+from otel_embedder.telemetry.logs import finish_logs, forget_foreign_lines
 from tests.support.fakes import FakeMetrics
 from tests.support.peers import FakeNextHop
 from tests.support.tiny_bert import write_tiny_bert
@@ -118,6 +119,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _logs_as_they_were() -> Iterator[None]:
     """Undo what a command line set up: its stderr is gone after its test."""
     yield
+    finish_logs()
+    forget_foreign_lines()
     structlog.reset_defaults()
 
 

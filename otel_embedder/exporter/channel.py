@@ -176,8 +176,8 @@ class NextHopChannel:
     async def _renew(self) -> None:
         old = self._channel
         self._channel = _open(self._next_hop, self._files.current())
-        log.info(CERTIFICATES_RENEWED)
         await self._close_if_done(old)
+        log.info(CERTIFICATES_RENEWED)
 
 
 def _renewed(files: TlsFiles) -> RenewedFiles[TlsContents]:

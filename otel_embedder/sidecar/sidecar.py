@@ -25,7 +25,7 @@ from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.memory import trimming
-from otel_embedder.telemetry.logs import get_logger
+from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
@@ -99,6 +99,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         model.preload()
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
+        metrics.watch_log(dropped_lines)
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
         sending_bytes = settings.max_inflight_bytes // SENDING_SHARE
         exporter = await parts.enter_async_context(

@@ -18,6 +18,8 @@ from prometheus_client import (
     ProcessCollector,
     start_http_server,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from otel_embedder.errors import ListenError
 
@@ -40,6 +42,7 @@ class Metric:
         description: what it tells.
         labels: by which words it is told apart; from closed sets only.
         buckets: upper bounds of a histogram's; Prometheus' own, if there are none.
+        is_watched: whether a counter stands at what somebody else has counted.
 
     """
 
@@ -48,6 +51,7 @@ class Metric:
     description: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS
+    is_watched: bool = False
 
 
 METRICS = (
@@ -111,7 +115,30 @@ METRICS = (
         "gauge",
         "Largest request that the next hop takes, as far as is known.",
     ),
+    Metric(
+        "dropped_log_lines_total",
+        "counter",
+        "Lines of the log that could not be written.",
+        is_watched=True,
+    ),
 )
+
+
+class WatchedCounter(Collector):
+    """A counter that asks what it stands at, whenever it is asked itself."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._count: Callable[[], int] = int  # 0, until there is somebody to ask
+
+    def watch(self, count: Callable[[], int]) -> None:
+        """Ask this from now on."""
+        self._count = count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give what it stands at, as the registry wants it."""
+        name = f"{NAMESPACE}_{self._metric.name}"
+        yield CounterMetricFamily(name, self._metric.description, value=self._count())
 
 
 class Metrics:
@@ -123,12 +150,16 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._watched: dict[str, WatchedCounter] = {}
         for metric in METRICS:
             self._declare(metric)
 
     def _declare(self, metric: Metric) -> None:
         name, description, labels = metric.name, metric.description, metric.labels
         match metric.kind:
+            case "counter" if metric.is_watched:
+                self._watched[name] = WatchedCounter(metric)
+                self.registry.register(self._watched[name])
             case "counter":
                 self._counters[name] = Counter(
                     name, description, labels, namespace=NAMESPACE, registry=self.registry
@@ -208,6 +239,10 @@ class Metrics:
     def watch_send_limit(self, limit: Callable[[], int]) -> None:
         """Report how large a request may be, whenever it is asked for."""
         self._gauges["exporter_send_limit_bytes"].set_function(limit)
+
+    def watch_log(self, dropped: Callable[[], int]) -> None:
+        """Report how many lines of the log were dropped, whenever it is asked for."""
+        self._watched["dropped_log_lines_total"].watch(dropped)
 
     def watch_queue(self, size: Callable[[], int]) -> None:
         """Report how many texts wait, whenever it is asked for."""

@@ -506,6 +506,11 @@ def test_less_than_one_thread_is_refused(threads: int) -> None:
         EmbeddingService(threads=threads)
 
 
+def test_a_million_threads_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"threads must be at most 1024; .* it is 1000000"):
+        EmbeddingService(threads=1_000_000)
+
+
 def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> None:
     with EmbeddingService.sync(model=model, cache_size=7) as service:
         service.preload()
