@@ -13,9 +13,12 @@ from structlog.testing import capture_logs
 
 from otel_embedder.errors import BusyError
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import REQUEST_INCOMPLETE, ending_badly
-from otel_embedder.receiver.messages import READERS, Messages
+from otel_embedder.receiver.calls import REQUEST_INCOMPLETE
+from otel_embedder.receiver.closing import Closing
+from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS
+from otel_embedder.receiver.turns import PLACES
+from tests.support.door import new_calls
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.peers import CLIENT_OPTIONS, retry_after
 
@@ -38,13 +41,17 @@ class Echo:
         self.free.set()
         self.left = asyncio.Event()
         self._messages = messages
+        self._calls = new_calls(FakeMetrics())
 
     async def answer(self, _: object, context: Context) -> bytes:
         try:
-            async with ending_badly(context), self._messages.received(context) as message:
+            async with (
+                self._calls.taken(context),
+                self._messages.received(context) as message,
+            ):
                 self.arrived.release()
                 await self.free.wait()
-                return message
+                return message.encoded
         finally:
             self.left.set()
 
@@ -54,7 +61,9 @@ async def echoing(
     admission: Admission, *, max_read_seconds: float = PATIENCE
 ) -> AsyncIterator[tuple[Echo, grpc.aio.Channel]]:
     """Run an echo service, and give it with a channel to it."""
-    echo = Echo(Messages(admission, max_bytes=1_000_000, max_read_seconds=max_read_seconds))
+    echo = Echo(
+        Messages(admission, Closing(), max_bytes=1_000_000, max_read_seconds=max_read_seconds)
+    )
     server = grpc.aio.server(options=SERVER_OPTIONS)
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(echo.answer)
     service, method = ECHO.strip("/").split("/")
@@ -140,9 +149,10 @@ async def test_of_two_that_fit_only_alone_one_is_refused() -> None:
 
 async def test_those_who_send_slowly_keep_nobody_waiting() -> None:
     async with echoing(admission()) as (_, channel):
-        slow = [slow_call(channel) for _ in range(5 * READERS)]
+        slow = [slow_call(channel) for _ in range(5 * PLACES)]
         quick = await asyncio.gather(*(call(channel, b"quick") for _ in range(50)))
         await slow[0].write(b"at last")
+        await slow[0].done_writing()
         answer = await slow[0]
         for waiting in slow:
             waiting.cancel()
@@ -182,11 +192,17 @@ async def test_only_the_caller_keeps_a_message() -> None:
             gone.append(True)
 
     class Stream:
-        async def read(self) -> bytes:
-            return Message(b"message")
+        def __init__(self) -> None:
+            self._messages = [Message(b"message")]
+
+        async def read(self) -> bytes | object:
+            return self._messages.pop() if self._messages else grpc.aio.EOF
+
+        def peer(self) -> str:
+            return "a peer"
 
     gone: list[bool] = []
-    messages = Messages(admission(), max_bytes=100)
+    messages = Messages(admission(), Closing(), max_bytes=100)
     async with messages.received(Stream()) as message:  # type: ignore[arg-type]  # all that is asked
         kept = list(gone)
         del message
@@ -198,5 +214,5 @@ async def test_only_the_caller_keeps_a_message() -> None:
 async def test_without_room_what_is_raised_is_what_the_status_is_made_of() -> None:
     door = admission(max_requests=1)
     with door.admit(), pytest.raises(BusyError):
-        async with Messages(door, max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
+        async with Messages(door, Closing(), max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
             pass

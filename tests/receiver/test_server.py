@@ -15,14 +15,12 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import Hops
+from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
-from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
+from tests.support.door import new_calls, new_messages
 from tests.support.fakes import PATIENCE, FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import field, request, span
 from tests.support.peers import Client
@@ -64,12 +62,13 @@ async def receiving(
     """Run a receiver, and give its port."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
     metrics = FakeMetrics()
-    messages = Messages(
-        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    closing = Closing()
+    messages = new_messages(metrics, max_bytes=9_999, closing=closing)
+    receiver = TraceReceiver(
+        consumer or FakeConsumer(), new_calls(metrics), messages, metrics=metrics
     )
-    receiver = TraceReceiver(consumer or FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
     handlers = [receiver.rpc_handler()]
-    async with listening(handlers, settings, options=[*options.items()]) as port:
+    async with listening(handlers, settings, closing, options=[*options.items()]) as port:
         yield port
 
 
