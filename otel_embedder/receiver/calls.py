@@ -30,7 +30,7 @@ class CallsMetrics(Protocol):
     """What is told of calls."""
 
     def caller_left(self) -> None:
-        """Count a request whose caller left before the answer."""
+        """Count a request that did not arrive whole, or whose caller left before the answer."""
         ...
 
 
@@ -94,6 +94,7 @@ class Calls:
     def _tell(self, error: Exception) -> None:
         """Tell of what its sender may never hear of, and of a fault of ours."""
         if isinstance(error, IncompleteRequestError):
+            self._metrics.caller_left()
             self._incomplete.tell(error=str(error))
         elif not isinstance(error, OtelEmbedderError):
             log.error(REQUEST_FAILED, exc_info=error)

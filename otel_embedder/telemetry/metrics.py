@@ -61,7 +61,7 @@ METRICS = (
     Metric(
         "receiver_cancelled_requests_total",
         "counter",
-        "Requests, of any signal, whose caller left before the answer.",
+        "Requests that did not arrive whole, or whose caller left before the answer.",
     ),
     Metric(
         "receiver_busy_requests_total",
@@ -170,7 +170,7 @@ class Metrics:
         self._counters["receiver_cancelled_spans_total"].inc(spans)
 
     def caller_left(self) -> None:
-        """Count a request whose caller left before the answer."""
+        """Count a request that did not arrive whole, or whose caller left before the answer."""
         self._counters["receiver_cancelled_requests_total"].inc()
 
     def turned_away(self) -> None:

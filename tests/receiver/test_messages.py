@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -58,12 +58,36 @@ class Echo:
 
 @asynccontextmanager
 async def echoing(
-    admission: Admission, *, max_read_seconds: float = PATIENCE
+    admission: Admission, *, max_read_seconds: float = PATIENCE, closing: Closing | None = None
 ) -> AsyncIterator[tuple[Echo, grpc.aio.Channel]]:
     """Run an echo service, and give it with a channel to it."""
     echo = Echo(
-        Messages(admission, Closing(), max_bytes=1_000_000, max_read_seconds=max_read_seconds)
+        Messages(
+            admission,
+            closing or Closing(),
+            max_bytes=1_000_000,
+            max_read_seconds=max_read_seconds,
+        )
     )
+    async with serving(echo) as port, connected(port) as channel:
+        yield echo, channel
+
+
+@asynccontextmanager
+async def echo_server() -> AsyncIterator[int]:
+    """Run an echo service, and give its port."""
+    messages = Messages(admission(max_requests=10_000), Closing(), max_bytes=1_000_000)
+    async with serving(Echo(messages)) as port:
+        yield port
+
+
+def connected(port: int) -> grpc.aio.Channel:
+    """Give a connection of its own."""
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", CLIENT_OPTIONS)
+
+
+@asynccontextmanager
+async def serving(echo: Echo) -> AsyncIterator[int]:
     server = grpc.aio.server(options=SERVER_OPTIONS)
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(echo.answer)
     service, method = ECHO.strip("/").split("/")
@@ -72,8 +96,7 @@ async def echoing(
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", CLIENT_OPTIONS) as channel:
-        yield echo, channel
+    yield port
     await server.stop(None)
 
 
@@ -159,6 +182,50 @@ async def test_those_who_send_slowly_keep_nobody_waiting() -> None:
 
     assert quick == [b"quick"] * 50
     assert answer == b"at last"
+
+
+async def test_of_very_many_who_say_nothing_a_caller_notices_nothing() -> None:
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(echo_server())
+        crowd = [await stack.enter_async_context(connected(port)) for _ in range(4)]
+        silent = [slow_call(channel) for channel in crowd for _ in range(400)]
+        await asyncio.gather(*(waiting.wait_for_connection() for waiting in silent))
+        channel = await stack.enter_async_context(connected(port))
+        # At eight places of 50 ms each they would take ten seconds.
+        async with asyncio.timeout(PATIENCE / 3):
+            answers = [await call(channel, b"quick") for _ in range(3)]
+        for waiting in silent:
+            waiting.cancel()
+
+    assert answers == [b"quick"] * 3
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2], ids=["at once", "later"])
+async def test_a_second_message_in_a_call_is_refused_and_neither_goes_on(pause: float) -> None:
+    async with echoing(admission()) as (echo, channel):
+        both = slow_call(channel)
+        await both.write(b"first")
+        await asyncio.sleep(pause)
+        await both.write(b"second")
+        await both.done_writing()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await both
+
+        assert raised.value.code() is grpc.StatusCode.INTERNAL
+        assert echo.arrived.locked()
+        assert await call(channel, b"alone") == b"alone"
+
+
+async def test_what_is_still_arriving_ends_with_the_server() -> None:
+    closing = Closing()
+    async with echoing(admission(), closing=closing) as (_, channel):
+        silent, halfway = slow_call(channel), slow_call(channel)
+        await halfway.write(b"and more was to come")
+        await asyncio.gather(silent.wait_for_connection(), halfway.wait_for_connection())
+        closing.begin()
+        codes = await asyncio.wait_for(asyncio.gather(silent.code(), halfway.code()), PATIENCE)
+
+    assert {*codes} == {grpc.StatusCode.UNAVAILABLE}
 
 
 async def test_a_message_that_never_arrives_is_given_up() -> None:
