@@ -105,17 +105,18 @@ class Cursor:
         encoded, position, end = self._encoded, self._position, self._end
         stop = min(end, position + RUN_BYTES)
         while position < stop and encoded[position] == tag:
-            length, value = encoded[position + 1], position + 2
+            length = encoded[position + 1]
+            value = position + 2
             if length >= VARINT_MORE:
                 more = encoded[value]
                 if more >= VARINT_MORE:
                     break
                 length += (more << VARINT_BITS) - VARINT_MORE
                 value += 1
-            if value + length > end:
-                raise malformed()
             position = value + length
             values.append(encoded[value:position])
+        if position > end:
+            raise malformed()
         return position
 
     def field(self) -> Field:
