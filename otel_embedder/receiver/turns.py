@@ -21,8 +21,8 @@ PLACES = 8
 # Who sends slowly fills no memory, and must not keep the others waiting.
 MAX_SECONDS = 0.05
 MIN_SECONDS = 0.001
-# A hundred calls that say nothing bring the longest turn down to the shortest, in 0.06 s. One that
-# delivers late has made up for the turn that it overran.
+# Forty calls that say nothing bring the longest turn down to the shortest, within a tenth of a
+# second. One that delivers late has made up for the turn that it overran.
 SHORTER, LONGER = 0.9, 1.25
 
 

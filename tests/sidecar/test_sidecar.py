@@ -214,6 +214,16 @@ async def test_the_next_hops_refusals_come_back_so_that_nothing_is_lost(
     assert parts.metrics.value("receiver_refused_spans_total") == 2
 
 
+async def test_who_sends_no_deadline_has_one_all_the_way(
+    next_hop: FakeNextHop, tiny_bert: Path
+) -> None:
+    async with sidecar(next_hop, assumed_deadline=3.0, **tiny_model(tiny_bert)) as parts:
+        await parts.client.export(request(span()), timeout=None)
+
+    [remaining] = next_hop.time_remaining
+    assert 0 < remaining <= 3
+
+
 async def test_where_there_is_no_next_hop_the_spans_may_be_sent_again(tiny_bert: Path) -> None:
     async with sidecar(f"http://{free_address()}", **tiny_model(tiny_bert)) as parts:
         refusal = await parts.client.refusal(request(span()))
