@@ -11,6 +11,7 @@
     ├── UnwritableFileError       make room for it, or name another
     ├── MalformedRequestError     not OTLP: never send it again
     ├── IncompleteRequestError    it never arrived whole
+    ├── SurplusRequestError       a call brought more than one: give each its own
     ├── RequestTooLargeError      send it in smaller pieces
     ├── BusyError                 too much at once: send it again in a while
     ├── LoopError                 was here before: mend the next hop; keep it till then
@@ -85,6 +86,10 @@ class MalformedRequestError(OtelEmbedderError):
 
 class IncompleteRequestError(OtelEmbedderError):
     """Raised when a call brought no whole request in time."""
+
+
+class SurplusRequestError(OtelEmbedderError):
+    """Raised when a call brings more than one request."""
 
 
 class RequestTooLargeError(OtelEmbedderError):

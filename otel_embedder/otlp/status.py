@@ -28,6 +28,7 @@ from otel_embedder.errors import (
     PermanentExportError,
     RequestTooLargeError,
     RetryableExportError,
+    SurplusRequestError,
     TooLargeExportError,
     UnauthenticatedError,
 )
@@ -49,10 +50,17 @@ RETRYABLE_CODES = {
 # What grpc-go and grpcio say when a request is larger than they take, the last number being how
 # much that is: "grpc: received message larger than max (5242880 vs. 4194304)".
 TOO_LARGE = re.compile(
-    r"message (?:after decompression )?larger than max\b(?:[^(]*\(\d+ vs\. |\s+)?(?P<limit>\d+)?",
+    r"message (?:after decompression )?larger than max\b"
+    r"(?:[^(]*\(\d+ vs\. |\s+)?(?:(?P<limit>\d{1,18})\b)?",
     re.IGNORECASE,
 )
 CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# Whatever a next hop asks for: a Collector that waited longer would only fill its queue.
+MAX_RETRY_SECONDS = 3600.0
+# gRPC's clients refuse a call, spans and all, for headers over 8 KiB. These come twice, as text
+# with each odd character as three, and within the status details.
+MAX_DETAILS = 1024
 
 # Nobody mends a configuration faster.
 LOOP_RETRY_SECONDS = 30.0
@@ -76,8 +84,19 @@ class Refusal:
     trailing_metadata: Metadata = ()
 
 
+# What can't be told any better.
+NO_WORDS = Refusal(grpc.StatusCode.UNAVAILABLE, "")
+
+
 def refusal(error: Exception) -> Refusal:
-    """Choose the status that tells a Collector what to do about an error."""
+    """Choose the status that tells a Collector what to do about an error; never raises."""
+    try:
+        return _refusal(error)
+    except Exception:  # noqa: BLE001 - it would take the place of the refusal, and lose the spans
+        return NO_WORDS
+
+
+def _refusal(error: Exception) -> Refusal:
     code, details = _code(error), _details(error)
     seconds = _wait(error)
     return Refusal(code, details, () if seconds is None else _retry_info(code, details, seconds))
@@ -90,7 +109,10 @@ def _code(error: Exception) -> grpc.StatusCode:
         case RequestTooLargeError():
             # As gRPC itself says it. Without RetryInfo nobody sends the same again.
             return grpc.StatusCode.RESOURCE_EXHAUSTED
-        case PermanentExportError():
+        case SurplusRequestError():
+            # As other servers answer it. Only a broken sender meets it.
+            return grpc.StatusCode.INTERNAL
+        case PermanentExportError() if error.code:
             return CODES[error.code]
         case _:
             # Also for a fault of ours. UNKNOWN, which grpcio would make of it, or
@@ -102,6 +124,7 @@ def _code(error: Exception) -> grpc.StatusCode:
 TOLD = (
     MalformedRequestError,
     IncompleteRequestError,
+    SurplusRequestError,
     RequestTooLargeError,
     BusyError,
     LoopError,
@@ -111,7 +134,9 @@ TOLD = (
 
 
 def _details(error: Exception) -> str:
-    return str(error) if isinstance(error, TOLD) else f"unexpected {type(error).__name__}"
+    details = str(error) if isinstance(error, TOLD) else f"unexpected {type(error).__name__}"
+    # Half of a surrogate pair can't be sent.
+    return details[:MAX_DETAILS].encode(errors="replace").decode()
 
 
 def _wait(error: Exception) -> float | None:
@@ -131,9 +156,13 @@ def _retry_info(code: grpc.StatusCode, details: str, seconds: float) -> Metadata
     """Say how long to wait: beside UNAVAILABLE, a Collector then does and sends again."""
     status = status_pb2.Status(code=code.value[0], message=details)
     delay = Duration()
-    delay.FromNanoseconds(round(seconds * 1e9))
+    delay.FromNanoseconds(round(_sensible(seconds) * 1e9))
     status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
+
+
+def _sensible(seconds: float) -> float:
+    return min(MAX_RETRY_SECONDS, max(0.0, seconds))
 
 
 def export_error(error: grpc.aio.AioRpcError) -> ExportError:
@@ -170,5 +199,5 @@ def _delay(status: status_pb2.Status) -> float | None:
     retry_info = error_details_pb2.RetryInfo()
     for detail in status.details:
         if detail.Unpack(retry_info):
-            return float(retry_info.retry_delay.ToNanoseconds() / 1e9)
+            return _sensible(retry_info.retry_delay.ToNanoseconds() / 1e9)
     return None

@@ -58,6 +58,16 @@ METRICS = (
     Metric("receiver_accepted_spans_total", "counter", "Spans taken in and passed on."),
     Metric("receiver_refused_spans_total", "counter", "Spans answered with an error."),
     Metric(
+        "receiver_cancelled_spans_total",
+        "counter",
+        "Spans whose caller left before the answer, as far as they were counted by then.",
+    ),
+    Metric(
+        "receiver_cancelled_requests_total",
+        "counter",
+        "Requests that did not arrive whole, or whose caller left before the answer.",
+    ),
+    Metric(
         "receiver_busy_requests_total",
         "counter",
         "Requests refused for a while, since too much was in flight.",
@@ -185,6 +195,14 @@ class Metrics:
     def refused(self, *, spans: int) -> None:
         """Count spans that were answered with an error."""
         self._counters["receiver_refused_spans_total"].inc(spans)
+
+    def cancelled(self, *, spans: int) -> None:
+        """Count spans whose caller left before the answer."""
+        self._counters["receiver_cancelled_spans_total"].inc(spans)
+
+    def caller_left(self) -> None:
+        """Count a request that did not arrive whole, or whose caller left before the answer."""
+        self._counters["receiver_cancelled_requests_total"].inc()
 
     def turned_away(self) -> None:
         """Count a request that found no room."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import grpc
@@ -10,13 +11,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from otel_embedder.errors import (
+    BusyError,
     ExportError,
     ListenError,
     MalformedRequestError,
     PermanentExportError,
     RetryableExportError,
+    SurplusRequestError,
+    TooLargeExportError,
 )
-from otel_embedder.otlp.status import STATUS_DETAILS_KEY, export_error, refusal
+from otel_embedder.otlp.status import MAX_DETAILS, STATUS_DETAILS_KEY, export_error, refusal
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.call import Metadata
@@ -106,6 +110,66 @@ def test_the_time_that_the_next_hop_asks_for_is_passed_on(code: Code, seconds: f
     assert error.retry_after == seconds
     assert answered.code is Code.UNAVAILABLE
     assert seconds_in(answered.trailing_metadata) == seconds
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(2**63 - 1, 3600), (3601, 3600), (-1, 0)])
+def test_a_time_out_of_range_is_the_nearest_that_is_in_it(said: int, seconds: int) -> None:
+    wait = packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=said)))
+    error = export_error(answer(Code.UNAVAILABLE, details(wait)))
+
+    assert isinstance(error, RetryableExportError)
+    assert error.retry_after == seconds
+    assert seconds_in(refusal(error).trailing_metadata) == seconds
+
+
+@pytest.mark.parametrize("digits", [19, 100, 5_000])
+def test_a_limit_that_is_no_size_is_as_if_none_was_named(digits: int) -> None:
+    said = f"received message larger than max (5242880 vs. {'9' * digits})"
+    error = export_error(
+        grpc.aio.AioRpcError(
+            Code.RESOURCE_EXHAUSTED, grpc.aio.Metadata(), grpc.aio.Metadata(), said
+        )
+    )
+
+    assert isinstance(error, TooLargeExportError)
+    assert error.limit is None
+
+
+class UnspeakableError(ExportError):
+    """An error that can't say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnspeakableError(),
+        PermanentExportError("of no known code", code=99),
+        PermanentExportError("of success", code=0),
+        RetryableExportError("odd", retry_after="soon"),  # type: ignore[arg-type]  # a fault of ours
+        BusyError("odd", retry_after=math.nan),
+        BusyError("\ud800", retry_after=1e300),
+    ],
+    ids=["no words", "no code", "success", "no number", "not a number", "a surrogate"],
+)
+def test_whatever_an_error_holds_it_may_be_sent_again(error: Exception) -> None:
+    answered = refusal(error)
+
+    assert answered.code is Code.UNAVAILABLE
+    answered.details.encode()
+
+
+def test_a_text_is_cut_before_headers_are_too_large_for_clients() -> None:
+    answered = refusal(PermanentExportError("no " * 100_000, code=3))
+
+    assert answered.code is Code.INVALID_ARGUMENT
+    assert len(answered.details) == MAX_DETAILS
+
+
+def test_a_second_request_in_a_call_is_what_other_servers_say() -> None:
+    assert refusal(SurplusRequestError("two")).code is Code.INTERNAL
 
 
 def test_resource_exhausted_without_a_time_is_permanent() -> None:

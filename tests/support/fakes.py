@@ -233,6 +233,12 @@ class FakeMetrics:
     def refused(self, *, spans: int) -> None:
         self.counts["refused"] += spans
 
+    def cancelled(self, *, spans: int) -> None:
+        self.counts["cancelled"] += spans
+
+    def caller_left(self) -> None:
+        self.counts["caller_left"] += 1
+
     def sent(self, *, spans: int) -> None:
         self.counts["sent"] += spans
 
