@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -417,17 +418,16 @@ async def test_many_stand_ins_leave_others_their_turn() -> None:
 
     async def other() -> None:
         nonlocal longest
-        loop = asyncio.get_running_loop()
         while True:
-            before = loop.time()
+            before = time.thread_time()  # a busy machine does not count
             await asyncio.sleep(0)
-            longest = max(longest, loop.time() - before)
+            longest = max(longest, time.thread_time() - before)
 
     task = asyncio.create_task(other())
     await asyncio.sleep(0)
-    started = asyncio.get_running_loop().time()
+    started = time.thread_time()
     await falling_back(FakeEmbedder()).embed(late_spans(*map(str, range(5_000))), timeout=1)
-    took = asyncio.get_running_loop().time() - started
+    took = time.thread_time() - started
     task.cancel()
 
     assert longest < took / 2
