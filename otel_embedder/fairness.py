@@ -1,8 +1,18 @@
-"""Long loops that leave others their turn."""
+"""Long loops that leave others their turn.
+
+A loop that runs beside no other of its kind lets go of the event loop now and then
+(`Turn`). Where many may run beside each other, whoever waits for the event loop would
+wait for a turn of each: these take one turn at a time, all together (`Turns`).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # For so long a loop may keep the event loop from others: health checks, answers.
 TURN_SECONDS = 0.01
@@ -10,6 +20,9 @@ TURN_SECONDS = 0.01
 # To ask the clock costs as much as a small step of work, such as a span of so many bytes.
 STEP_BYTES = 512
 LOOK_BYTES = 32 * STEP_BYTES
+
+# Of so many turns one goes to whoever has waited longest, however much it has had.
+PATIENCE_TURNS = 4
 
 
 class Turn:
@@ -24,10 +37,11 @@ class Turn:
                 await asyncio.sleep(0)
     """
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
+        self._clock = clock
         self._bytes = 0
-        self._end = time.monotonic() + seconds
+        self._end = clock() + seconds
 
     def is_over(self, size: int = STEP_BYTES) -> bool:
         """Count a step; tell whether to let others go first, and if so begin a new turn.
@@ -40,7 +54,132 @@ class Turn:
         if self._bytes < LOOK_BYTES:
             return False
         self._bytes = 0
-        if time.monotonic() < self._end:
+        now = self._clock()
+        if now < self._end:
             return False
-        self._end = time.monotonic() + self._seconds
+        self._end = now + self._seconds
         return True
+
+
+class Turns:
+    """The turns of tasks that run beside each other, of which one has its turn at a time.
+
+    The next turn is for the task that has had the least time so far, so what is small goes
+    in between whatever is large. Of PATIENCE_TURNS one is for the task that has waited
+    longest, so nobody waits for ever. The event loop goes round between any two.
+
+    ::
+
+        turns = Turns(seconds=TURN_SECONDS)
+        async with turns.task() as turn:
+            for span in spans:
+                ...
+                if turn.is_over(len(span)):
+                    await turn.let_others()
+    """
+
+    def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin without a task.
+
+        Args:
+            seconds: how long a turn is.
+            clock: tells the time, in seconds.
+
+        """
+        self._seconds = seconds
+        self._clock = clock
+        self._is_taken = False
+        self._given = 0
+        # Whoever has waited longest is the first.
+        self._waiting: list[_Waiting] = []
+
+    def task(self) -> SharedTurn:
+        """Give the turns of a task that has had none yet."""
+        return SharedTurn(self, seconds=self._seconds, clock=self._clock)
+
+    async def take(self, task: SharedTurn) -> None:
+        """Wait for a turn; if nobody has one, this is it."""
+        if self._is_taken:
+            await self._wait(self._queued(task))
+        self._is_taken = True
+
+    async def take_next(self, task: SharedTurn) -> None:
+        """Give the turn back and wait for the next; the event loop goes round before that."""
+        waiting = self._queued(task)
+        asyncio.get_running_loop().call_soon(self.give_back)
+        await self._wait(waiting)
+
+    def give_back(self) -> None:
+        """Let the next task have its turn."""
+        self._waiting = [each for each in self._waiting if not each.begins.cancelled()]
+        self._is_taken = bool(self._waiting)
+        if self._waiting:
+            waiting = self._next()
+            self._waiting.remove(waiting)
+            waiting.begins.set_result(None)
+
+    def _queued(self, task: SharedTurn) -> _Waiting:
+        waiting = _Waiting(task, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        return waiting
+
+    async def _wait(self, waiting: _Waiting) -> None:
+        try:
+            await waiting.begins
+        except asyncio.CancelledError:
+            if not waiting.begins.cancelled():  # it was given its turn as it left
+                self.give_back()
+            raise
+
+    def _next(self) -> _Waiting:
+        self._given += 1
+        if self._given % PATIENCE_TURNS == 0:
+            return self._waiting[0]
+        return min(self._waiting, key=lambda waiting: waiting.task.had)
+
+
+class SharedTurn(Turn):
+    """A task's turns; within `async with` it has one, or waits for the next.
+
+    Attributes:
+        had: the seconds of all its turns so far.
+
+    """
+
+    def __init__(self, turns: Turns, *, seconds: float, clock: Callable[[], float]) -> None:
+        super().__init__(seconds=seconds, clock=clock)
+        self.had = 0.0
+        self._turns = turns
+        self._began: float | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._turns.take(self)
+        self._begin()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._began is not None:  # else it was cancelled while it waited
+            self._note()
+            self._turns.give_back()
+
+    async def let_others(self) -> None:
+        """Let others have their turns, before the next of this task."""
+        self._note()
+        await self._turns.take_next(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._began = self._clock()
+        self._end = self._began + self._seconds
+
+    def _note(self) -> None:
+        if self._began is not None:
+            self.had += self._clock() - self._began
+            self._began = None
+
+
+class _Waiting(NamedTuple):
+    """A task that waits, and what its turn begins with."""
+
+    task: SharedTurn
+    begins: asyncio.Future[None]

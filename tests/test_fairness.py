@@ -1,0 +1,166 @@
+"""Who has the next turn, by steps and a clock of the tests' own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_embedder.fairness import LOOK_BYTES, PATIENCE_TURNS, Turn, Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Clock:
+    """Goes on when somebody works."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Machine:
+    """A machine with one task's turn at a time, each step a second, each turn one step."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self._clock = Clock()
+        self._turns = Turns(seconds=1, clock=self._clock)
+        self._stepped = asyncio.Condition()
+
+    async def work(self, name: str, steps: int) -> None:
+        async with self._turns.task() as turn:
+            for _ in range(steps):
+                self.done.append(name)
+                self._clock.seconds += 1
+                async with self._stepped:
+                    self._stepped.notify_all()
+                if turn.is_over(LOOK_BYTES):
+                    await turn.let_others()
+
+    async def has_done(self, steps: int) -> None:
+        """Wait until so many steps were done, by whomever."""
+        async with self._stepped:
+            await self._stepped.wait_for(lambda: len(self.done) >= steps)
+
+    async def run(self, *tasks: tuple[str, int]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name, steps in tasks:
+                group.create_task(self.work(name, steps))
+
+
+def turns_until(name: str, done: Sequence[str], *, since: int = 0) -> int:
+    """Count the turns of others before a task's last one."""
+    last = max(index for index, each in enumerate(done) if each == name)
+    return sum(each != name for each in done[since:last])
+
+
+async def test_a_task_alone_has_every_turn() -> None:
+    machine = Machine()
+    await machine.run(("a", 3))
+
+    assert machine.done == ["a", "a", "a"]
+
+
+async def test_the_event_loop_goes_round_between_two_turns_of_a_task_alone() -> None:
+    machine, rounds = Machine(), 0
+    task = asyncio.create_task(machine.work("a", 5))
+    while not task.done():
+        rounds += 1
+        await asyncio.sleep(0)
+
+    assert rounds >= 5
+
+
+@pytest.mark.parametrize("large", [5, 50, 250])
+async def test_what_is_small_waits_for_no_more_than_two_turns_however_many_are_large(
+    large: int,
+) -> None:
+    machine = Machine()
+    tasks = [asyncio.create_task(machine.work(f"large {each}", 20)) for each in range(large)]
+    await machine.has_done(2 * large)
+    before = len(machine.done)
+    await machine.work("small", 1)
+
+    assert turns_until("small", machine.done, since=before) <= 2
+    for task in tasks:
+        task.cancel()
+
+
+async def test_of_two_tasks_neither_gets_ahead_by_more_than_a_turn() -> None:
+    machine = Machine()
+    await machine.run(("a", 20), ("b", 20))
+
+    ahead = [machine.done[:end].count("a") - machine.done[:end].count("b") for end in range(40)]
+    assert max(map(abs, ahead)) <= 2
+
+
+async def test_a_task_that_comes_late_catches_up_first() -> None:
+    machine = Machine()
+    first = asyncio.create_task(machine.work("first", 100))
+    await machine.has_done(10)
+    before = len(machine.done)
+    await machine.work("late", 8)
+    first.cancel()
+
+    assert turns_until("late", machine.done, since=before) <= 1 + 8 // (PATIENCE_TURNS - 1) + 1
+
+
+async def test_what_is_large_goes_on_however_many_small_ones_come() -> None:
+    machine = Machine()
+    large = asyncio.create_task(machine.work("large", 1_000))
+
+    async def small() -> None:
+        while True:
+            await machine.work("small", 1)
+
+    streams = [asyncio.create_task(small()) for _ in range(8)]
+    await machine.has_done(400)
+
+    # The longest wait is that for those who came before, each of them at the worst.
+    assert machine.done.count("large") >= 400 // (PATIENCE_TURNS * (1 + len(streams)))
+    for task in (large, *streams):
+        task.cancel()
+
+
+@pytest.mark.parametrize("rounds", range(6))
+async def test_who_leaves_takes_no_turn_along(rounds: int) -> None:
+    machine = Machine()
+    tasks = [asyncio.create_task(machine.work(name, 9)) for name in "abc"]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    tasks[rounds % 3].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    stayed = [name for name, task in zip("abc", tasks, strict=True) if not task.cancelled()]
+
+    assert len(stayed) == 2
+    assert all(machine.done.count(name) == 9 for name in stayed)
+    await machine.work("d", 2)
+    assert machine.done[-2:] == ["d", "d"]
+
+
+async def test_who_fails_gives_its_turn_back() -> None:
+    turns = Turns(seconds=1)
+    with pytest.raises(ValueError, match="wrong"):
+        async with turns.task():
+            raise ValueError("wrong")
+
+    async with turns.task() as turn:
+        assert turn.had == 0
+
+
+def test_a_turn_is_over_when_its_time_is_and_many_steps_cost_one_look_at_the_clock() -> None:
+    clock = Clock()
+    turn = Turn(seconds=1, clock=clock)
+    early = [turn.is_over() for _ in range(100)]
+    clock.seconds = 1
+
+    assert not any(early)
+    assert any(turn.is_over() for _ in range(16))
+    assert not turn.is_over(LOOK_BYTES)
