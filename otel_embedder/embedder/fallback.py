@@ -19,7 +19,7 @@ from otel_embedder.fairness import TURN_SECONDS, Turn
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_embedder.embedder.embedding import Embedder, Vector, Wanted
     from otel_embedder.embedder.settings import OnFailure
@@ -119,31 +119,41 @@ class FallbackEmbedder:
         None stands for "no vector", where `on_failure` is "omit". A text that
         misses its time is not given up: its vector will be in the cache.
         """
-        futures = self._ask(_distinct_texts(wanted))
+        futures = self._ask(await _distinct_texts(wanted))
         asked_the_model = await _settle([*futures.values()], timeout)
         errors = _errors(futures)
-        failed = [each for each in wanted if each.content in errors]
+        answers, failed = await self._answers(wanted, futures, errors)
         self._note(failed, errors, asked_the_model=asked_the_model)
-        stand_ins = await self._stand_ins({each.trace_id for each in failed})
-        return [
-            stand_ins[each.trace_id] if each.content in errors else futures[each.content].result()
-            for each in wanted
-        ]
+        return answers
 
     def _ask(self, texts: Sequence[WantedText]) -> Answers:
         futures = self._next.embed(texts)
         return {text.content: future for text, future in zip(texts, futures, strict=True)}
 
-    async def _stand_ins(self, trace_ids: set[str]) -> Mapping[str, Embedding | None]:
-        stand_ins: dict[str, Embedding | None] = dict.fromkeys(trace_ids)
-        if self._on_failure == "omit":
-            return stand_ins
+    async def _answers(
+        self, wanted: Sequence[Wanted], futures: Answers, errors: Errors
+    ) -> tuple[list[Embedding | None], list[Wanted]]:
+        """Give the answers in order, and who did not get the model's."""
+        answers: list[Embedding | None] = []
+        failed: list[Wanted] = []
+        stand_ins: dict[str, Embedding | None] = {}
         turn = Turn(seconds=TURN_SECONDS)
-        for trace_id in trace_ids:
-            stand_ins[trace_id] = stand_in(trace_id, self._dimension())
+        for each in wanted:
+            if each.content in errors:
+                answers.append(self._stand_in(each.trace_id, stand_ins))
+                failed.append(each)
+            else:
+                answers.append(futures[each.content].result())
             if turn.is_over():
                 await asyncio.sleep(0)
-        return stand_ins
+        return answers, failed
+
+    def _stand_in(self, trace_id: str, stand_ins: dict[str, Embedding | None]) -> Embedding | None:
+        """Give the stand-in of a trace, the same one to all of its spans."""
+        if trace_id not in stand_ins:
+            is_wanted = self._on_failure == "fallback"
+            stand_ins[trace_id] = stand_in(trace_id, self._dimension()) if is_wanted else None
+        return stand_ins[trace_id]
 
     def _note(self, failed: Sequence[Wanted], errors: Errors, *, asked_the_model: bool) -> None:
         if failed:
@@ -170,12 +180,15 @@ class FallbackEmbedder:
             log.info(EMBEDDING_RECOVERED)
 
 
-def _distinct_texts(wanted: Sequence[Wanted]) -> list[WantedText]:
+async def _distinct_texts(wanted: Sequence[Wanted]) -> list[WantedText]:
     """Give each text once, urgent if it is for one of those that want it."""
     urgent: dict[str, bool] = {}
+    turn = Turn(seconds=TURN_SECONDS)
     for each in wanted:
         if each.content is not None:
             urgent[each.content] = each.urgent or urgent.get(each.content, False)
+        if turn.is_over():
+            await asyncio.sleep(0)
     return [*starmap(WantedText, urgent.items())]
 
 
