@@ -26,7 +26,13 @@ MAX_ENCODED_BYTES = 43_000_000
 
 
 class Annotator:
-    """Encodes embeddings as attributes, and finds those that a span carries already."""
+    """Encodes embeddings as attributes, and finds those that a span carries already.
+
+    Attributes:
+        keys: the names of our attributes, encoded.
+        attaches_text: whether spans of one embedding and two texts have two encodings.
+
+    """
 
     def __init__(  # noqa: PLR0913 - each is one choice
         self,
@@ -52,7 +58,7 @@ class Annotator:
         self._origin = origin
         self._syntax = syntax or PROTOBUF
         self._encode_vector = partial(ENCODERS[encoding], self._syntax)
-        self._attach_text = attach_text
+        self.attaches_text = attach_text
         self._mark = prefix.encode()
         self._names = Names.with_prefix(prefix)
         self.keys = frozenset(name.encode() for name in self._names)
@@ -76,7 +82,7 @@ class Annotator:
             names.source: string(embedding.source),
             names.text_version: string(self._origin.text_version),
         }
-        if self._attach_text and text is not None:
+        if self.attaches_text and text is not None:
             fields[names.text] = string(text)
         attribute = self._syntax.attribute
         return self._syntax.separator.join(
@@ -96,16 +102,12 @@ class Annotator:
         return judge(self._found(span), self._names, self._origin)
 
     def _found(self, span: bytes) -> dict[str, object]:
-        """Give the attributes of our names that an encoded span has.
-
-        One that it has twice has no value: who reads it takes the first, or the last.
-        """
-        found: dict[str, object] = {}
-        for key, value in attributes_of(span, prefix=self._mark):
-            if key in self.keys:
-                name = key.decode()
-                found[name] = None if name in found else read_value(value)
-        return found
+        """Give the attributes of our names that an encoded span has."""
+        return {
+            key.decode(): read_value(value)
+            for key, value in attributes_of(span, prefix=self._mark)
+            if key in self.keys
+        }
 
     def vector(self, span: bytes, *, dimension: int) -> Vector | None:
         """Give the vector that an encoded span carries, if it is the one that we would make.

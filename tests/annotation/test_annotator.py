@@ -404,19 +404,6 @@ def test_another_models_vector_may_have_another_dimension() -> None:
     assert standing(other, annotator(dimension=2)) is Standing.OUTDATED
 
 
-@pytest.mark.parametrize("name", ["vector", "model_name", "source", "text_version"])
-def test_what_is_there_twice_is_not_whole(name: str) -> None:
-    once = span(attributes=OURS)
-    once.attributes.append(
-        next(pair for pair in once.attributes if pair.key == f"embedding.{name}")
-    )
-
-    assert annotator().standing(once.SerializeToString()) in {
-        Standing.STAND_IN,
-        Standing.OUTDATED,
-    }
-
-
 @pytest.mark.parametrize("name", ["vector", "model_name", "source", "text_version", "text"])
 @pytest.mark.parametrize(
     "value", [[0.5, 0.5], [], [1], b"1", 0.5, {"a": 1}, None, "\u00fc" * 9], ids=repr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -178,6 +179,10 @@ class FakeExporter:
         self.deadlines: list[float] = []
         self.metadata: list[Metadata] = []
         self._response = response or ExportTraceServiceResponse()
+        self.has_room = math.inf
+
+    def room(self, size: int, *, deadline: float) -> float:  # noqa: ARG002 - the protocol's
+        return self.has_room
 
     async def export(
         self, request: TraceRequest, *, deadline: float, metadata: Metadata
@@ -245,6 +250,9 @@ class FakeMetrics:
 
     def fell_back(self, *, spans: int) -> None:
         self.counts["fell_back"] += spans
+
+    def left_bare(self, shortage: str, *, spans: int) -> None:
+        self.counts[f"left_bare {shortage}"] += spans
 
     def passed_as_is(self, standing: str) -> None:
         self.counts[standing] += 1
