@@ -21,6 +21,9 @@ TURN_SECONDS = 0.01
 STEP_BYTES = 512
 LOOK_BYTES = 32 * STEP_BYTES
 
+# A turn has some length, where only its number of steps is bounded.
+LEAST_SECONDS = 1e-6
+
 # Of so many turns one goes to whoever has waited longest, however much it has had.
 PATIENCE_TURNS = 4
 
@@ -64,9 +67,11 @@ class Turn:
 class Turns:
     """The turns of tasks that run beside each other, of which one has its turn at a time.
 
-    The next turn is for the task that has had the least time so far, so what is small goes
-    in between whatever is large. Of PATIENCE_TURNS one is for the task that has waited
-    longest, so nobody waits for ever. The event loop goes round between any two.
+    The next turn is for the task that has had the least time so far, in classes of a factor
+    of four; so what is small goes in between whatever is large. Within a class it is for the
+    one that came first: else all that are alike would be done late together. Of
+    PATIENCE_TURNS one is for the task that has waited longest, so nobody waits for ever. The
+    event loop goes round between any two.
 
     ::
 
@@ -90,12 +95,14 @@ class Turns:
         self._clock = clock
         self._is_taken = False
         self._given = 0
+        self._tasks = 0
         # Whoever has waited longest is the first.
         self._waiting: list[_Waiting] = []
 
     def task(self) -> SharedTurn:
         """Give the turns of a task that has had none yet."""
-        return SharedTurn(self, seconds=self._seconds, clock=self._clock)
+        self._tasks += 1
+        return SharedTurn(self, self._tasks, seconds=self._seconds, clock=self._clock)
 
     async def take(self, task: SharedTurn) -> None:
         """Wait for a turn; if nobody has one, this is it."""
@@ -135,21 +142,28 @@ class Turns:
         self._given += 1
         if self._given % PATIENCE_TURNS == 0:
             return self._waiting[0]
-        return min(self._waiting, key=lambda waiting: waiting.task.had)
+        return min(self._waiting, key=lambda waiting: waiting.task.rank())
 
 
 class SharedTurn(Turn):
-    """A task's turns; within `async with` it has one, or waits for the next.
+    """A task's turns; within `async with` it has one, or waits for the next."""
 
-    Attributes:
-        had: the seconds of all its turns so far.
+    def __init__(
+        self, turns: Turns, number: int, *, seconds: float, clock: Callable[[], float]
+    ) -> None:
+        """Begin with no time had.
 
-    """
+        Args:
+            turns: where it gets them from.
+            number: how many tasks there were when it came.
+            seconds: how long a turn is.
+            clock: tells the time, in seconds.
 
-    def __init__(self, turns: Turns, *, seconds: float, clock: Callable[[], float]) -> None:
+        """
         super().__init__(seconds=seconds, clock=clock)
-        self.had = 0.0
         self._turns = turns
+        self._number = number
+        self._had = 0.0
         self._began: float | None = None
 
     async def __aenter__(self) -> Self:
@@ -168,13 +182,18 @@ class SharedTurn(Turn):
         await self._turns.take_next(self)
         self._begin()
 
+    def rank(self) -> tuple[int, int]:
+        """Give what is least for the task that is to have the next turn."""
+        turns = int(self._had / max(self._seconds, LEAST_SECONDS))
+        return turns.bit_length() // 2, self._number
+
     def _begin(self) -> None:
         self._began = self._clock()
         self._end = self._began + self._seconds
 
     def _note(self) -> None:
         if self._began is not None:
-            self.had += self._clock() - self._began
+            self._had += self._clock() - self._began
             self._began = None
 
 
