@@ -29,6 +29,9 @@ AT_LEAST = 2
 MIN_SECONDS = 1.0
 # Of the time that there is, what is counted on.
 SHARE = 0.8
+# The last call of several may take nearly as long as the others, however small it is. So it is not
+# counted on where it would be less than this share of them.
+LEAST_REST = 0.6
 # So much gets through any next hop that spans get through: it is never too much, and whether
 # it takes long has nothing to do with how large it is.
 MIN_BYTES = 128 * 1024
@@ -91,7 +94,11 @@ class Pace:
         byte_seconds = self._byte_seconds(_size_class(call_bytes))
         if byte_seconds * call_bytes > SHARE * self._max_seconds:  # not even one does
             seconds = min(seconds, self._max_seconds)
-        return SHARE * seconds / byte_seconds
+        room = SHARE * seconds / byte_seconds
+        if room < call_bytes or room == math.inf:
+            return room
+        calls, rest = divmod(room, call_bytes)
+        return room if rest >= LEAST_REST * call_bytes else calls * call_bytes
 
     def _in_a_call(self, size_class: int, seconds: float) -> float:
         """Give how many bytes get through in one call of a class; 0 if none of its sizes does."""
