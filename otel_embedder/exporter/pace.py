@@ -85,9 +85,9 @@ class Pace:
             return math.inf
         several = self._in_calls_of(call_bytes, seconds)
         if several >= _start_of(largest):
-            return several
+            return max(several, MIN_BYTES)
         smaller = (self._in_a_call(each, seconds) for each in range(largest - 1, SMALLEST - 1, -1))
-        return next((room for room in smaller if room), MIN_BYTES)
+        return next((room for room in smaller if room > MIN_BYTES), MIN_BYTES)
 
     def _in_calls_of(self, call_bytes: int, seconds: float) -> float:
         """Give how many bytes get through in calls of a size, one after the other."""
@@ -110,7 +110,7 @@ class Pace:
 
         That is enough for it. 0 if nothing is known.
         """
-        larger = [known for known in self._known if known >= size_class >= SMALLEST]
+        larger = [known for known in self._known if known >= size_class]
         return self._known[min(larger)].mean if larger else 0.0
 
     @contextmanager
@@ -132,10 +132,8 @@ class Pace:
 
     def _learn(self, size: int, seconds: float) -> None:
         size_class, byte_seconds = _size_class(size), max(seconds, INSTANT) / max(1, size)
-        if size_class >= SMALLEST:
-            self._known.setdefault(size_class, _Seconds(byte_seconds, byte_seconds)).add(
-                byte_seconds
-            )
+        known = self._known.setdefault(size_class, _Seconds(byte_seconds, byte_seconds))
+        known.add(byte_seconds)
         larger = self._known.get(size_class + 1)
         if larger is not None and byte_seconds < larger.mean:
             larger.mean = byte_seconds
@@ -146,7 +144,7 @@ class Pace:
         at_least = AT_LEAST * seconds / max(1, size)
         if known is not None:
             known.mean = max(known.mean, known.last, at_least)
-        elif size_class >= SMALLEST and seconds >= MIN_SECONDS:
+        elif seconds >= MIN_SECONDS:
             self._known[size_class] = _Seconds(at_least, at_least)
 
 
@@ -156,7 +154,8 @@ def _size_class(size: int) -> int:
 
 def _start_of(size_class: int) -> int:
     """Give the least size of a class."""
-    return 1 << (2 * size_class - 1)
+    return 1 << max(0, 2 * size_class - 1)
 
 
+# The class of the least room that is not given anyway.
 SMALLEST = _size_class(MIN_BYTES)

@@ -157,6 +157,7 @@ class FakeSpanEmbedder:
         self.timeouts: list[float] = []
         self.without_text_of: list[str] = []
         self._omit = omit
+        self._known: dict[str, Embedding] = {}
 
     async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
         self.timeouts.append(timeout)
@@ -167,7 +168,10 @@ class FakeSpanEmbedder:
             self.without_text_of.append(wanted.trace_id)
             return stand_in(wanted.trace_id, DIMENSION)
         self.texts.append(SpanText(wanted.content, wanted.trace_id, wanted.urgent))
-        return None if wanted.content in self._omit else embedding_of(wanted.content)
+        if wanted.content in self._omit:
+            return None
+        # One text has one embedding, as in the real one's answers.
+        return self._known.setdefault(wanted.content, embedding_of(wanted.content))
 
 
 class FakeExporter:
