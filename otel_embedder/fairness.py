@@ -1,14 +1,18 @@
-"""Long loops that leave others their turn."""
+"""Long loops that leave others their turn.
+
+A loop that runs beside no other of its kind lets go of the event loop now and then
+(`Turn`). Where many may run beside each other, whoever waits for the event loop would
+wait for a turn of each: these take one turn at a time, all together (`Turns`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 # For so long a loop may keep the event loop from others: health checks, answers.
 TURN_SECONDS = 0.01
@@ -16,6 +20,12 @@ TURN_SECONDS = 0.01
 # To ask the clock costs as much as a small step of work, such as a span of so many bytes.
 STEP_BYTES = 512
 LOOK_BYTES = 32 * STEP_BYTES
+
+# A turn has some length, where only its number of steps is bounded.
+LEAST_SECONDS = 1e-6
+
+# Of so many turns one goes to whoever has waited longest, however much it has had.
+PATIENCE_TURNS = 4
 
 
 class Turn:
@@ -30,10 +40,11 @@ class Turn:
                 await asyncio.sleep(0)
     """
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
+        self._clock = clock
         self._bytes = 0
-        self._end = time.monotonic() + seconds
+        self._end = clock() + seconds
 
     def is_over(self, size: int = STEP_BYTES) -> bool:
         """Count a step; tell whether to let others go first, and if so begin a new turn.
@@ -46,53 +57,148 @@ class Turn:
         if self._bytes < LOOK_BYTES:
             return False
         self._bytes = 0
-        if time.monotonic() < self._end:
+        now = self._clock()
+        if now < self._end:
             return False
-        self._end = time.monotonic() + self._seconds
+        self._end = now + self._seconds
         return True
 
 
-class Floor:
-    """Where long loops go on, one at a time: else whoever waits would wait for a turn of each.
+class Turns:
+    """The turns of tasks that run beside each other, of which one has its turn at a time.
+
+    The next turn is for the task that has had the least time so far, in classes of a factor
+    of four; so what is small goes in between whatever is large. Within a class it is for the
+    one that came first: else all that are alike would be done late together. Of
+    PATIENCE_TURNS one is for the task that has waited longest, so nobody waits for ever. The
+    event loop goes round between any two.
 
     ::
 
-        with floor.job() as job:
-            for step in steps:
+        turns = Turns(seconds=TURN_SECONDS)
+        async with turns.task() as turn:
+            for span in spans:
                 ...
-                await job.rest()
+                if turn.is_over(len(span)):
+                    await turn.let_others()
     """
 
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
+    def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin without a task.
 
-    @contextmanager
-    def job(self) -> Iterator[Job]:
-        """Give what a loop rests by. Its first turn waits for nobody: short ones need no other."""
-        job = Job(self._lock)
+        Args:
+            seconds: how long a turn is.
+            clock: tells the time, in seconds.
+
+        """
+        self._seconds = seconds
+        self._clock = clock
+        self._is_taken = False
+        self._given = 0
+        self._tasks = 0
+        # Whoever has waited longest is the first.
+        self._waiting: list[_Waiting] = []
+
+    def task(self) -> SharedTurn:
+        """Give the turns of a task that has had none yet."""
+        self._tasks += 1
+        return SharedTurn(self, self._tasks, seconds=self._seconds, clock=self._clock)
+
+    async def take(self, task: SharedTurn) -> None:
+        """Wait for a turn; if nobody has one, this is it."""
+        if self._is_taken:
+            await self._wait(self._queued(task))
+        self._is_taken = True
+
+    async def take_next(self, task: SharedTurn) -> None:
+        """Give the turn back and wait for the next; the event loop goes round before that."""
+        waiting = self._queued(task)
+        asyncio.get_running_loop().call_soon(self.give_back)
+        await self._wait(waiting)
+
+    def give_back(self) -> None:
+        """Let the next task have its turn."""
+        self._waiting = [each for each in self._waiting if not each.begins.cancelled()]
+        self._is_taken = bool(self._waiting)
+        if self._waiting:
+            waiting = self._next()
+            self._waiting.remove(waiting)
+            waiting.begins.set_result(None)
+
+    def _queued(self, task: SharedTurn) -> _Waiting:
+        waiting = _Waiting(task, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        return waiting
+
+    async def _wait(self, waiting: _Waiting) -> None:
         try:
-            yield job
-        finally:
-            job.leave()
+            await waiting.begins
+        except asyncio.CancelledError:
+            if not waiting.begins.cancelled():  # it was given its turn as it left
+                self.give_back()
+            raise
+
+    def _next(self) -> _Waiting:
+        self._given += 1
+        if self._given % PATIENCE_TURNS == 0:
+            return self._waiting[0]
+        return min(self._waiting, key=lambda waiting: waiting.task.rank())
 
 
-class Job:
-    """A long loop."""
+class SharedTurn(Turn):
+    """A task's turns; within `async with` it has one, or waits for the next."""
 
-    def __init__(self, floor: asyncio.Lock) -> None:
-        self._floor = floor
-        self._is_on = False
+    def __init__(
+        self, turns: Turns, number: int, *, seconds: float, clock: Callable[[], float]
+    ) -> None:
+        """Begin with no time had.
 
-    async def rest(self) -> None:
-        """Let all others go first, the loops that rest as well."""
-        self.leave()
-        await self._floor.acquire()
-        self._is_on = True
-        # Only now, or each would go on when the one before it has left, and nobody else between.
-        await asyncio.sleep(0)
+        Args:
+            turns: where it gets them from.
+            number: how many tasks there were when it came.
+            seconds: how long a turn is.
+            clock: tells the time, in seconds.
 
-    def leave(self) -> None:
-        """Let another loop go on."""
-        if self._is_on:
-            self._is_on = False
-            self._floor.release()
+        """
+        super().__init__(seconds=seconds, clock=clock)
+        self._turns = turns
+        self._number = number
+        self._had = 0.0
+        self._began: float | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._turns.take(self)
+        self._begin()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._began is not None:  # else it was cancelled while it waited
+            self._note()
+            self._turns.give_back()
+
+    async def let_others(self) -> None:
+        """Let others have their turns, before the next of this task."""
+        self._note()
+        await self._turns.take_next(self)
+        self._begin()
+
+    def rank(self) -> tuple[int, int]:
+        """Give what is least for the task that is to have the next turn."""
+        turns = int(self._had / max(self._seconds, LEAST_SECONDS))
+        return turns.bit_length() // 2, self._number
+
+    def _begin(self) -> None:
+        self._began = self._clock()
+        self._end = self._began + self._seconds
+
+    def _note(self) -> None:
+        if self._began is not None:
+            self._had += self._clock() - self._began
+            self._began = None
+
+
+class _Waiting(NamedTuple):
+    """A task that waits, and what its turn begins with."""
+
+    task: SharedTurn
+    begins: asyncio.Future[None]

@@ -95,9 +95,12 @@ class EmbeddingSpanExporter(SpanExporter):
         """Let the other exporter send what it holds; this one holds nothing."""
         return self._next.force_flush(timeout_millis)
 
-    def _standing(self, span: ReadableSpan, model: str = "") -> Standing:
-        """Tell what a span has of an embedding, beside the one that a model would make."""
-        origin = Origin(model, self._service.text_version)
+    def _standing(self, span: ReadableSpan, embedding: Embedding | None = None) -> Standing:
+        """Tell what a span has of an embedding, beside a new one."""
+        version = self._service.text_version
+        origin = Origin("", version)
+        if embedding is not None:
+            origin = Origin(embedding.model, version, len(embedding.vector))
         return judge(span.attributes or {}, self._names, origin)
 
     def _is_foreign(self, span: ReadableSpan) -> bool:
@@ -115,7 +118,7 @@ class EmbeddingSpanExporter(SpanExporter):
         }
 
     def _embedded(self, span: ReadableSpan, embedding: Embedding) -> ReadableSpan:
-        standing = self._standing(span, embedding.model)
+        standing = self._standing(span, embedding)
         if standing in KEPT or not prefers(standing, embedding.source):
             return span
         ours = {

@@ -1,57 +1,176 @@
+"""Who has the next turn, by steps and a clock of the tests' own."""
+
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from otel_embedder.fairness import Floor
+import pytest
 
+from otel_embedder.fairness import LOOK_BYTES, PATIENCE_TURNS, Turn, Turns
 
-async def test_of_long_loops_one_works_at_a_time_and_each_in_turn() -> None:
-    floor = Floor()
-    order: list[str] = []
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-    async def work(name: str) -> None:
-        with floor.job() as job:
-            for _ in range(3):
-                order.append(name)
-                await job.rest()
-
-    await asyncio.gather(*map(work, "abc"))
-
-    # The first turn waits for nobody.
-    assert order == [*"abc", *"abc", *"abc"]
+pytestmark = pytest.mark.timeout(20)
 
 
-async def test_between_two_turns_of_long_loops_others_go_on() -> None:
-    floor = Floor()
-    steps: list[str] = []
+class Clock:
+    """Goes on when somebody works."""
 
-    async def work(name: str, turns: int) -> None:
-        with floor.job() as job:
-            for _ in range(turns):
-                steps.append(name)
-                await job.rest()
+    def __init__(self) -> None:
+        self.seconds = 0.0
 
-    async def others() -> None:
-        for _ in range(20):
-            steps.append("-")
-            await asyncio.sleep(0)
-
-    await asyncio.gather(work("a", 5), work("b", 5), others())
-
-    after_the_first = "".join(steps[3:])
-    assert "ab" not in after_the_first
-    assert "ba" not in after_the_first
+    def __call__(self) -> float:
+        return self.seconds
 
 
-async def test_a_loop_that_ends_within_its_turn_leaves_the_floor() -> None:
-    floor = Floor()
-    with floor.job() as first:
-        await first.rest()
-        waiting = asyncio.create_task(resting(floor))
+class Machine:
+    """A machine with one task's turn at a time, each step a second, each turn one step."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self._clock = Clock()
+        self._turns = Turns(seconds=1, clock=self._clock)
+        self._stepped = asyncio.Condition()
+
+    async def work(self, name: str, steps: int) -> None:
+        async with self._turns.task() as turn:
+            for _ in range(steps):
+                self.done.append(name)
+                self._clock.seconds += 1
+                async with self._stepped:
+                    self._stepped.notify_all()
+                if turn.is_over(LOOK_BYTES):
+                    await turn.let_others()
+
+    async def has_done(self, steps: int) -> None:
+        """Wait until so many steps were done, by whomever."""
+        async with self._stepped:
+            await self._stepped.wait_for(lambda: len(self.done) >= steps)
+
+    async def run(self, *tasks: tuple[str, int]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name, steps in tasks:
+                group.create_task(self.work(name, steps))
+
+
+def turns_until(name: str, done: Sequence[str], *, since: int = 0) -> int:
+    """Count the turns of others before a task's last one."""
+    last = max(index for index, each in enumerate(done) if each == name)
+    return sum(each != name for each in done[since:last])
+
+
+async def test_a_task_alone_has_every_turn() -> None:
+    machine = Machine()
+    await machine.run(("a", 3))
+
+    assert machine.done == ["a", "a", "a"]
+
+
+async def test_the_event_loop_goes_round_between_two_turns_of_a_task_alone() -> None:
+    machine, rounds = Machine(), 0
+    task = asyncio.create_task(machine.work("a", 5))
+    while not task.done():
+        rounds += 1
         await asyncio.sleep(0)
-    await asyncio.wait_for(waiting, 10)
+
+    assert rounds >= 5
 
 
-async def resting(floor: Floor) -> None:
-    with floor.job() as job:
-        await job.rest()
+@pytest.mark.parametrize("large", [5, 50, 250])
+async def test_what_is_small_waits_for_no_more_than_two_turns_however_many_are_large(
+    large: int,
+) -> None:
+    machine = Machine()
+    tasks = [asyncio.create_task(machine.work(f"large {each}", 20)) for each in range(large)]
+    await machine.has_done(2 * large)
+    before = len(machine.done)
+    await machine.work("small", 1)
+
+    assert turns_until("small", machine.done, since=before) <= 2
+    for task in tasks:
+        task.cancel()
+
+
+async def test_no_task_gets_ahead_by_more_than_four_times_what_the_other_has_had() -> None:
+    machine = Machine()
+    await machine.run(("a", 100), ("b", 100))
+    had = [(machine.done[:end].count("a"), machine.done[:end].count("b")) for end in range(200)]
+
+    assert all(max(each) <= 4 * (min(each) + 2) for each in had)
+
+
+async def test_of_tasks_that_are_alike_the_first_is_done_long_before_the_last() -> None:
+    machine = Machine()
+    names = [f"task {number}" for number in range(8)]
+    await machine.run(*((name, 31) for name in names))
+    ends = [max(index for index, each in enumerate(machine.done) if each == name) for name in names]
+
+    assert ends[0] < 0.6 * len(machine.done)
+    assert ends == sorted(ends)
+
+
+async def test_a_task_that_comes_late_catches_up_first() -> None:
+    machine = Machine()
+    first = asyncio.create_task(machine.work("first", 100))
+    await machine.has_done(10)
+    before = len(machine.done)
+    await machine.work("late", 8)
+    first.cancel()
+
+    assert turns_until("late", machine.done, since=before) <= 2 + 8 // (PATIENCE_TURNS - 1)
+
+
+async def test_what_is_large_goes_on_however_many_small_ones_come() -> None:
+    machine = Machine()
+    large = asyncio.create_task(machine.work("large", 1_000))
+
+    async def small() -> None:
+        while True:
+            await machine.work("small", 1)
+
+    streams = [asyncio.create_task(small()) for _ in range(8)]
+    await machine.has_done(400)
+
+    # The longest wait is that for those who came before, each of them at the worst.
+    assert machine.done.count("large") >= 400 // (PATIENCE_TURNS * (1 + len(streams)))
+    for task in (large, *streams):
+        task.cancel()
+
+
+@pytest.mark.parametrize("rounds", range(6))
+async def test_who_leaves_takes_no_turn_along(rounds: int) -> None:
+    machine = Machine()
+    tasks = [asyncio.create_task(machine.work(name, 9)) for name in "abc"]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    tasks[rounds % 3].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    stayed = [name for name, task in zip("abc", tasks, strict=True) if not task.cancelled()]
+
+    assert len(stayed) == 2
+    assert all(machine.done.count(name) == 9 for name in stayed)
+    await machine.work("d", 2)
+    assert machine.done[-2:] == ["d", "d"]
+
+
+async def test_who_fails_gives_its_turn_back() -> None:
+    turns = Turns(seconds=1)
+    with pytest.raises(ValueError, match="wrong"):
+        async with turns.task():
+            raise ValueError("wrong")
+
+    async with asyncio.timeout(5), turns.task():
+        pass
+
+
+def test_a_turn_is_over_when_its_time_is_and_many_steps_cost_one_look_at_the_clock() -> None:
+    clock = Clock()
+    turn = Turn(seconds=1, clock=clock)
+    early = [turn.is_over() for _ in range(100)]
+    clock.seconds = 1
+
+    assert not any(early)
+    assert any(turn.is_over() for _ in range(16))
+    assert not turn.is_over(LOOK_BYTES)

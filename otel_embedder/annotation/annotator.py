@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.standing import Origin, Standing, judge
-from otel_embedder.annotation.vectors import ENCODERS, decode_vector
-from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.annotation.vectors import ENCODERS, whole_vector
+from otel_embedder.embedder.models.weights import known_dimension, model_name
 from otel_embedder.otlp.attributes import (
     PROTOBUF,
     Syntax,
@@ -24,16 +21,18 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.settings import AnnotationSettings, Encoding
     from otel_embedder.embedder.embedding import Embedding, Vector
 
-
-# How far from 1 the length of a vector of ours may be, for what rounding does.
-UNIT_TOLERANCE = 1e-3
-
 # What is remembered of embeddings as attributes takes at most this much memory.
 MAX_ENCODED_BYTES = 43_000_000
 
 
 class Annotator:
-    """Encodes embeddings as attributes, and finds those that a span carries already."""
+    """Encodes embeddings as attributes, and finds those that a span carries already.
+
+    Attributes:
+        keys: the names of our attributes, encoded.
+        attaches_text: whether spans of one embedding and two texts have two encodings.
+
+    """
 
     def __init__(  # noqa: PLR0913 - each is one choice
         self,
@@ -59,7 +58,7 @@ class Annotator:
         self._origin = origin
         self._syntax = syntax or PROTOBUF
         self._encode_vector = partial(ENCODERS[encoding], self._syntax)
-        self._attach_text = attach_text
+        self.attaches_text = attach_text
         self._mark = prefix.encode()
         self._names = Names.with_prefix(prefix)
         self.keys = frozenset(name.encode() for name in self._names)
@@ -83,7 +82,7 @@ class Annotator:
             names.source: string(embedding.source),
             names.text_version: string(self._origin.text_version),
         }
-        if self._attach_text and text is not None:
+        if self.attaches_text and text is not None:
             fields[names.text] = string(text)
         attribute = self._syntax.attribute
         return self._syntax.separator.join(
@@ -106,14 +105,12 @@ class Annotator:
         """Give the attributes of our names that an encoded span has."""
         return {
             key.decode(): read_value(value)
-            for key, value in attributes_of(span)
+            for key, value in attributes_of(span, prefix=self._mark)
             if key in self.keys
         }
 
     def vector(self, span: bytes, *, dimension: int) -> Vector | None:
         """Give the vector that an encoded span carries, if it is the one that we would make.
-
-        A damaged one counts as none.
 
         Raises:
             google.protobuf.message.DecodeError: it is not a Span.
@@ -121,11 +118,7 @@ class Annotator:
         """
         if self.standing(span) is not Standing.CURRENT:
             return None
-        with suppress(ValueError):
-            vector = decode_vector(self._found(span)[self._names.vector])
-            if _is_whole(vector, dimension):
-                return vector
-        return None
+        return whole_vector(self._found(span)[self._names.vector], dimension)
 
     def stripped(self, span: bytes) -> bytes:
         """Give an encoded span without our attributes; all else is kept, foreign ones too.
@@ -136,14 +129,7 @@ class Annotator:
         """
         if self.standing(span) in {Standing.NONE, Standing.FOREIGN}:
             return span
-        return without_attributes(span, self.keys)
-
-
-def _is_whole(vector: Vector, dimension: int) -> bool:
-    """Tell whether a vector has its full dimension and unit length, as all of ours have."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        length = np.linalg.norm(vector)
-    return len(vector) == dimension and bool(abs(length - 1) < UNIT_TOLERANCE)
+        return without_attributes(span, self.keys, prefix=self._mark)
 
 
 def annotator(
@@ -151,7 +137,7 @@ def annotator(
 ) -> Annotator:
     """Give what the settings say of the attributes."""
     return Annotator(
-        Origin(model_name(settings.model), text_version),
+        Origin(model_name(settings.model), text_version, known_dimension(settings.model)),
         encoding=settings.encoding,
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,

@@ -1,7 +1,8 @@
 """What a span that comes in has of an embedding already: one rule, wherever it comes from.
 
 A span on the wire, one of OpenTelemetry's SDK and a dict differ only in how
-their attributes are read; what these make of the span is judged here.
+their attributes are read; what these make of the span is judged here. A vector counts
+by what it is, not by its name alone: a damaged one is true of no text.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from otel_embedder.annotation.vectors import whole_vector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +25,7 @@ class Standing(StrEnum):
     NONE = "none"
     CURRENT = "current"  # the vector we would make: leave it
     OUTDATED = "outdated"  # the vector of another model or text: replace it by a model's
-    STAND_IN = "stand-in"  # ours, but no model's vector: replace it by whatever there is
+    STAND_IN = "stand-in"  # ours, but no model's whole vector: replace it by whatever there is
     FOREIGN = "foreign"  # somebody else's: never touch it
 
 
@@ -37,18 +40,21 @@ class Origin:
     Attributes:
         model: the name of the model.
         text_version: the version of the text.
+        dimension: how many numbers the vector has; None if that is not known.
 
     """
 
     model: str
     text_version: str
+    dimension: int | None = None
 
 
 def judge(found: Mapping[str, object], names: Names, origin: Origin) -> Standing:
     """Tell what a span has of an embedding.
 
     Args:
-        found: its attributes: all of them, or those of our names.
+        found: its attributes: all of them, or those of our names. Arrays as `decode_vector`
+            has them.
         names: the names of our attributes.
         origin: what a vector of ours says of itself.
 
@@ -57,11 +63,19 @@ def judge(found: Mapping[str, object], names: Names, origin: Origin) -> Standing
         return Standing.NONE
     if not is_ours(found, names):
         return Standing.FOREIGN
-    if names.vector not in found or found.get(names.source) != "model":
+    if not _says(found, names.source, "model"):
         return Standing.STAND_IN
-    said = (found.get(names.model_name), found[names.text_version])
-    is_current = said == (origin.model, origin.text_version)
+    is_models = _says(found, names.model_name, origin.model)
+    if whole_vector(found.get(names.vector), origin.dimension if is_models else None) is None:
+        return Standing.STAND_IN
+    is_current = is_models and _says(found, names.text_version, origin.text_version)
     return Standing.CURRENT if is_current else Standing.OUTDATED
+
+
+def _says(found: Mapping[str, object], name: str, word: str) -> bool:
+    """Tell whether an attribute is this very word; an array, say, is not even compared with it."""
+    value = found.get(name)
+    return isinstance(value, str) and value == word
 
 
 def prefers(standing: Standing, source: str) -> bool:

@@ -22,7 +22,7 @@ from otel_embedder.telemetry.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from otel_embedder.embedder.embedding import Embedder, Wanted
+    from otel_embedder.embedder.embedding import Embedder, Vector, Wanted
     from otel_embedder.embedder.settings import OnFailure
 
     # By text.
@@ -53,18 +53,40 @@ class FallbackMetrics(Protocol):
 
 
 def stand_in(trace_id: str, dimension: int) -> Embedding:
-    """Make the deterministic stand-in of a trace: shape (dimension,), mean 0, unit length.
+    """Give the deterministic stand-in of a trace: shape (dimension,), mean 0, unit length."""
+    return StandIn(trace_id, dimension)
 
-    SHA-256 of the trace id and a counter gives as many values as are wanted.
-    Stretching one digest instead repeats it, and makes any two stand-ins alike.
+
+class StandIn(Embedding):
+    """The stand-in of a trace, whose vector is made when it is asked for, each time anew.
+
+    One request may get as many as it has traces, and nobody knows yet whether there is
+    memory for all of them.
     """
-    seed = trace_id.encode("utf-8", "replace")
-    blocks = range(-(-dimension // DIGEST_VALUES))
-    digests = b"".join(hashlib.sha256(seed + block.to_bytes(4)).digest() for block in blocks)
-    values = np.frombuffer(digests, dtype=">u4")[:dimension].astype(np.float64)
-    values -= values.mean()
-    vector = (values / np.linalg.norm(values)).astype(np.float32)
-    return Embedding(vector, STAND_IN_MODEL, "fallback")
+
+    __slots__ = ("_dimension", "_trace_id")
+
+    _dimension: int
+    _trace_id: str
+
+    def __init__(self, trace_id: str, dimension: int) -> None:
+        said = {"model": STAND_IN_MODEL, "source": "fallback"}
+        for name, value in {**said, "_trace_id": trace_id, "_dimension": dimension}.items():
+            object.__setattr__(self, name, value)  # an embedding is frozen
+
+    @property
+    def vector(self) -> Vector:
+        """The vector: noise.
+
+        SHA-256 of the trace id and a counter gives as many values as are wanted.
+        Stretching one digest instead repeats it, and makes any two stand-ins alike.
+        """
+        seed = self._trace_id.encode("utf-8", "replace")
+        blocks = range(-(-self._dimension // DIGEST_VALUES))
+        digests = b"".join(hashlib.sha256(seed + block.to_bytes(4)).digest() for block in blocks)
+        values = np.frombuffer(digests, dtype=">u4")[: self._dimension].astype(np.float64)
+        values -= values.mean()
+        return (values / np.linalg.norm(values)).astype(np.float32)
 
 
 class FallbackEmbedder:

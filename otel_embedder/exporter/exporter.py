@@ -36,6 +36,7 @@ from otel_embedder.exporter.backoff import as_asked_or
 from otel_embedder.exporter.byte_lock import ByteLock
 from otel_embedder.exporter.channel import Keepalive, NextHop, NextHopChannel
 from otel_embedder.exporter.delivery import Delivery
+from otel_embedder.exporter.pace import Pace
 from otel_embedder.exporter.send_limit import SendLimit
 from otel_embedder.otlp.names import EXPORT_METHOD
 from otel_embedder.otlp.status import export_error
@@ -106,6 +107,7 @@ class OtlpExporter:
         self._timeout = timeout
         self._sending = ByteLock(max_sending_bytes)
         self._limit = SendLimit(max_send_bytes, clock=time.monotonic)
+        self._pace = Pace(max_seconds=timeout, clock=time.monotonic)
         self._metrics = metrics
 
     async def __aenter__(self) -> Self:
@@ -123,6 +125,17 @@ class OtlpExporter:
     def send_limit(self) -> int:
         """Give the bytes that a request may have at the moment."""
         return self._limit.current()
+
+    def room(self, size: int, *, deadline: float) -> float:
+        """Give how many bytes of so many get through by then; infinite as long as it is unknown.
+
+        Args:
+            size: the bytes that a request has.
+            deadline: the event loop's time at which its caller stops waiting.
+
+        """
+        seconds = deadline - RESERVE_SECONDS - asyncio.get_running_loop().time()
+        return self._pace.room(seconds, call_bytes=min(size, self._limit.current()))
 
     async def export(
         self, request: TraceRequest, *, deadline: float, metadata: Metadata
@@ -250,7 +263,8 @@ class OtlpExporter:
     async def _call(self, method: str, encoded: bytes, deadline: float, headers: Metadata) -> bytes:
         timeout = min(self._timeout, deadline - asyncio.get_running_loop().time())
         try:
-            return await self._channel.call(method, encoded, timeout=timeout, metadata=headers)
+            with self._pace.learning(len(encoded)):
+                return await self._channel.call(method, encoded, timeout=timeout, metadata=headers)
         except grpc.aio.AioRpcError as error:
             raise export_error(error) from error
 

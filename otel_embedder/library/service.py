@@ -11,7 +11,6 @@ import asyncio
 import math
 import threading
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.settings import DEFAULT_PREFIX
+from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import (
     DEFAULT_ENGINE,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from otel_embedder.embedder.embedding import Embedding, Model, Vector
+    from otel_embedder.embedder.embedding import Model, Vector
     from otel_embedder.embedder.models.choice import Engine
     from otel_embedder.library.trace_embedder import AnyTrace, TraceEmbedder
 
@@ -303,7 +303,7 @@ def _check(option: str, value: Option, check: Callable[[Option], None]) -> None:
 
 def _own(embedding: Embedding) -> Embedding:
     """Give a copy: what the caller does to it must not change what is remembered."""
-    return replace(embedding, vector=embedding.vector.copy())
+    return Embedding(embedding.vector.copy(), embedding.model, embedding.source)
 
 
 class _Running:

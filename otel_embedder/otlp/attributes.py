@@ -108,20 +108,31 @@ JSON = Syntax(
 )
 
 
-def attributes_of(span: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give the attributes of an encoded Span: each key, and its encoded AnyValue.
+def attributes_of(span: bytes, *, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """Give attributes of an encoded Span: each key, and its encoded AnyValue.
+
+    Args:
+        span: the span.
+        prefix: what the keys begin with; of what has it nowhere, however many, none is read.
 
     Raises:
         google.protobuf.message.DecodeError: it is not a Span.
 
     """
     for encoded in pb.SpanAttributes.FromString(span).attributes:
-        pair = pb.KeyValue.FromString(encoded)
-        yield pair.key, pair.value
+        if prefix in encoded:
+            pair = pb.KeyValue.FromString(encoded)
+            if pair.key.startswith(prefix):
+                yield pair.key, pair.value
 
 
-def without_attributes(span: bytes, keys: frozenset[bytes]) -> bytes:
+def without_attributes(span: bytes, keys: frozenset[bytes], *, prefix: bytes = b"") -> bytes:
     """Give an encoded Span without the attributes of these keys; all else is kept.
+
+    Args:
+        span: the span.
+        keys: the keys.
+        prefix: what each of them begins with.
 
     Raises:
         google.protobuf.message.DecodeError: it is not a Span.
@@ -129,7 +140,9 @@ def without_attributes(span: bytes, keys: frozenset[bytes]) -> bytes:
     """
     parsed = pb.SpanAttributes.FromString(span)
     kept = [
-        encoded for encoded in parsed.attributes if pb.KeyValue.FromString(encoded).key not in keys
+        encoded
+        for encoded in parsed.attributes
+        if prefix not in encoded or pb.KeyValue.FromString(encoded).key not in keys
     ]
     parsed.ClearField("attributes")
     parsed.attributes.extend(kept)

@@ -25,6 +25,12 @@ FIRST_SHARE = 0.6
 # What is left for work at least. Known texts need no more, and a next hop that is
 # too slow for all deadlines gains nothing by it.
 WORK_SHARE = 0.1
+# Attaching vectors that are there may take so much of what is left behind the end of work, and so
+# long at most.
+ATTACHING_SHARE = 0.25
+MAX_ATTACHING_SECONDS = 3.0
+# A request that went with a smaller share of its bytes says little of what all of them take.
+MIN_SHARE = 0.1
 # An answer has to travel back, and a clock ticks: less than that is never kept for sending.
 MIN_SECONDS = 0.1
 
@@ -49,6 +55,19 @@ class _Estimate:
         lateness = max(0.0, seconds - self.mean)
         self.deviation += GAIN * (lateness - self.deviation)
         self.mean += GAIN * (seconds - self.mean)
+
+
+@dataclass(slots=True)
+class Lesson:
+    """One request's sending, to be learned from.
+
+    Attributes:
+        share: of the bytes that were to be sent, how many were. As it is learned, the time is
+            that for all of them: else there would be less and less time for sending.
+
+    """
+
+    share: float = 1.0
 
 
 class Budget:
@@ -77,6 +96,16 @@ class Budget:
         now = self._clock()
         return now + max(0.0, min(self._max_seconds, self._free(deadline - now, size)))
 
+    def attaching_end(self, end: float, deadline: float) -> float:
+        """Give the time at which attaching must end.
+
+        Args:
+            end: when work had to.
+            deadline: when the caller stops waiting.
+
+        """
+        return end + min(MAX_ATTACHING_SECONDS, ATTACHING_SHARE * max(0.0, deadline - end))
+
     def _free(self, remaining: float, size: int) -> float:
         """Give the seconds that are not needed for sending."""
         estimate = self._estimate(size)
@@ -91,21 +120,24 @@ class Budget:
         return self._estimates[min(larger)] if larger else None
 
     @contextmanager
-    def learning(self, size: int, *, since: float) -> Iterator[None]:
+    def learning(self, size: int, *, since: float) -> Iterator[Lesson]:
         """Learn from what is done here how long it takes to send a request.
+
+        It is told what of that was sent.
 
         Args:
             size: the request's bytes.
             since: when its work ended.
 
         """
+        lesson = Lesson()
         try:
-            yield
+            yield lesson
         except BaseException:
             # Whoever cancels has waited as well.
             self._learn_at_least(size, self._clock() - since)
             raise
-        self._learn(size, self._clock() - since)
+        self._learn(size, (self._clock() - since) / max(MIN_SHARE, lesson.share))
 
     def _learn(self, size: int, seconds: float) -> None:
         estimate = self._estimates.get(_size_class(size))

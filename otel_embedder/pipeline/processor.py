@@ -13,7 +13,9 @@ from google.protobuf.message import DecodeError
 
 from otel_embedder.annotation.work import StandingCounter, collect
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.fairness import Turn
+from otel_embedder.fairness import Turns
+from otel_embedder.pipeline.attaching import Attaching, Encoded
+from otel_embedder.pipeline.bare import BareMetrics, BareSpans
 from otel_embedder.pipeline.budget import Budget
 from otel_embedder.pipeline.echoes import Echoes
 
@@ -25,13 +27,9 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.annotation.work import SpanRenderer, Work
     from otel_embedder.embedder.embedding import Embedding, Wanted
+    from otel_embedder.fairness import SharedTurn
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
-
-
-# Requests that take turns at rendering. With more of them, whoever waits for the event loop would
-# wait for a turn of each.
-MAX_AT_WORK = 4
 
 
 class SpanEmbedder(Protocol):
@@ -45,6 +43,10 @@ class SpanEmbedder(Protocol):
 class Exporter(Protocol):
     """Sends requests on."""
 
+    def room(self, size: int, *, deadline: float) -> float:
+        """Give how many bytes of so many get through by then, as far as is known."""
+        ...
+
     async def export(
         self, request: TraceRequest, *, deadline: float, metadata: Metadata
     ) -> ExportTraceServiceResponse:
@@ -52,7 +54,7 @@ class Exporter(Protocol):
         ...
 
 
-class ProcessorMetrics(StandingCounter, Protocol):
+class ProcessorMetrics(StandingCounter, BareMetrics, Protocol):
     """What the processor tells of its work."""
 
     def came_back(self, *, spans: int) -> None:
@@ -79,9 +81,9 @@ class Processor:
         self._annotator = annotator
         self._exporter = exporter
         self._budget = Budget(max_seconds=embed_timeout, clock=_now)
-        self._turn_seconds = turn_seconds
+        self._turns = Turns(seconds=turn_seconds)
         self._metrics = metrics
-        self._at_work = asyncio.Semaphore(MAX_AT_WORK)
+        self._bare = BareSpans(metrics, clock=_now)
         self._echoes = Echoes(annotator)
 
     async def consume(self, request: TraceRequest, call: Call) -> ExportTraceServiceResponse:
@@ -92,53 +94,49 @@ class Processor:
             ExportError: the next hop did not take the spans.
 
         """
-        size = request.size
+        size, turn = request.size, self._turns.task()
         end = self._budget.end(call.deadline, size)
-        works = await self._render(request, end)
+        works = await self._render(request, turn, end)
         embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
         # What was late to end is part of what it takes from here on.
-        with self._budget.learning(size, since=min(end, _now())):
-            async with self._at_work:
-                await self._annotate(request, works, embeddings)
+        with self._budget.learning(size, since=min(end, _now())) as lesson:
+            attaching = Attaching(request, Encoded(self._annotator, call.grow), turn)
+            async with turn:
+                until = self._budget.attaching_end(end, call.deadline)
+                await attaching.attach(works, embeddings, until=until)
+                room = self._exporter.room(request.size, deadline=call.deadline)
+                lesson.share = await attaching.fit(works, room)
+            self._bare.note(attaching.bare)
+            # As many as spans, and the next hop may take its time.
+            del works, embeddings, attaching
+            self._echoes.remember(request)
             return await self._exporter.export(
                 request, deadline=call.deadline, metadata=call.metadata
             )
 
-    async def _render(self, request: TraceRequest, end: float) -> list[Work]:
+    async def _render(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         """Give what there is to do, rendered as far as that is possible until `end`."""
         try:
-            async with self._at_work:
+            async with turn:
                 if self._echoes.is_echo(request):
                     self._metrics.came_back(spans=request.spans)
-                return await self._collected(request, end)
+                return await self._collected(request, turn, end)
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
 
-    async def _collected(self, request: TraceRequest, end: float) -> list[Work]:
+    async def _collected(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         works: list[Work] = []
         late = asyncio.Event()
-        turn = Turn(seconds=self._turn_seconds)
         for span, work in collect(
             request, self._renderer, self._annotator, self._metrics, is_late=late.is_set
         ):
             if work is not None:
                 works.append(work)
             if turn.is_over(len(span.encoded)):
-                await asyncio.sleep(0)
+                await turn.let_others()
                 if _now() >= end:
                     late.set()
         return works
-
-    async def _annotate(
-        self, request: TraceRequest, works: list[Work], embeddings: list[Embedding | None]
-    ) -> None:
-        turn = Turn(seconds=self._turn_seconds)
-        for work, embedding in zip(works, embeddings, strict=True):
-            if embedding is not None and work.wants(embedding):
-                work.attach(self._annotator.attributes(embedding, work.content), request)
-            if turn.is_over():
-                await asyncio.sleep(0)
-        self._echoes.remember(request)
 
 
 def _now() -> float:

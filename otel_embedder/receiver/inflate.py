@@ -22,7 +22,7 @@ from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from otel_embedder.fairness import Job
+    from otel_embedder.fairness import SharedTurn
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -45,13 +45,13 @@ MAX_SMALL_BYTES = 64 * 1024
 
 
 async def inflated(
-    message: bytes, job: Job, *, max_bytes: int, grow: Callable[[int], None]
+    message: bytes, turn: SharedTurn, *, max_bytes: int, grow: Callable[[int], None]
 ) -> bytes:
     """Give a message decompressed, if it is compressed with gzip or deflate.
 
     Args:
         message: as it came.
-        job: what to rest by.
+        turn: of what inflates; it ends with each step.
         max_bytes: how many it may have at most.
         grow: is told of all bytes that are made, and may raise to end it.
 
@@ -74,7 +74,7 @@ async def inflated(
                 )
             grow(len(step))
             steps.append(step)
-            await job.rest()
+            await turn.let_others()
     except zlib.error as error:
         raise MalformedRequestError("the request is compressed, and damaged") from error
     return b"".join(steps)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 import grpc.aio
 
 from otel_embedder.errors import IncompleteRequestError, SurplusRequestError
-from otel_embedder.fairness import Floor
+from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.admission import Admission, AdmissionMetrics
 from otel_embedder.receiver.inflate import inflated
 from otel_embedder.receiver.parsing import parsed
-from otel_embedder.receiver.turns import Turns
+from otel_embedder.receiver.reading import ReadingTurns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -71,8 +71,8 @@ class Messages:
         self._closing = closing
         self._max_bytes = max_bytes
         self._max_read_seconds = max_read_seconds
-        self._turns = Turns()
-        self._floor = Floor()
+        self._reading = ReadingTurns()
+        self._unpacking = Turns(seconds=TURN_SECONDS)
 
     @asynccontextmanager
     async def received(self, context: Context) -> AsyncIterator[Message]:
@@ -95,8 +95,8 @@ class Messages:
 
     async def _unpack(self, message: bytes, admitted: Admitted) -> Message:
         admitted.grow(len(message))
-        with self._floor.job() as job:
-            encoded = await inflated(message, job, max_bytes=self._max_bytes, grow=admitted.grow)
+        async with self._unpacking.task() as turn:
+            encoded = await inflated(message, turn, max_bytes=self._max_bytes, grow=admitted.grow)
         return Message(encoded, admitted.grow)
 
     async def parsed(self, message: Message) -> TraceRequest:
@@ -108,14 +108,14 @@ class Messages:
             RequestTooLargeError: it is of too many small pieces.
 
         """
-        with self._floor.job() as job:
-            return await parsed(message.encoded, job, grow=message.grow)
+        async with self._unpacking.task() as turn:
+            return await parsed(message.encoded, turn, grow=message.grow)
 
     async def _read(self, context: Context) -> bytes:
         try:
             async with (
                 self._closing.within(self._max_read_seconds),
-                self._turns.taken(context.peer()),
+                self._reading.taken(context.peer()),
             ):
                 self._admission.check()  # anew, for it may have waited
                 return await self._whole(context)

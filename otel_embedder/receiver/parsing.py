@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_embedder.errors import RequestTooLargeError
-from otel_embedder.fairness import STEP_BYTES, TURN_SECONDS, Turn
+from otel_embedder.fairness import STEP_BYTES
 from otel_embedder.otlp.wire import RequestReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_embedder.fairness import Job
+    from otel_embedder.fairness import SharedTurn
     from otel_embedder.otlp.wire import TraceRequest
 
 # What a field that was read takes up in memory, at least: a span with its bytes, a resource.
@@ -29,12 +29,12 @@ MIN_MAX_SPANS = 131_072
 MIN_SPAN_BYTES = 56
 
 
-async def parsed(encoded: bytes, job: Job, *, grow: Callable[[int], None]) -> TraceRequest:
+async def parsed(encoded: bytes, turn: SharedTurn, *, grow: Callable[[int], None]) -> TraceRequest:
     """Give a request down to its spans.
 
     Args:
         encoded: it, inflated, of which as many bytes are admitted.
-        job: what to rest by.
+        turn: of what parses.
         grow: is told of what its objects take up besides, and may raise to end it.
 
     Raises:
@@ -44,11 +44,10 @@ async def parsed(encoded: bytes, job: Job, *, grow: Callable[[int], None]) -> Tr
     """
     reader = RequestReader(encoded)
     purse = Purse(len(encoded), grow)
-    turn = Turn(seconds=TURN_SECONDS)
     for fields in reader.steps():
         purse.spend(fields, spans=reader.request.spans)
         if turn.is_over(fields * STEP_BYTES):
-            await job.rest()
+            await turn.let_others()
     return reader.request
 
 

@@ -97,6 +97,13 @@ METRICS = (
         "Spans that got a stand-in, or nothing, for lack of a vector.",
     ),
     Metric(
+        "left_bare_spans_total",
+        "counter",
+        "Spans sent without the vector that there was, by what was short: memory in flight, time "
+        "for attaching it, or time for sending it.",
+        ("shortage",),
+    ),
+    Metric(
         "embedded_texts_total",
         "counter",
         "Distinct texts of requests, by source: cache or model.",
@@ -239,6 +246,10 @@ class Metrics:
     def fell_back(self, *, spans: int) -> None:
         """Count the spans that went without the model's vector."""
         self._counters["fallback_spans_total"].inc(spans)
+
+    def left_bare(self, shortage: str, *, spans: int) -> None:
+        """Count spans that went without the vector that there was."""
+        self._counters["left_bare_spans_total"].labels(shortage).inc(spans)
 
     def looked_up(self, *, hits: int, misses: int) -> None:
         """Count the texts that were known and those that were not."""

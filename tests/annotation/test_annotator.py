@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 
-VECTOR: Vector = np.random.default_rng(1).standard_normal(384).astype(np.float32)
+DIRECTION: Vector = np.random.default_rng(1).standard_normal(384).astype(np.float32)
 
-UNIT: Vector = VECTOR / np.linalg.norm(VECTOR)
+UNIT: Vector = DIRECTION / np.linalg.norm(DIRECTION)
 
 OURS: Mapping[str, Value] = {
-    "embedding.vector": [0.5, -0.5],
+    "embedding.vector": [0.6, -0.8],
     "embedding.model_name": "a-model",
     "embedding.source": "model",
     "embedding.text_version": "1",
@@ -44,15 +44,16 @@ def annotator(
     encoding: Encoding = "array",
     prefix: str = "embedding.",
     attach_text: bool = False,
+    dimension: int | None = None,
 ) -> Annotator:
-    origin = Origin(model, text_version)
+    origin = Origin(model, text_version, dimension)
     return Annotator(
         origin, encoding=encoding, prefix=prefix, attach_text=attach_text, max_remembered=100
     )
 
 
 def embedding(model: str = "a-model", source: Source = "model") -> Embedding:
-    return Embedding(VECTOR, model, source)
+    return Embedding(UNIT, model, source)
 
 
 def decoded(attributes: bytes) -> dict[str, AnyValue]:
@@ -82,7 +83,7 @@ def test_every_encoding_gives_the_very_vector_back(encoding: Encoding) -> None:
     attributes = annotator(encoding=encoding).attributes(embedding(), "a text")
 
     vector = vector_in(decoded(attributes)["embedding.vector"])
-    assert vector.tobytes() == VECTOR.tobytes()
+    assert vector.tobytes() == UNIT.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -356,33 +357,61 @@ def test_a_span_without_a_vector_gives_none() -> None:
     assert annotator().vector(span().SerializeToString(), dimension=2) is None
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        [1.0],
-        [0.6, 0.8, 0.0],
-        [0.6, float("nan")],
-        [0.6, float("inf")],
-        [1e300, 0.8],
-        [0.0, 0.0],
-        [3.0, 4.0],
-        [1, 0],
-        ["0.6", "0.8"],
-        ["as long", "as both"],  # a string that takes as many bytes as a double
-        [],
-        UNIT[:2].tobytes()[:7],
-        b"",
-        "PygZP83MTD8",
-        "[0.6, 0.8]",
-        "ü",
-        {"0": 0.6, "1": 0.8},
-        0.6,
-        None,
-    ],
-    ids=repr,
-)
+DAMAGED: list[Value] = [
+    [1.0],
+    [0.6, 0.8, 0.0],
+    [0.6, float("nan")],
+    [0.6, float("inf")],
+    [1e300, 0.8],
+    [0.0, 0.0],
+    [3.0, 4.0],
+    [1, 0],
+    ["0.6", "0.8"],
+    ["as long", "as both"],  # a string that takes as many bytes as a double
+    [],
+    UNIT[:2].tobytes()[:7],
+    b"",
+    "PygZP83MTD8",
+    "[0.6, 0.8]",
+    "ü",
+    {"0": 0.6, "1": 0.8},
+    0.6,
+    None,
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED, ids=repr)
 def test_a_damaged_vector_counts_as_none(damaged: Value) -> None:
-    assert annotator().vector(current(damaged), dimension=2) is None
+    by = annotator(dimension=2)
+
+    assert by.vector(current(damaged), dimension=2) is None
+    assert by.standing(current(damaged)) is Standing.STAND_IN
+
+
+@pytest.mark.parametrize("damaged", DAMAGED[2:], ids=repr)
+@pytest.mark.parametrize(
+    "changed", [{"embedding.model_name": "another"}, {"embedding.text_version": "2"}, {}], ids=repr
+)
+def test_a_damaged_vector_is_no_models_whatever_it_says_and_whatever_is_known(
+    changed: Mapping[str, Value], damaged: Value
+) -> None:
+    assert standing({**OURS, "embedding.vector": damaged, **changed}) is Standing.STAND_IN
+
+
+def test_another_models_vector_may_have_another_dimension() -> None:
+    other = {**OURS, "embedding.vector": [1.0], "embedding.model_name": "another"}
+
+    assert standing(other, annotator(dimension=2)) is Standing.OUTDATED
+
+
+@pytest.mark.parametrize("name", ["vector", "model_name", "source", "text_version", "text"])
+@pytest.mark.parametrize(
+    "value", [[0.5, 0.5], [], [1], b"1", 0.5, {"a": 1}, None, "\u00fc" * 9], ids=repr
+)
+def test_whatever_an_attribute_of_ours_holds_the_span_has_a_standing(
+    name: str, value: Value
+) -> None:
+    assert standing({**OURS, f"embedding.{name}": value}) in {*Standing}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -28,7 +29,7 @@ ANNOTATOR = Annotator(
     Origin("m", "1"), encoding="bytes", prefix="embedding.", attach_text=False, max_remembered=1
 )
 OURS: Mapping[str, Value] = {
-    "embedding.vector": b"1234",
+    "embedding.vector": np.array([0.6, 0.8], "<f4").tobytes(),
     "embedding.model_name": "m",
     "embedding.source": "model",
     "embedding.text_version": "1",

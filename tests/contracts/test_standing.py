@@ -16,6 +16,7 @@ from otel_embedder import EmbeddingService
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.standing import Origin
+from otel_embedder.annotation.vectors import base64_of, packed
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator
 from otel_embedder.files.documents import protobuf_format
 from otel_embedder.files.requests import Form, StoredRequest
@@ -160,7 +161,7 @@ def test_the_library_leaves_a_foreign_vector_where_it_is(prefix: str, foreign: A
 
 def ours(**changed: AttributeValue) -> Attributes:
     return {
-        "vector": "AAAA",
+        "vector": base64_of(embedding_of("kept").vector),
         "model_name": FAKE_MODEL,
         "source": "model",
         "text_version": TEXT_VERSION,
@@ -200,6 +201,72 @@ def test_what_is_outdated_is_renewed(way: Way, prefix: str, changed: Attributes)
     }
 
 
+WHOLE = embedding_of("kept").vector
+NUMBERS = tuple(map(float, WHOLE))
+# By what happened to it: a limit on attributes, a backend that stores floats otherwise, a program.
+DAMAGED: Mapping[str, AttributeValue] = {
+    "a string cut": base64_of(WHOLE)[:1024],
+    "a string cut to what base64 can't be": base64_of(WHOLE)[:1023],
+    "bytes cut": packed(WHOLE)[:512],
+    "bytes cut within a number": packed(WHOLE)[:511],
+    "an array cut": NUMBERS[:128],
+    "zeros": (0.0,) * 384,
+    "zeros as bytes": bytes(1536),
+    "not a number": (math.nan, *NUMBERS[1:]),
+    "infinite": (math.inf, *NUMBERS[1:]),
+    "beyond float32": (1e300, *NUMBERS[1:]),
+    "empty string": "",
+    "empty bytes": b"",
+    "empty array": (),
+    "a text": "[0.6, 0.8]",
+    "integers": (1, *(0,) * 383),
+    "strings": ("1.0", *("0.0",) * 383),
+    "booleans": (True, *(False,) * 383),
+    "a number": 1.0,
+    "a flag": True,
+    "not of unit length": tuple(2 * number for number in NUMBERS),
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize(
+    "changed", [{}, {"model_name": "another"}, {"text_version": "0"}], ids="+".join
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_damaged_vector_is_renewed(
+    way: Way, changed: Attributes, damaged: AttributeValue
+) -> None:
+    attributes = named(ours(vector=damaged, **changed), "embedding.")
+
+    assert way({"bank": "northern", **attributes}, "embedding.") == way(
+        {"bank": "northern"}, "embedding."
+    )
+
+
+@pytest.mark.parametrize("whole", [base64_of(WHOLE), packed(WHOLE), NUMBERS], ids=type)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_current_vector_stays_whatever_its_encoding(way: Way, whole: AttributeValue) -> None:
+    attributes = named(ours(vector=whole), "embedding.")
+
+    assert way(attributes, "embedding.") == attributes
+
+
+@pytest.mark.parametrize("way", [through_the_sdk])
+def test_where_the_dimension_is_known_another_is_damage(way: Way) -> None:
+    attributes = named(ours(vector=(0.6, 0.8)), "embedding.")
+
+    assert way(attributes, "embedding.") == way({}, "embedding.")
+
+
+@pytest.mark.parametrize("damaged", [bytes(1536), (1.0, 1.0)], ids=type)
+def test_a_stand_in_takes_a_damaged_vectors_place_in_the_sdk(damaged: AttributeValue) -> None:
+    [attributes] = through_the_sdk_without_a_model(
+        named(ours(vector=damaged, model_name="another"), "embedding.")
+    )
+
+    assert attributes["embedding.source"] == "fallback"
+
+
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_dict_reads_the_same_with_our_vector_and_without(prefix: str) -> None:
     bare = {"name": "pay", "attributes": {"bank": "northern"}}
@@ -208,8 +275,7 @@ def test_a_dict_reads_the_same_with_our_vector_and_without(prefix: str) -> None:
         assert service.render(annotated) == service.render(bare)
 
 
-def test_a_stand_in_does_not_take_another_models_place_in_the_sdk() -> None:
-    attributes = named(ours(model_name="another"), "embedding.")
+def through_the_sdk_without_a_model(attributes: Attributes) -> list[Attributes]:
     model = FakeModel()
     model.hold()
     kept, sent = InMemorySpanExporter(), InMemorySpanExporter()
@@ -221,5 +287,10 @@ def test_a_stand_in_does_not_take_another_models_place_in_the_sdk() -> None:
         EmbeddingSpanExporter(sent, service=service).export(kept.get_finished_spans())
         model.release()
     spans: Sequence[ReadableSpan] = sent.get_finished_spans()
+    return [dict(one.attributes or {}) for one in spans]
 
-    assert [dict(one.attributes or {}) for one in spans] == [attributes]
+
+def test_a_stand_in_does_not_take_another_models_place_in_the_sdk() -> None:
+    attributes = named(ours(model_name="another"), "embedding.")
+
+    assert through_the_sdk_without_a_model(attributes) == [attributes]

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 VERSION = RenderOptions().version()
 OURS: Mapping[str, Value] = {
-    "embedding.vector": [0.5, -0.5],
+    "embedding.vector": [0.6, -0.8],
     "embedding.model_name": FAKE_MODEL,
     "embedding.source": "model",
     "embedding.text_version": VERSION,

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(60)
 ANNOTATOR = Annotator(
     Origin("m", "1"), encoding="bytes", prefix="embedding.", attach_text=False, max_remembered=1
 )
-OURS = ANNOTATOR.attributes(Embedding(np.ones(3, np.float32), "m", "model"), None)
+OURS = ANNOTATOR.attributes(Embedding(np.array([0.6, 0.8], np.float32), "m", "model"), None)
 FOREIGN = span("theirs", {"embedding.vector": [0.5]}, trace_id=bytes(range(16)))
 
 

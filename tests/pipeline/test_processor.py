@@ -46,7 +46,7 @@ pytestmark = pytest.mark.timeout(30)
 
 OPTIONS = RenderOptions()
 OURS: Mapping[str, Value] = {
-    "embedding.vector": b"\x00" * 1536,
+    "embedding.vector": embedding_of("kept").vector.tobytes(),
     "embedding.model_name": FAKE_MODEL,
     "embedding.source": "model",
     "embedding.text_version": OPTIONS.version(),

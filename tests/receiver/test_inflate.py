@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_embedder.errors import BusyError, MalformedRequestError, RequestTooLargeError
-from otel_embedder.fairness import Floor
+from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.inflate import SLICE_BYTES, STEP_BYTES, inflated
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def ignore(_: int) -> None:
 
 
 async def unpacked(message: bytes, *, max_bytes: int, grow: Callable[[int], None]) -> bytes:
-    with Floor().job() as job:
-        return await inflated(message, job, max_bytes=max_bytes, grow=grow)
+    async with Turns(seconds=TURN_SECONDS).task() as turn:
+        return await inflated(message, turn, max_bytes=max_bytes, grow=grow)
 
 
 @pytest.mark.parametrize("compress", FORMATS.values(), ids=FORMATS)

@@ -16,8 +16,8 @@ from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import REQUEST_INCOMPLETE
 from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.reading import PLACES
 from otel_embedder.receiver.server import SERVER_OPTIONS
-from otel_embedder.receiver.turns import PLACES
 from tests.support.door import new_calls
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.peers import CLIENT_OPTIONS, retry_after

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_embedder.errors import BusyError, RequestTooLargeError
-from otel_embedder.fairness import Floor
+from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.parsing import (
     FIELD_BYTES,
     MAX_FIELDS,
@@ -36,8 +36,8 @@ class Account:
 
 
 async def parse(encoded: bytes, account: Account) -> TraceRequest:
-    with Floor().job() as job:
-        return await parsed(encoded, job, grow=account.grow)
+    async with Turns(seconds=TURN_SECONDS).task() as turn:
+        return await parsed(encoded, turn, grow=account.grow)
 
 
 def spans_of(size: int, count: int) -> bytes:
@@ -106,9 +106,9 @@ async def test_others_have_their_turn_meanwhile() -> None:
     counting = asyncio.create_task(count())
     await asyncio.sleep(0)
     before = turns
-    with Floor().job() as job:
+    async with Turns(seconds=TURN_SECONDS).task() as turn:
         encoded = field(1, field(2, field(2, b"")) * 40_000)
-        await parsed(encoded, job, grow=Account().grow)
+        await parsed(encoded, turn, grow=Account().grow)
     counting.cancel()
 
     assert turns > before

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -167,6 +168,7 @@ class FakeSpanEmbedder:
         self.timeouts: list[float] = []
         self.without_text_of: list[str] = []
         self._omit = omit
+        self._known: dict[str, Embedding] = {}
 
     async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
         self.timeouts.append(timeout)
@@ -177,7 +179,10 @@ class FakeSpanEmbedder:
             self.without_text_of.append(wanted.trace_id)
             return stand_in(wanted.trace_id, DIMENSION)
         self.texts.append(SpanText(wanted.content, wanted.trace_id, wanted.urgent))
-        return None if wanted.content in self._omit else embedding_of(wanted.content)
+        if wanted.content in self._omit:
+            return None
+        # One text has one embedding, as in the real one's answers.
+        return self._known.setdefault(wanted.content, embedding_of(wanted.content))
 
 
 class FakeExporter:
@@ -189,6 +194,10 @@ class FakeExporter:
         self.deadlines: list[float] = []
         self.metadata: list[Metadata] = []
         self._response = response or ExportTraceServiceResponse()
+        self.has_room = math.inf
+
+    def room(self, size: int, *, deadline: float) -> float:  # noqa: ARG002 - the protocol's
+        return self.has_room
 
     async def export(
         self, request: TraceRequest, *, deadline: float, metadata: Metadata
@@ -262,6 +271,9 @@ class FakeMetrics:
 
     def fell_back(self, *, spans: int) -> None:
         self.counts["fell_back"] += spans
+
+    def left_bare(self, shortage: str, *, spans: int) -> None:
+        self.counts[f"left_bare {shortage}"] += spans
 
     def passed_as_is(self, standing: str) -> None:
         self.counts[standing] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -189,6 +190,7 @@ class FakeNextHop:
         options: Sequence[tuple[str, int]] = (),
         host: str = "localhost",
         port: int = 0,
+        bytes_a_second: float = math.inf,
     ) -> None:
         self.requests: list[ExportTraceServiceRequest] = []
         self.metadata: list[Metadata] = []
@@ -197,6 +199,7 @@ class FakeNextHop:
         self.was_left = asyncio.Event()
         self._credentials = credentials
         self._options = options
+        self._bytes_a_second = bytes_a_second
         self._wanted = f"{host}:{port}"
         self._arrived = asyncio.Semaphore(0)
         self._free = asyncio.Event()
@@ -257,6 +260,8 @@ class FakeNextHop:
     async def _export(
         self, request: ExportTraceServiceRequest, context: Context
     ) -> ExportTraceServiceResponse:
+        # What does not come in time never does: the call is cancelled within this.
+        await asyncio.sleep(request.ByteSize() / self._bytes_a_second)
         self.requests.append(request)
         self.metadata.append(tuple(context.invocation_metadata() or ()))
         self.time_remaining.append(context.time_remaining())

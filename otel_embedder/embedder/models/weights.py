@@ -88,6 +88,11 @@ def model_dimension(model: str) -> int:
         return DEFAULT_DIMENSION
 
 
+def known_dimension(model: str) -> int | None:
+    """Give the dimension of a model's vectors, if that is certain before it is there."""
+    return DEFAULT_DIMENSION if is_default(model) else None
+
+
 def find_weights(model: str, *, hub: str | None = None) -> Weights:
     """Find the files of `model`: the default model's name, or a directory.
 

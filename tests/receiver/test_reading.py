@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.receiver.turns import Turns
+from otel_embedder.receiver.reading import ReadingTurns
 from tests.support.fakes import PATIENCE
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ FOR_EVER = 1_000.0
 class Readers:
     """Takes turns for calls of connections; tells in which order, and ends them on demand."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: ReadingTurns) -> None:
         self.order: list[str] = []
         self.begun = asyncio.Semaphore(0)
         self._turns = turns
@@ -44,7 +44,7 @@ class Readers:
 
 
 async def test_connections_take_turns_however_many_calls_one_has() -> None:
-    readers = Readers(Turns(places=1, max_seconds=FOR_EVER))
+    readers = Readers(ReadingTurns(places=1, max_seconds=FOR_EVER))
     tasks = await readers.open(["a1", "a2", "a3", "a4", "b1", "b2", "c1"])
     for _ in tasks:
         await readers.begun.acquire()
@@ -55,7 +55,7 @@ async def test_connections_take_turns_however_many_calls_one_has() -> None:
 
 
 async def test_who_says_nothing_holds_a_place_for_a_moment_only() -> None:
-    readers = Readers(Turns(places=1, max_seconds=0.01))
+    readers = Readers(ReadingTurns(places=1, max_seconds=0.01))
     tasks = await readers.open(["a1", "b1"])
     async with asyncio.timeout(PATIENCE):
         for _ in tasks:
@@ -68,7 +68,7 @@ async def test_who_says_nothing_holds_a_place_for_a_moment_only() -> None:
 
 async def test_many_who_say_nothing_make_turns_short() -> None:
     # At a place of a second each they would take ten minutes.
-    readers = Readers(Turns(places=8, max_seconds=1.0))
+    readers = Readers(ReadingTurns(places=8, max_seconds=1.0))
     tasks = await readers.open(
         f"{connection}{number}" for number in range(500) for connection in "abcdefghij"
     )
@@ -80,7 +80,7 @@ async def test_many_who_say_nothing_make_turns_short() -> None:
 
 
 async def test_who_delivers_makes_turns_long_again() -> None:
-    turns = Turns(places=1, max_seconds=0.2)
+    turns = ReadingTurns(places=1, max_seconds=0.2)
     readers = Readers(turns)
     silent = await readers.open([f"s{number}" for number in range(80)])
     for _ in silent:
@@ -100,7 +100,7 @@ async def test_who_delivers_makes_turns_long_again() -> None:
 
 
 async def test_who_leaves_while_waiting_takes_no_place() -> None:
-    readers = Readers(Turns(places=1, max_seconds=FOR_EVER))
+    readers = Readers(ReadingTurns(places=1, max_seconds=FOR_EVER))
     [first, leaving, last] = await readers.open(["a1", "a2", "b1"])
     leaving.cancel()
     readers.end("a1")
@@ -112,7 +112,7 @@ async def test_who_leaves_while_waiting_takes_no_place() -> None:
 
 
 async def test_who_leaves_just_as_its_turn_comes_gives_it_on() -> None:
-    readers = Readers(Turns(places=1, max_seconds=FOR_EVER))
+    readers = Readers(ReadingTurns(places=1, max_seconds=FOR_EVER))
     [first, leaving, last] = await readers.open(["a1", "b1", "c1"])
     readers.end("a1")
     readers.end("c1")
@@ -124,7 +124,7 @@ async def test_who_leaves_just_as_its_turn_comes_gives_it_on() -> None:
 
 
 async def test_an_error_gives_the_place_back() -> None:
-    turns = Turns(places=1, max_seconds=FOR_EVER)
+    turns = ReadingTurns(places=1, max_seconds=FOR_EVER)
     with pytest.raises(ValueError, match="oh"):
         async with turns.taken("a"):
             raise ValueError("oh")

@@ -26,7 +26,7 @@ MIN_SECONDS = 0.001
 SHORTER, LONGER = 0.9, 1.25
 
 
-class Turns:
+class ReadingTurns:
     """Gives the places: to each connection one, then to each the next."""
 
     def __init__(self, *, places: int = PLACES, max_seconds: float = MAX_SECONDS) -> None:

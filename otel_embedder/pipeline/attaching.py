@@ -1,0 +1,143 @@
+"""Vectors on the spans of a request, as far as there is memory and time for them.
+
+They are what a request can do without. So they are never waited for, never a reason to
+refuse it, and never as many as would keep it from getting through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from otel_embedder.embedder.embedding import Embedding
+from otel_embedder.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.annotation.work import Work
+    from otel_embedder.fairness import SharedTurn
+    from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.bare import Shortage
+
+
+class Encoded(dict[tuple[Embedding, str | None], bytes]):
+    """A request's embeddings as attributes: encoded and paid for once, however many spans share it.
+
+    A dict with `__missing__`, because a hit then runs in C. What there is no memory for is empty.
+
+    Attributes:
+        with_text: whether the keys have texts.
+
+    """
+
+    def __init__(self, annotator: Annotator, grow: Callable[[int], None]) -> None:
+        """Begin with none.
+
+        Args:
+            annotator: encodes.
+            grow: takes memory in bytes, or raises BusyError.
+
+        """
+        super().__init__()
+        self.with_text = annotator.attaches_text
+        self._annotator = annotator
+        self._grow = grow
+        self._has_room = True
+
+    def __missing__(self, key: tuple[Embedding, str | None]) -> bytes:
+        encoded = self._annotator.attributes(*key) if self._has_room else b""
+        try:
+            self._grow(len(encoded))
+        except BusyError:
+            # Nor is there for the next, which is as large.
+            self._has_room, encoded = False, b""
+        self[key] = encoded
+        return encoded
+
+
+class Attaching:
+    """Attaches embeddings to the spans of a request.
+
+    Attributes:
+        bare: how many spans went without theirs, by what was short.
+
+    """
+
+    def __init__(self, request: TraceRequest, encoded: Encoded, turn: SharedTurn) -> None:
+        """Begin.
+
+        Args:
+            request: the spans.
+            encoded: the embeddings as attributes.
+            turn: tells when to let others go first.
+
+        """
+        self.bare: Counter[Shortage] = Counter()
+        self._request = request
+        self._encoded = encoded
+        self._turn = turn
+
+    async def attach(
+        self, works: Sequence[Work], embeddings: Sequence[Embedding | None], *, until: float
+    ) -> None:
+        """Attach what there is memory for.
+
+        Args:
+            works: the spans that want an embedding.
+            embeddings: one for each; None is none.
+            until: the event loop's time after which the rest goes bare.
+
+        """
+        encoded, request, turn = self._encoded, self._request, self._turn
+        pairs = zip(works, embeddings, strict=True)
+        for work, embedding in pairs:
+            if embedding is not None and work.wants(embedding):
+                attributes = encoded[embedding, work.content if encoded.with_text else None]
+                if attributes:
+                    work.attach(attributes, request)
+                else:
+                    self.bare["memory"] += 1
+            if turn.is_over():
+                await turn.let_others()
+                if asyncio.get_running_loop().time() >= until:
+                    self._give_up(left for _, left in pairs)
+
+    def _give_up(self, embeddings: Iterable[Embedding | None]) -> None:
+        left = sum(embedding is not None for embedding in embeddings)
+        if left:
+            self.bare["attaching"] = left
+
+    async def fit(self, works: Sequence[Work], room: float) -> float:
+        """Leave out what would not get through; give the share of the bytes that is left.
+
+        Args:
+            works: the spans that have got an embedding.
+            room: how many bytes get through.
+
+        """
+        request, full = self._request, self._request.size
+        for work in _least_wanted_first(works):
+            if request.size <= room:
+                break
+            if work.span.added:
+                request.add(work.span, b"")
+                self.bare["sending"] += 1
+            if self._turn.is_over():
+                await self._turn.let_others()
+        return request.size / full
+
+
+def _least_wanted_first(works: Sequence[Work]) -> Iterator[Work]:
+    """Give ERROR spans at the end, and otherwise the last first.
+
+    So those that keep theirs are the first of the request, where a text that recurs is there
+    once at least, and it takes no memory to tell which.
+    """
+    return chain(
+        (work for work in reversed(works) if not work.urgent),
+        (work for work in reversed(works) if work.urgent),
+    )
