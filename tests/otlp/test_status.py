@@ -135,8 +135,8 @@ def test_a_limit_that_is_no_size_is_as_if_none_was_named(digits: int) -> None:
     assert error.limit is None
 
 
-class UnspeakableError(ExportError):
-    """An error that can't say what it is."""
+class Unspeakable:
+    """What can't be put into words."""
 
     def __str__(self) -> str:
         raise ValueError("no words")
@@ -145,7 +145,7 @@ class UnspeakableError(ExportError):
 @pytest.mark.parametrize(
     "error",
     [
-        UnspeakableError(),
+        ExportError(Unspeakable()),
         PermanentExportError("of no known code", code=99),
         PermanentExportError("of success", code=0),
         RetryableExportError("odd", retry_after="soon"),  # type: ignore[arg-type]  # a fault of ours

@@ -36,6 +36,7 @@ class Echo:
     """Answers with the message, once it is free to."""
 
     def __init__(self, messages: Messages) -> None:
+        self.called = asyncio.Semaphore(0)
         self.arrived = asyncio.Semaphore(0)
         self.free = asyncio.Event()
         self.free.set()
@@ -44,6 +45,7 @@ class Echo:
         self._calls = new_calls(FakeMetrics())
 
     async def answer(self, _: object, context: Context) -> bytes:
+        self.called.release()
         try:
             async with (
                 self._calls.taken(context),
@@ -74,11 +76,11 @@ async def echoing(
 
 
 @asynccontextmanager
-async def echo_server() -> AsyncIterator[int]:
-    """Run an echo service, and give its port."""
-    messages = Messages(admission(max_requests=10_000), Closing(), max_bytes=1_000_000)
-    async with serving(Echo(messages)) as port:
-        yield port
+async def echo_server() -> AsyncIterator[tuple[Echo, int]]:
+    """Run an echo service, and give it with its port."""
+    echo = Echo(Messages(admission(max_requests=10_000), Closing(), max_bytes=1_000_000))
+    async with serving(echo) as port:
+        yield echo, port
 
 
 def connected(port: int) -> grpc.aio.Channel:
@@ -105,10 +107,14 @@ def call(channel: grpc.aio.Channel, message: bytes) -> grpc.aio.UnaryUnaryCall[b
     return method(message, timeout=PATIENCE)
 
 
-def slow_call(channel: grpc.aio.Channel) -> grpc.aio.StreamUnaryCall[bytes, bytes]:
+def slow_call(
+    channel: grpc.aio.Channel,
+    *,
+    timeout: float = PATIENCE,
+) -> grpc.aio.StreamUnaryCall[bytes, bytes]:
     """Open a call that sends nothing until it is told to."""
     method: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(ECHO)
-    return method(timeout=PATIENCE)
+    return method(timeout=timeout)
 
 
 def admission(*, max_requests: int = 100, max_bytes: int = 10_000_000) -> Admission:
@@ -186,13 +192,16 @@ async def test_those_who_send_slowly_keep_nobody_waiting() -> None:
 
 async def test_of_very_many_who_say_nothing_a_caller_notices_nothing() -> None:
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(echo_server())
-        crowd = [await stack.enter_async_context(connected(port)) for _ in range(4)]
-        silent = [slow_call(channel) for channel in crowd for _ in range(400)]
-        await asyncio.gather(*(waiting.wait_for_connection() for waiting in silent))
+        echo, port = await stack.enter_async_context(echo_server())
+        silent = []
+        for _ in range(8):
+            crowd = await stack.enter_async_context(connected(port))
+            silent += [slow_call(crowd, timeout=60) for _ in range(400)]
+            for _ in range(400):  # gRPC gives calls up where very many come at once
+                await asyncio.wait_for(echo.called.acquire(), PATIENCE)
         channel = await stack.enter_async_context(connected(port))
-        # At eight places of 50 ms each they would take ten seconds.
-        async with asyncio.timeout(PATIENCE / 3):
+        # At eight places of 50 ms each they would take twice as long.
+        async with asyncio.timeout(PATIENCE):
             answers = [await call(channel, b"quick") for _ in range(3)]
         for waiting in silent:
             waiting.cancel()
