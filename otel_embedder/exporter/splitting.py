@@ -13,12 +13,13 @@ from otel_embedder.otlp.wire import (
     MAX_PREFIX_BYTES,
     ResourceSpans,
     ScopeSpans,
-    Span,
     TraceRequest,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_embedder.otlp.wire import Span
 
 
 class Placed(NamedTuple):
@@ -34,13 +35,11 @@ class Chunk(NamedTuple):
 
     Attributes:
         request: the spans.
-        encoded: the same, encoded: once, however often it is sent.
         bare_spans: how many of them go without what was to go behind them.
 
     """
 
     request: TraceRequest
-    encoded: bytes
     bare_spans: int = 0
 
 
@@ -67,11 +66,11 @@ class Splitter:
         whole, self._whole = self._whole, None
         if whole is not None and whole.size <= max_bytes:
             self._next = None
-            return Chunk(whole, whole.encode())
+            return Chunk(whole)
         chunk = _OpenRequest(self._header, max_bytes)
         while self._next is not None and chunk.takes(self._next):
             self._next = next(self._spans, None)
-        return Chunk(chunk.request, chunk.request.encode(), chunk.bare_spans)
+        return Chunk(chunk.request, chunk.bare_spans)
 
 
 def _placed(request: TraceRequest) -> Iterator[Placed]:
@@ -98,7 +97,7 @@ class _OpenRequest:
         """Take a span, unless it does not fit beside those that are here."""
         resource, scope, span = placed
         if span.added and self._is_too_large_for_more(placed):
-            span = Span(span.encoded)  # the request's own may still be sent whole
+            span = span.bare()  # the request's own may still be sent whole
         size = self._overhead(placed) + MAX_PREFIX_BYTES + len(span.encoded) + len(span.added)
         if self.request.spans and self.request.size + size > self._max_bytes:
             return False

@@ -21,7 +21,7 @@ from otel_embedder.otlp.names import EXPORT_METHOD, TRACE_SERVICE
 from tests.support.fakes import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from types import TracebackType
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -189,7 +189,18 @@ class FakeNextHop:
         options: Sequence[tuple[str, int]] = (),
         host: str = "localhost",
         port: int = 0,
+        judge: Callable[[ExportTraceServiceRequest], Answer | None] = lambda _: None,
     ) -> None:
+        """Prepare to listen.
+
+        Args:
+            credentials: for TLS.
+            options: gRPC's own.
+            host: where to listen.
+            port: any, if it is 0.
+            judge: what to answer to a request, where that depends on it.
+
+        """
         self.requests: list[ExportTraceServiceRequest] = []
         self.metadata: list[Metadata] = []
         self.time_remaining: list[float] = []
@@ -198,6 +209,7 @@ class FakeNextHop:
         self._credentials = credentials
         self._options = options
         self._wanted = f"{host}:{port}"
+        self._judge = judge
         self._arrived = asyncio.Semaphore(0)
         self._free = asyncio.Event()
         self._free.set()
@@ -266,7 +278,7 @@ class FakeNextHop:
         except asyncio.CancelledError:
             self.was_left.set()
             raise
-        answer = self.answers.pop(0) if self.answers else Answer()
+        answer = self._judge(request) or (self.answers.pop(0) if self.answers else Answer())
         if answer.code is not grpc.StatusCode.OK:
             await context.abort(answer.code, answer.details, answer.trailing_metadata())
         return answer.response()
