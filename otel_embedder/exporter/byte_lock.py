@@ -13,6 +13,7 @@ it is slow. So a line would be as slow for a small request as the large ones in 
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -102,21 +103,29 @@ class ByteLock:
         return Place(line, next(self._numbers))
 
     @asynccontextmanager
-    async def held(self, size: int, place: Place) -> AsyncIterator[None]:
-        """Hold so many bytes until the end; what is larger than all of them holds all."""
+    async def held(self, size: int, place: Place, *, deadline: float) -> AsyncIterator[None]:
+        """Hold so many bytes until the end; what is larger than all of them holds all.
+
+        Raises:
+            TimeoutError: others held them until the deadline, in the event loop's time.
+
+        """
         size = min(size, self._for_all.size)
-        store = await self._granted(size, place)
+        store = await self._granted(size, place, deadline)
         try:
             yield
         finally:
             self._give_back(size, store)
 
-    async def _granted(self, size: int, place: Place) -> _Store:
+    async def _granted(self, size: int, place: Place, deadline: float) -> _Store:
         granted: asyncio.Future[_Store] = asyncio.get_running_loop().create_future()
         self._join(place.line, _Waiting(place.number, size, granted))
+        if granted.done():
+            return granted.result()
         try:
-            return await granted
-        except asyncio.CancelledError:
+            async with asyncio.timeout_at(None if deadline == math.inf else deadline):
+                return await granted
+        except (asyncio.CancelledError, TimeoutError):
             # Either it was given them and left in the same moment, or others are the next now.
             if granted.cancelled():
                 self._let_in()

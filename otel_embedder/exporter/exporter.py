@@ -11,9 +11,7 @@ import asyncio
 import math
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
-
-import grpc.aio
+from typing import TYPE_CHECKING, Protocol, Self
 
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import (
@@ -24,15 +22,13 @@ from otel_embedder.errors import (
     TooLargeExportError,
 )
 from otel_embedder.exporter.answers import Verdict, read_answer
-from otel_embedder.exporter.byte_lock import ByteLock, Place
-from otel_embedder.exporter.channel import Keepalive, NextHop, NextHopChannel
+from otel_embedder.exporter.channel import Keepalive, NextHop
 from otel_embedder.exporter.delivery import Delivery
-from otel_embedder.exporter.health import NextHopHealth
 from otel_embedder.exporter.patience import Patience, WaitingRoom
 from otel_embedder.exporter.send_limit import SendLimit, smaller_than
+from otel_embedder.exporter.sender import Sender
 from otel_embedder.exporter.taken import Progress, TakenSpans
 from otel_embedder.otlp.names import EXPORT_METHOD
-from otel_embedder.otlp.status import export_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,6 +36,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+    from otel_embedder.exporter.sender import Way
     from otel_embedder.exporter.settings import NextHopSettings
     from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.otlp.call import Metadata
@@ -79,23 +76,6 @@ class ExporterMetrics(Protocol):
         ...
 
 
-class _Way(NamedTuple):
-    """How a request is sent.
-
-    Attributes:
-        deadline: the event loop's time at which the caller stops waiting.
-        headers: what goes along with each chunk.
-        size: the bytes of all chunks.
-        place: where it stands among those that are being sent.
-
-    """
-
-    deadline: float
-    headers: Metadata
-    size: int
-    place: Place
-
-
 class OtlpExporter:
     """The client of the next hop."""
 
@@ -121,20 +101,17 @@ class OtlpExporter:
             metrics: who counts.
 
         """
-        self._configured_headers = next_hop.headers
-        self._channel = NextHopChannel(next_hop)
+        self._sender = Sender(next_hop, timeout=timeout, max_sending_bytes=max_sending_bytes)
         self._timeout = timeout
-        self._sending = ByteLock(max_sending_bytes)
         self._waiting = WaitingRoom(
             max_requests=max_waiting, max_bytes=max_sending_bytes // WAITING_SHARE
         )
         self._limit = SendLimit(max_send_bytes, clock=time.monotonic)
         self._taken = TakenSpans(clock=time.monotonic)
-        self._health = NextHopHealth(next_hop.url, clock=time.monotonic)
         self._metrics = metrics
 
     async def __aenter__(self) -> Self:
-        await self._channel.__aenter__()
+        await self._sender.__aenter__()
         return self
 
     async def __aexit__(
@@ -143,7 +120,7 @@ class OtlpExporter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._channel.__aexit__(exc_type, exc, traceback)
+        await self._sender.__aexit__(exc_type, exc, traceback)
 
     def send_limit(self) -> int:
         """Give the bytes that a request may have at the moment."""
@@ -173,7 +150,7 @@ class OtlpExporter:
         try:
             left = await progress.left_of(request)
             self._count_skipped(request.spans - left.spans)
-            way = self._way(left.size, deadline, metadata)
+            way = self._sender.way(left.size, deadline, metadata)
             return await self._deliver(Delivery(left, progress), way)
         except BaseException:
             # Whoever hangs up comes again as well.
@@ -197,34 +174,16 @@ class OtlpExporter:
             PermanentExportError: the next hop refused it for good.
 
         """
-        way = self._way(len(encoded), deadline, metadata)
-        async with self._holding(way.size, way):
-            return await self._call(method, encoded, way)
+        way = self._sender.way(len(encoded), deadline, metadata)
+        return await self._sender.send(method, way.size, lambda: encoded, way)
 
-    def _way(self, size: int, deadline: float, metadata: Metadata) -> _Way:
-        return _Way(deadline, self._headers(metadata), size, self._sending.place(size))
-
-    @asynccontextmanager
-    async def _holding(self, size: int, way: _Way) -> AsyncIterator[None]:
-        """Hold bytes in what is being sent; wait for them no longer than the caller does."""
-        deadline = None if way.deadline == math.inf else way.deadline
-        async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await held.enter_async_context(self._sending.held(size, way.place))
-            except TimeoutError as error:
-                raise RetryableExportError(
-                    "others were being sent for as long as the caller waits"
-                ) from error
-            yield
-
-    async def _deliver(self, delivery: Delivery, way: _Way) -> ExportTraceServiceResponse:
+    async def _deliver(self, delivery: Delivery, way: Way) -> ExportTraceServiceResponse:
         while not delivery.is_over():
             # A function of its own, so that one chunk is gone before the next is cut.
             await self._deliver_chunk(delivery, way)
         return delivery.answer()
 
-    async def _deliver_chunk(self, delivery: Delivery, way: _Way) -> None:
+    async def _deliver_chunk(self, delivery: Delivery, way: Way) -> None:
         chunk = self._next_chunk(delivery)
         try:
             answer = await self._send(chunk, way, is_first=not delivery.has_accepted)
@@ -239,13 +198,14 @@ class OtlpExporter:
             self._metrics.sent_bare(spans=chunk.bare_spans)
         return chunk
 
-    async def _send(self, chunk: Chunk, way: _Way, *, is_first: bool) -> Verdict:
+    async def _send(self, chunk: Chunk, way: Way, *, is_first: bool) -> Verdict:
         """Send a chunk, again if need be, for as long as there is patience."""
-        spans = chunk.request.spans
+        # Encoded anew each time: to wait for the next would hold the bytes of this one.
+        spans, size, encode = chunk.request.spans, chunk.request.size, chunk.request.encode
         with self._patience(way, is_first=is_first) as patience:
             while True:
                 try:
-                    answer = await self._attempt(chunk, way)
+                    answer = await self._sender.send(EXPORT_METHOD, size, encode, way)
                 except RetryableExportError as error:
                     pause = patience.pause(error)
                     if pause is None:
@@ -257,7 +217,7 @@ class OtlpExporter:
                 self._metrics.send_retried(spans=spans)
                 await asyncio.sleep(pause)
 
-    def _patience(self, way: _Way, *, is_first: bool) -> Patience:
+    def _patience(self, way: Way, *, is_first: bool) -> Patience:
         """Tell how long a chunk is sent again: the first, only where the caller says how long."""
         until = way.deadline - RESERVE_SECONDS
         if way.deadline == math.inf:
@@ -265,26 +225,6 @@ class OtlpExporter:
         # Of what was taken in part the rest always may wait: such requests do not become more.
         room = self._waiting if is_first else None
         return Patience(until, _now, room, way.size)
-
-    async def _attempt(self, chunk: Chunk, way: _Way) -> bytes:
-        async with self._holding(chunk.request.size, way):
-            # Encoded anew each time: to wait for the next would hold the bytes of this one.
-            return await self._call(EXPORT_METHOD, chunk.request.encode(), way)
-
-    async def _call(self, method: str, encoded: bytes, way: _Way) -> bytes:
-        timeout = min(self._timeout, way.deadline - _now())
-        try:
-            answer = await self._channel.call(
-                method, encoded, timeout=timeout, metadata=way.headers
-            )
-        except grpc.aio.AioRpcError as error:
-            self._health.failed(error, seconds=timeout)
-            # Tracebacks hold on to what was sent for as long as there is the error.
-            del encoded
-            error.__traceback__ = None
-            raise export_error(error) from error
-        self._health.answered()
-        return answer
 
     def _refused(self, delivery: Delivery, chunk: Chunk, error: PermanentExportError) -> None:
         if isinstance(error, TooLargeExportError) and self._cut_smaller(delivery, chunk, error):
@@ -319,11 +259,6 @@ class OtlpExporter:
     def _count_skipped(self, spans: int) -> None:
         if spans:
             self._metrics.send_skipped(spans=spans)
-
-    def _headers(self, metadata: Metadata) -> Metadata:
-        configured = self._configured_headers
-        passed_on = ((key, value) for key, value in metadata if key not in configured)
-        return (*configured.items(), *passed_on)
 
 
 def _now() -> float:

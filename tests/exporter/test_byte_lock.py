@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ class Guest:
         self._stay = asyncio.create_task(self._hold(lock, size, place or lock.place(size)))
 
     async def _hold(self, lock: ByteLock, size: int, place: Place) -> None:
-        async with lock.held(size, place):
+        async with lock.held(size, place, deadline=math.inf):
             self.is_in = True
             await self._leave.wait()
 
@@ -207,7 +208,7 @@ async def test_whoever_gives_up_takes_no_lock_along(lock: ByteLock) -> None:
     after = await settled(third)
     await third.leave()
     async with AsyncExitStack() as whole, asyncio.timeout(1):
-        await whole.enter_async_context(lock.held(SIZE, lock.place(SIZE)))
+        await whole.enter_async_context(lock.held(SIZE, lock.place(SIZE), deadline=math.inf))
 
     assert after == [True]
 
@@ -236,3 +237,24 @@ async def test_whoever_gives_up_as_it_is_let_in_gives_back_what_it_got(lock: Byt
     await third.leave()
 
     assert is_in == [True]
+
+
+async def test_nobody_waits_longer_than_to_its_deadline(lock: ByteLock) -> None:
+    first, other = Guest(lock, FOR_ALL), Guest(lock, FOR_ALL)
+    await settled()
+    deadline = asyncio.get_running_loop().time() + 0.05
+    with pytest.raises(TimeoutError):
+        async with lock.held(FOR_ALL, lock.place(FOR_ALL), deadline=deadline):
+            pass
+    await first.leave()
+    after = await settled(other)
+    await other.leave()
+
+    assert after == [True]
+
+
+async def test_a_deadline_that_has_passed_keeps_nobody_out_where_there_is_room(
+    lock: ByteLock,
+) -> None:
+    async with lock.held(FOR_ALL, lock.place(FOR_ALL), deadline=0):
+        pass
