@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Span
 
 
+# To cut and to encode so many keeps the event loop from others for some 20 ms. Of usual spans no
+# chunk has room for as many.
+MAX_SPANS = 16_384
+
+
 class Placed(NamedTuple):
     """A span, and where it stands in its request."""
 
@@ -62,9 +67,9 @@ class Splitter:
         return self._whole is None and self._next is None
 
     def next_chunk(self, max_bytes: int) -> Chunk:
-        """Give the next spans, as many as `max_bytes` encoded bytes have room for."""
+        """Give the next spans, as many as `max_bytes` encoded bytes have room for, or MAX_SPANS."""
         whole, self._whole = self._whole, None
-        if whole is not None and whole.size <= max_bytes:
+        if whole is not None and whole.size <= max_bytes and whole.spans <= MAX_SPANS:
             self._next = None
             return Chunk(whole)
         chunk = _OpenRequest(self._header, max_bytes)
@@ -100,6 +105,8 @@ class _OpenRequest:
             span = span.bare()  # the request's own may still be sent whole
         size = self._overhead(placed) + MAX_PREFIX_BYTES + len(span.encoded) + len(span.added)
         if self.request.spans and self.request.size + size > self._max_bytes:
+            return False
+        if self.request.spans == MAX_SPANS:
             return False
         self._open(resource, scope).spans.append(span)
         self.request.spans += 1

@@ -22,7 +22,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from otel_embedder.exporter.answers import Verdict
-from otel_embedder.fairness import TURN_SECONDS, Turn
+from otel_embedder.fairness import STEP_BYTES, TURN_SECONDS, Turn
 from otel_embedder.otlp.wire import TraceRequest
 from otel_embedder.telemetry.logs import get_logger
 
@@ -129,10 +129,14 @@ class Progress:
         if self._taken.is_empty():
             return request
         turn = Turn(seconds=TURN_SECONDS)
-        resources = [await self._left_of_resource(each, turn) for each in request.resources]
+        resources = []
+        for resource in request.resources:
+            scopes = await self._left_of_resource(resource, turn)
+            if scopes:
+                resources.append(replace(resource, scopes=scopes))
         if not self._before:
             return request
-        left = TraceRequest.of([each for each in resources if each.scopes], request.header)
+        left = TraceRequest.of(resources, request.header)
         self._taken.tell(request.spans - left.spans)
         return left
 
@@ -142,37 +146,48 @@ class Progress:
         for digest, copies in self._before.items():
             for copy in range(copies):
                 self._taken.put(_numbered(digest, copy), self.verdict)
-            if turn.is_over():
+            if turn.is_over(copies * STEP_BYTES):
                 await asyncio.sleep(0)
         for request in self._now:
-            await self._remember(request, turn)
+            for resource in request.resources:
+                await self._remember(resource, turn)
 
-    async def _remember(self, request: TraceRequest, turn: Turn) -> None:
-        for resource, scope in request.scopes():
-            place = self._place(resource, scope)
+    async def _remember(self, resource: ResourceSpans, turn: Turn) -> None:
+        place = _below(self._sender, resource.header)
+        for scope in resource.scopes:
+            place_of_spans = _below(place, scope.header)
             for span in scope.spans:
-                digest = _digest(place, span)
-                copy = self._before.get(digest, 0)
-                self._before[digest] = copy + 1
-                self._taken.put(_numbered(digest, copy), self.verdict)
+                self._put(_digest(place_of_spans, span))
                 if turn.is_over(len(span.encoded)):
                     await asyncio.sleep(0)
 
-    async def _left_of_resource(self, resource: ResourceSpans, turn: Turn) -> ResourceSpans:
-        scopes = [await self._left_of_scope(resource, scope, turn) for scope in resource.scopes]
-        return replace(resource, scopes=[scope for scope in scopes if scope.spans])
+    def _put(self, digest: bytes) -> None:
+        copy = self._before.get(digest, 0)
+        self._before[digest] = copy + 1
+        self._taken.put(_numbered(digest, copy), self.verdict)
 
-    async def _left_of_scope(
-        self, resource: ResourceSpans, scope: ScopeSpans, turn: Turn
-    ) -> ScopeSpans:
-        place = self._place(resource, scope)
+    async def _left_of_resource(self, resource: ResourceSpans, turn: Turn) -> list[ScopeSpans]:
+        place = _below(self._sender, resource.header)
+        if turn.is_over(len(resource.header)):
+            await asyncio.sleep(0)
+        scopes = []
+        for scope in resource.scopes:
+            spans = await self._left_of_scope(scope, place, turn)
+            if spans:
+                scopes.append(replace(scope, spans=spans))
+        return scopes
+
+    async def _left_of_scope(self, scope: ScopeSpans, place: bytes, turn: Turn) -> list[Span]:
+        place_of_spans = _below(place, scope.header)
+        if turn.is_over(len(scope.header)):
+            await asyncio.sleep(0)
         spans = []
         for span in scope.spans:
-            if not self._was_taken(_digest(place, span)):
+            if not self._was_taken(_digest(place_of_spans, span)):
                 spans.append(span)
             if turn.is_over(len(span.encoded)):
                 await asyncio.sleep(0)
-        return replace(scope, spans=spans)
+        return spans
 
     def _was_taken(self, digest: bytes) -> bool:
         copies = self._before.get(digest, 0)
@@ -184,19 +199,20 @@ class Progress:
         verdict.move_to(self.verdict)
         return True
 
-    def _place(self, resource: ResourceSpans, scope: ScopeSpans) -> bytes:
-        """Give a digest of what stands above a span."""
-        above = (self._sender, resource.header, scope.header)
-        return sha256(repr(above).encode()).digest()
-
     @cached_property
-    def _sender(self) -> list[tuple[str, str | bytes]]:
-        """The headers that say whose the spans are, such as a tenant's name."""
-        return sorted((pair for pair in self._metadata if not _is_of_tracing(pair[0])), key=repr)
+    def _sender(self) -> bytes:
+        """A digest of the headers that say whose the spans are, such as a tenant's name."""
+        headers = sorted((pair for pair in self._metadata if not _is_of_tracing(pair[0])), key=repr)
+        return _below(b"", repr(headers).encode())
 
 
 def _is_of_tracing(header: str) -> bool:
     return header in TRACING_HEADERS or header.startswith(TRACING_PREFIX)
+
+
+def _below(place: bytes, header: bytes) -> bytes:
+    """Give the place of what stands below a header, which is in a place itself."""
+    return sha256(place + header).digest()
 
 
 def _digest(place: bytes, span: Span) -> bytes:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.exporter.splitting import Chunk, Splitter
+from otel_embedder.exporter.splitting import MAX_SPANS, Chunk, Splitter
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, TraceRequest, parse_request
 from otel_embedder.otlp.wire import Span as WireSpan
 from tests.support.otlp_samples import field, messages, request, span
@@ -69,6 +69,13 @@ def test_chunks_are_as_full_as_they_may_be() -> None:
     # 512: five spans, and the prefixes of a resource and a scope.
     assert [chunk.spans for chunk in split(wire, 512)] == [5, 5, 5, 5]
     assert [chunk.spans for chunk in split(wire, 511)] == [4, 4, 4, 4, 4]
+
+
+def test_no_chunk_has_more_spans_than_are_cut_in_a_moment() -> None:
+    spans = [WireSpan(b"") for _ in range(2 * MAX_SPANS + 1)]
+    wire = TraceRequest.of([ResourceSpans(b"", b"", [ScopeSpans(b"", spans)])])
+
+    assert [chunk.spans for chunk in split(wire, 10_000_000)] == [MAX_SPANS, MAX_SPANS, 1]
 
 
 def test_a_span_too_large_by_itself_goes_alone() -> None:
