@@ -10,7 +10,9 @@ exporter/otlpexporter/otlp.go, shouldRetry.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import grpc
@@ -32,8 +34,12 @@ from otel_embedder.errors import (
     TooLargeExportError,
     UnauthenticatedError,
 )
+from otel_embedder.otlp.words import fit
+from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from otel_embedder.otlp.call import Metadata
 
 # Where gRPC puts a google.rpc.Status that says more than code and message.
@@ -48,15 +54,20 @@ RETRYABLE_CODES = {
     grpc.StatusCode.DATA_LOSS,
 }
 # What grpc-go and grpcio say when a request is larger than they take, the last number being how
-# much that is: "grpc: received message larger than max (5242880 vs. 4194304)".
+# much that is: "grpc: received message larger than max (5242880 vs. 4194304)". A number of more
+# digits than any message has bytes is none.
 TOO_LARGE = re.compile(
     r"message (?:after decompression )?larger than max\b"
-    r"(?:[^(]*\(\d+ vs\. |\s+)?(?:(?P<limit>\d{1,18})\b)?",
+    r"(?:[^(]*\([0-9]+ vs\. |\s+)?(?P<limit>[0-9]{1,18}(?![0-9]))?",
     re.IGNORECASE,
 )
+# Of what the next hop says, so many characters are searched for that.
+SEARCHED_CHARACTERS = 4096
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-# Whatever a next hop asks for: a Collector that waited longer would only fill its queue.
+RETRY_INFO = b"google.rpc.RetryInfo"
+NANOSECONDS_PER_SECOND = 1_000_000_000
+# Whoever asks for a longer wait hardly means it, and a negative one is none.
 MAX_RETRY_SECONDS = 3600.0
 # gRPC's clients refuse a call, spans and all, for headers over 8 KiB. These come twice, as text
 # with each odd character as three, and within the status details.
@@ -167,37 +178,46 @@ def _sensible(seconds: float) -> float:
 
 def export_error(error: grpc.aio.AioRpcError) -> ExportError:
     """Tell from the next hop's status whether the same spans may be sent again."""
-    message = f"the next hop answered {error.code().name}: {error.details()}"
+    said = error.details() or ""
+    message = f"the next hop answered {error.code().name}: {fit(said)}"
     retry_after = _retry_after(error)
     throttled = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
     code = error.code().value[0]
     if throttled or error.code() in RETRYABLE_CODES:
         return RetryableExportError(message, retry_after=retry_after, code=code)
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and (said := _too_large(error)):
-        limit = said["limit"]
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and (found := _too_large(said)):
+        limit = found["limit"]
         return TooLargeExportError(message, code=code, limit=int(limit) if limit else None)
     return PermanentExportError(message, code=code)
 
 
-def _too_large(error: grpc.aio.AioRpcError) -> re.Match[str] | None:
-    return TOO_LARGE.search(error.details() or "")
+def _too_large(said: str) -> re.Match[str] | None:
+    return TOO_LARGE.search(said[:SEARCHED_CHARACTERS])
 
 
 def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
     """Give the seconds of the RetryInfo in a status's details, if there is one."""
-    details = dict(error.trailing_metadata() or ()).get(STATUS_DETAILS_KEY)
-    if not isinstance(details, bytes):
-        return None
-    try:
-        return _delay(status_pb2.Status.FromString(details))
-    except DecodeError:
-        # Its code counts, even if its details are broken.
-        return None
+    pairs = error.trailing_metadata() or ()
+    encoded = (value for key, value in pairs if key == STATUS_DETAILS_KEY)
+    return next(chain.from_iterable(_delays(each) for each in encoded), None)
 
 
-def _delay(status: status_pb2.Status) -> float | None:
-    retry_info = error_details_pb2.RetryInfo()
-    for detail in status.details:
-        if detail.Unpack(retry_info):
-            return _sensible(retry_info.retry_delay.ToNanoseconds() / 1e9)
-    return None
+def _delays(encoded: str | bytes) -> Iterator[float]:
+    """Give the seconds of each RetryInfo that can be read. What is broken beside it is let be."""
+    for encoded_detail in _details_in(encoded):
+        with suppress(DecodeError):
+            detail = pb.Detail.FromString(encoded_detail)
+            if detail.type_url.rpartition(b"/")[2] == RETRY_INFO:
+                yield _seconds(pb.RetryInfo.FromString(detail.value).retry_delay)
+
+
+def _details_in(encoded: str | bytes) -> Sequence[bytes]:
+    if isinstance(encoded, bytes):
+        with suppress(DecodeError):
+            return pb.StatusDetails.FromString(encoded).details
+    return ()
+
+
+def _seconds(delay: pb.Duration) -> float:
+    seconds = delay.seconds + delay.nanos / NANOSECONDS_PER_SECOND
+    return min(max(0.0, seconds), MAX_RETRY_SECONDS)

@@ -52,11 +52,21 @@ class Span:
     Attributes:
         encoded: the encoded Span message, as it came.
         added: encoded attributes that are to go behind it; nothing, if it is bare.
+        replaced: what it came as, where `encoded` is not that any more.
 
     """
 
     encoded: bytes
     added: bytes = b""
+    replaced: bytes | None = None
+
+    def as_it_came(self) -> bytes:
+        """Give the encoded Span message that it came as."""
+        return self.encoded if self.replaced is None else self.replaced
+
+    def bare(self) -> Span:
+        """Give the same span, and nothing behind it."""
+        return Span(self.encoded, replaced=self.replaced)
 
 
 @dataclass(slots=True)
@@ -146,7 +156,7 @@ class TraceRequest:
             replace(
                 resource,
                 scopes=[
-                    replace(scope, spans=[Span(span.encoded) for span in scope.spans])
+                    replace(scope, spans=[span.bare() for span in scope.spans])
                     for scope in resource.scopes
                 ],
             )
@@ -165,7 +175,10 @@ class TraceRequest:
 
     def replace(self, span: Span, encoded: bytes) -> None:
         """Let one of these spans be encoded otherwise: without attributes of ours."""
+        if encoded is span.encoded:
+            return
         self.size += len(encoded) - len(span.encoded)
+        span.replaced = span.as_it_came()
         span.encoded = encoded
 
     def pieces(self) -> list[bytes]:
@@ -175,6 +188,10 @@ class TraceRequest:
             pieces += length_delimited(RESOURCE_SPANS_TAG, resource.pieces())
         # Behind the others: what begins with a field that OTLP has not may look compressed.
         return [*pieces, self.header]
+
+    def encoded_size(self) -> int:
+        """Give the bytes of the encoded request, to the last one."""
+        return sum(map(len, self.pieces()))
 
     def encode(self) -> bytes:
         """Give the request as protobuf."""

@@ -50,6 +50,8 @@ QUIET_SECONDS = 10.0
 
 # Of what requests in flight may have, what is encoded at the same time, in addition.
 SENDING_SHARE = 2
+# Of the requests that may be in flight, how many may wait for a next hop that is away.
+WAITING_SHARE = 8
 
 log = get_logger()
 
@@ -123,7 +125,12 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
         sending_bytes = settings.max_inflight_bytes // SENDING_SHARE
         exporter = await parts.enter_async_context(
-            otlp_exporter(settings, metrics, max_sending_bytes=sending_bytes)
+            otlp_exporter(
+                settings,
+                metrics,
+                max_sending_bytes=sending_bytes,
+                max_waiting=settings.max_inflight_requests // WAITING_SHARE,
+            )
         )
         embedders = await parts.enter_async_context(nest(settings, model, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)

@@ -99,8 +99,9 @@ METRICS = (
     Metric(
         "left_bare_spans_total",
         "counter",
-        "Spans sent without the vector that there was, by what was short: memory in flight, time "
-        "for attaching it, or time for sending it.",
+        "Spans left without the vector that there was, by what was short: memory in flight, time "
+        "for attaching it, or time for sending it; also those that are left out then, having been "
+        "taken before.",
         ("shortage",),
     ),
     Metric(
@@ -124,7 +125,12 @@ METRICS = (
     Metric(
         "exporter_retried_spans_total",
         "counter",
-        "Spans sent again, since the next hop had taken others of their request.",
+        "Spans sent again here, while their sender waited.",
+    ),
+    Metric(
+        "exporter_skipped_spans_total",
+        "counter",
+        "Spans not sent again when their request came again, since the next hop had taken them.",
     ),
     Metric("exporter_send_failed_spans_total", "counter", "Spans that the next hop did not take."),
     Metric(
@@ -228,8 +234,12 @@ class Metrics:
         self._counters["exporter_sent_bare_spans_total"].inc(spans)
 
     def send_retried(self, *, spans: int) -> None:
-        """Count spans that are sent again within a request."""
+        """Count spans that are sent again while their sender waits."""
         self._counters["exporter_retried_spans_total"].inc(spans)
+
+    def send_skipped(self, *, spans: int) -> None:
+        """Count spans that came again and had been taken."""
+        self._counters["exporter_skipped_spans_total"].inc(spans)
 
     def send_failed(self, *, spans: int) -> None:
         """Count spans that the next hop did not take."""

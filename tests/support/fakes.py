@@ -266,6 +266,9 @@ class FakeMetrics:
     def send_retried(self, *, spans: int) -> None:
         self.counts["send_retried"] += spans
 
+    def send_skipped(self, *, spans: int) -> None:
+        self.counts["send_skipped"] += spans
+
     def send_failed(self, *, spans: int) -> None:
         self.counts["send_failed"] += spans
 
