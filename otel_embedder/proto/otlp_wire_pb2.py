@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#otel_embedder/proto/otlp_wire.proto\x12\x15otel_embedder.wire.v1\"L\n\x0cTraceRequest\x12<\n\x0eresource_spans\x18\x01 \x03(\x0b\x32$.otel_embedder.wire.v1.ResourceSpans\"Y\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x36\n\x0bscope_spans\x18\x02 \x03(\x0b\x32!.otel_embedder.wire.v1.ScopeSpans\"\x1b\n\nScopeSpans\x12\r\n\x05spans\x18\x02 \x03(\x0c\"\x82\x01\n\x04Span\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\x12\x0e\n\x06status\x18\x0f \x01(\x0c\",\n\x07SpanIds\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\"$\n\x0eSpanAttributes\x12\x12\n\nattributes\x18\t \x03(\x0c\"\'\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x05\x45vent\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\x03 \x03(\x0c\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xb4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\x0cH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x15\n\x0b\x61rray_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0ckvlist_value\x18\x06 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1c\n\nArrayValue\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"\x1e\n\x0cKeyValueList\x12\x0e\n\x06values\x18\x01 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#otel_embedder/proto/otlp_wire.proto\x12\x15otel_embedder.wire.v1\"L\n\x0cTraceRequest\x12<\n\x0eresource_spans\x18\x01 \x03(\x0b\x32$.otel_embedder.wire.v1.ResourceSpans\"Y\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x36\n\x0bscope_spans\x18\x02 \x03(\x0b\x32!.otel_embedder.wire.v1.ScopeSpans\"\x1b\n\nScopeSpans\x12\r\n\x05spans\x18\x02 \x03(\x0c\"\x82\x01\n\x04Span\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\x12\x0e\n\x06status\x18\x0f \x01(\x0c\"b\n\x08SpanHead\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x0e\n\x06status\x18\x0f \x01(\x0c\",\n\x07SpanIds\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\"$\n\x0eSpanAttributes\x12\x12\n\nattributes\x18\t \x03(\x0c\"\'\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x05\x45vent\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\x03 \x03(\x0c\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xb4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\x0cH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x15\n\x0b\x61rray_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0ckvlist_value\x18\x06 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1c\n\nArrayValue\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"\x1e\n\x0cKeyValueList\x12\x0e\n\x06values\x18\x01 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,22 +39,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOPESPANS']._serialized_end=258
   _globals['_SPAN']._serialized_start=261
   _globals['_SPAN']._serialized_end=391
-  _globals['_SPANIDS']._serialized_start=393
-  _globals['_SPANIDS']._serialized_end=437
-  _globals['_SPANATTRIBUTES']._serialized_start=439
-  _globals['_SPANATTRIBUTES']._serialized_end=475
-  _globals['_STATUS']._serialized_start=477
-  _globals['_STATUS']._serialized_end=516
-  _globals['_EVENT']._serialized_start=518
-  _globals['_EVENT']._serialized_end=559
-  _globals['_RESOURCE']._serialized_start=561
-  _globals['_RESOURCE']._serialized_end=591
-  _globals['_KEYVALUE']._serialized_start=593
-  _globals['_KEYVALUE']._serialized_end=631
-  _globals['_ANYVALUE']._serialized_start=634
-  _globals['_ANYVALUE']._serialized_end=814
-  _globals['_ARRAYVALUE']._serialized_start=816
-  _globals['_ARRAYVALUE']._serialized_end=844
-  _globals['_KEYVALUELIST']._serialized_start=846
-  _globals['_KEYVALUELIST']._serialized_end=876
+  _globals['_SPANHEAD']._serialized_start=393
+  _globals['_SPANHEAD']._serialized_end=491
+  _globals['_SPANIDS']._serialized_start=493
+  _globals['_SPANIDS']._serialized_end=537
+  _globals['_SPANATTRIBUTES']._serialized_start=539
+  _globals['_SPANATTRIBUTES']._serialized_end=575
+  _globals['_STATUS']._serialized_start=577
+  _globals['_STATUS']._serialized_end=616
+  _globals['_EVENT']._serialized_start=618
+  _globals['_EVENT']._serialized_end=659
+  _globals['_RESOURCE']._serialized_start=661
+  _globals['_RESOURCE']._serialized_end=691
+  _globals['_KEYVALUE']._serialized_start=693
+  _globals['_KEYVALUE']._serialized_end=731
+  _globals['_ANYVALUE']._serialized_start=734
+  _globals['_ANYVALUE']._serialized_end=914
+  _globals['_ARRAYVALUE']._serialized_start=916
+  _globals['_ARRAYVALUE']._serialized_end=944
+  _globals['_KEYVALUELIST']._serialized_start=946
+  _globals['_KEYVALUELIST']._serialized_end=976
 # @@protoc_insertion_point(module_scope)

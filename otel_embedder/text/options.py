@@ -27,7 +27,7 @@ DEFAULT_SECRET_KEYS = (
     *("*connectionstring", "dsn", "sig", "signature", "otp", "cvc", "cvv"),
 )
 # Raise it when the same span with the same options would get another text.
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
