@@ -130,6 +130,15 @@ _TOKEN = re.compile(
         |lin_api_\w{32,}+|PMAK-[\w-]{32,}+|NRAK-[\w-]{20,}+ # Linear, Postman, New Relic
         |gl(?:c|sa)_[\w+/=-]{20,}+|sq0[a-z]{3}-[\w-]{20,}+  # Grafana, Square
         |\d{8,10}:AA[\w-]{30,}+                             # Telegram
+        |dckr_[a-z]{3}_[\w-]{20,}+|figd_[\w-]{20,}+         # Docker, Figma
+        |(?:xai|pplx|nvapi)-[\w-]{20,}+                     # xAI, Perplexity, NVIDIA
+        # Whoever made it, behind a short prefix: letters and digits without a name in them, for
+        # digits stand in three places, or are many, or no five letters of a case stand together.
+        |(?<![%\\])(?:[A-Za-z\d]{1,16}_){1,2}
+         (?=\d*+[A-Za-z])(?=[A-Za-z]*+\d)
+         (?:(?=(?:[A-Za-z]*+\d++){3})|(?=(?:[A-Za-z]*+\d){8})
+           |(?![A-Za-z\d]*?(?:[a-z]{5}|[A-Z]{5})))
+         [A-Za-z\d]{20,}+[\w-]*+
     )
     """,
     re.VERBOSE,
