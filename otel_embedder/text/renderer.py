@@ -117,7 +117,7 @@ class Renderer:
         """
         template = parse_template(options.template)
         self.text_version = options.version()
-        self._template = template.text
+        self._positions = template.positions
         self._format = template.text.format
         self._between = template.between
         self._separator = template.separator
@@ -202,7 +202,7 @@ class Renderer:
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
-        return words if f"{{{position}}}" in self._template else None
+        return words if position in self._positions else None
 
     def _error_words(self, status: Status, span: pb.Span) -> str:
         """Give the status with the exception's own words behind it, each only once."""
