@@ -94,6 +94,9 @@ class Process:
     def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def wait(self) -> int:
         """Wait until it ends by itself; give its exit code."""
         return self._process.wait(STOP_SECONDS)
