@@ -32,7 +32,9 @@ SECONDS_BETWEEN = {HEALTH: 0.02, SPAN: 0.05}
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 PATIENCE_SECONDS = 120.0
 
-ONE_SPAN = request(span("a request of one span")).SerializeToString()
+# What of its requests are known by.
+PROBED = b"a request of one span"
+ONE_SPAN = request(span(PROBED.decode())).SerializeToString()
 
 
 async def probe(address: str) -> None:
