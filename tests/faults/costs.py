@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.beside import nobody_waits
 from tests.faults.fault import MEGABYTE, fault
-from tests.faults.next_hop import keep_for_later
+from tests.faults.next_hop import counted_later, silence, take_and
 from tests.faults.queues import small_spans
 from tests.faults.stage import MEBIBYTE
 from tests.faults.straight import Straight
@@ -15,7 +15,6 @@ from tests.stalls.known import KNOWN
 from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
-    from tests.faults.next_hop import Answer, Arrival
     from tests.faults.stage import Stage
 
 # README, "Limits": a sidecar, its model, and what is in flight by default.
@@ -28,7 +27,7 @@ NEXT_HOP_SECONDS = 3.0
 MUCH_TO_READ = ("long values", "arrays in arrays", "a wide resource", "a wide event")
 LONG_SHARE = 0.5
 EMPTY_BYTES = 8 * MEBIBYTE
-SPANS = 10_000
+SPANS = 5_000
 ANSWER_SECONDS = 30.0
 
 
@@ -37,23 +36,17 @@ def stand_ins_in_flight(stage: Stage) -> None:
     empty = stage.directory / "empty"
     empty.mkdir()
     requests = [small_spans(SPANS_A_CLIENT, number) for number in range(CLIENTS)]
-    kept: list[bytes] = []
-    stage.next_hop.usual = _slowly(keep_for_later(kept))
+    # The first keep all others waiting, with what they have got by then.
+    stage.next_hop.script += [take_and(silence(NEXT_HOP_SECONDS))] * 2
     settings = ("--model", str(empty), "--max-inflight-bytes", INFLIGHT)
-    with stage.next_hop, stage.sidecar(*settings, has_model=False) as sidecar:
+    with (
+        counted_later(stage.next_hop, stage.ledger),
+        stage.next_hop,
+        stage.sidecar(*settings, has_model=False) as sidecar,
+    ):
         sidecar.wait_for_event("model.unavailable")
-        statuses = stage.send_straight(requests, Straight(clients=CLIENTS, timeout=60))
-    for each in kept:
-        stage.ledger.came(each)
+        statuses = stage.send_straight(requests, Straight(clients=CLIENTS, timeout=30))
     assert set(statuses) == {"OK"}, statuses
-
-
-def _slowly(take: Answer) -> Answer:
-    def answer(arrival: Arrival) -> bytes | None:
-        arrival.stopped.wait(NEXT_HOP_SECONDS)
-        return take(arrival)
-
-    return answer
 
 
 @fault("cost: a span in which there is much to read", is_alone=True)
@@ -73,17 +66,17 @@ def empty_messages(stage: Stage) -> None:
     assert answer.status in {"OK", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT"}, answer.status
 
 
-@fault("cost: 20,000 new texts whose callers have left", is_alone=True)
+@fault("cost: 10,000 new texts whose callers have left", is_alone=True)
 def left_behind(stage: Stage) -> None:
     requests = [
         requests_of_texts(count, texts=count, spans_a_request=count)[0]
         for count in (SPANS, SPANS - 1)
     ]
-    settings = ("--max-queue-size", str(2 * SPANS))
+    settings = ("--max-queue-size", str(2 * SPANS), "--model-threads", "1")
     with stage.next_hop, stage.sidecar(*settings), stage.client() as client:
         with nobody_waits(stage.address):
             for each in requests:
                 client.send(each, timeout=1)
             [other] = requests_of_texts(SPANS - 2, texts=SPANS - 2, spans_a_request=SPANS)
-            answer = stage.send_once(other)
+            answer = stage.send_once(other, timeout=ANSWER_SECONDS)
         assert answer.status == "OK", answer.status

@@ -8,6 +8,7 @@ beside a row's own spans is taken, and of no account.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, NoReturn, Self
@@ -114,16 +115,6 @@ def keep(requests: list[bytes]) -> Answer:
     return answer
 
 
-def keep_for_later(requests: list[bytes]) -> Answer:
-    """Take all spans, and leave it to the row to note them: to count them takes time."""
-
-    def answer(arrival: Arrival) -> bytes:
-        requests.append(arrival.request)
-        return b""
-
-    return answer
-
-
 def take_slowly(bytes_a_second: float) -> Answer:
     """Take all spans, in the time that so many bytes need."""
 
@@ -180,6 +171,23 @@ def _duration(seconds: float) -> Duration:
     delay = Duration()
     delay.FromNanoseconds(round(seconds * 1e9))
     return delay
+
+
+@contextmanager
+def counted_later(next_hop: NextHop, ledger: Ledger) -> Iterator[None]:
+    """Take all spans, and count them at the end: that takes time of the row's own process."""
+    taken: list[bytes] = []
+
+    def answer(arrival: Arrival) -> bytes:
+        taken.append(arrival.request)
+        return b""
+
+    next_hop.usual = answer
+    try:
+        yield
+    finally:
+        for request in taken:
+            ledger.came(request)
 
 
 class NextHop:

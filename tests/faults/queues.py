@@ -10,8 +10,8 @@ from tests.faults.beside import nobody_waits, on_this_machine
 from tests.faults.client import answer_of
 from tests.faults.fault import MEGABYTE, fault
 from tests.faults.loris import silent_calls
-from tests.faults.next_hop import keep, keep_for_later, take_slowly
-from tests.faults.straight import DEADLINE_SECONDS, Straight
+from tests.faults.next_hop import counted_later, keep, take_slowly
+from tests.faults.straight import Straight
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.otlp_samples import field, request, span
 
@@ -27,6 +27,7 @@ NEW_TEXTS = 3_000
 SENDING, SPANS_SENT = 12, 4_000
 NEXT_HOP_BYTES_A_SECOND = 4 * MEGABYTE
 TEXTS = 20
+PATIENT = Straight(clients=AT_WORK, timeout=30)
 NEW_TEXT = b"a text of somebody else"
 
 GIVEN_UP = "their callers gave up while it was slow: what had come comes again"
@@ -49,14 +50,14 @@ def working(stage: Stage) -> None:
     empty = stage.directory / "empty"
     empty.mkdir()
     requests = [small_spans(SPANS_AT_WORK, number) for number in range(AT_WORK)]
-    kept: list[bytes] = []
-    stage.next_hop.usual = keep_for_later(kept)
-    with stage.next_hop, stage.sidecar("--model", str(empty), has_model=False) as sidecar:
+    with (
+        counted_later(stage.next_hop, stage.ledger),
+        stage.next_hop,
+        stage.sidecar("--model", str(empty), has_model=False) as sidecar,
+    ):
         sidecar.wait_for_event("model.unavailable")
         with nobody_waits(stage.address):
-            statuses = stage.send_straight(requests, Straight(clients=AT_WORK, timeout=30))
-    for each in kept:
-        stage.ledger.came(each)
+            statuses = stage.send_straight(requests, PATIENT)
     assert set(statuses) == {"OK"}, statuses
 
 
@@ -76,10 +77,11 @@ def modelling(stage: Stage) -> None:
     with stage.next_hop, stage.sidecar(), stage.client() as client:
         stage.ledger.sent(many)
         began = time.monotonic()
-        call = client.begin(many, timeout=DEADLINE_SECONDS)
+        call = client.begin(many, timeout=PATIENT.timeout)
         stage.next_hop.usual = keep(kept)
         beside = [_new_text(stage, number) for number in range(3)]
-        assert answer_of(call, began).status == "OK"
+        status = answer_of(call, began).status
+        assert status == "OK", status
         # What nobody waits for any more stands in nobody's way.
         behind = [_new_text(stage, number) for number in range(3, 6)]
     for answer in (*beside, *behind):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,6 +38,9 @@ DAMAGED_PERCENT = (60, 70, 80, 90)
 SAME = 0.9999
 HANGING_ONCE = (sys.executable, "-m", "tests.faults.sidecar", "hanging-once")
 HANG_SECONDS = "3"
+LOADED_WITHIN = 25.0
+LOADED_TWICE = 2
+PAUSE_SECONDS = 0.5
 STAND_IN = "fallback"
 QUESTION = "charge card"
 
@@ -117,9 +122,19 @@ def _reload_after(stage: Stage, change: Callable[[Path], None]) -> None:
     cache = _copy(stage)
     with stage.next_hop, _with_model_in(stage, cache, *HANGING_ONCE) as sidecar:
         change(_model_in(cache))
-        stage.send_once(_one("the first text, at which it hangs"))
-        sidecar.wait_for_event("model.replaced")
+        _send_until_loaded_anew(stage, sidecar)
         _expect_true(_answered_vector(stage), true)
+
+
+def _send_until_loaded_anew(stage: Stage, sidecar: Sidecar) -> None:
+    """Send text after text: at the first it hangs, and one of the others has it loaded anew."""
+    end = time.monotonic() + LOADED_WITHIN
+    numbers = count()
+    while len(sidecar.lines_with('"model.loaded"')) < LOADED_TWICE:
+        assert time.monotonic() < end, "the model is not loaded anew"
+        number = next(numbers)
+        stage.send_once(_one(f"text {'abcdefghij'[number % 10] * number}", number))
+        time.sleep(PAUSE_SECONDS)
 
 
 def _copy(stage: Stage) -> Path:
