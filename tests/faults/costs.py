@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 # README, "Limits": a sidecar, its model, and what is in flight by default.
 MAX_BYTES = 450 * MEGABYTE
 # Without a model, and with an eighth of the default in flight.
-FEW_BYTES = 250 * MEGABYTE
+FEW_BYTES = 220 * MEGABYTE
 INFLIGHT = "8MiB"
-CLIENTS, SPANS_A_CLIENT = 8, 8_192
+CLIENTS, SPANS_A_CLIENT = 8, 5_000
 NEXT_HOP_SECONDS = 3.0
 MUCH_TO_READ = ("long values", "arrays in arrays", "a wide resource", "a wide event")
 LONG_SHARE = 0.5
 EMPTY_BYTES = 8 * MEBIBYTE
 SPANS = 5_000
 ANSWER_SECONDS = 30.0
+LEFT = "some had come although their caller had left: it sends them again"
 
 
 @fault("cost: stand-ins, while the next hop is slow", max_bytes=FEW_BYTES)
@@ -66,17 +67,16 @@ def empty_messages(stage: Stage) -> None:
     assert answer.status in {"OK", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT"}, answer.status
 
 
-@fault("cost: 10,000 new texts whose callers have left", is_alone=True)
+@fault("cost: 10,000 new texts whose callers have left", may_duplicate=LEFT, is_alone=True)
 def left_behind(stage: Stage) -> None:
     requests = [
         requests_of_texts(count, texts=count, spans_a_request=count)[0]
-        for count in (SPANS, SPANS - 1)
+        for count in (SPANS, SPANS - 1, SPANS - 2)
     ]
     settings = ("--max-queue-size", str(2 * SPANS), "--model-threads", "1")
     with stage.next_hop, stage.sidecar(*settings), stage.client() as client:
         with nobody_waits(stage.address):
-            for each in requests:
+            for each in requests[:-1]:
                 client.send(each, timeout=1)
-            [other] = requests_of_texts(SPANS - 2, texts=SPANS - 2, spans_a_request=SPANS)
-            answer = stage.send_once(other, timeout=ANSWER_SECONDS)
-        assert answer.status == "OK", answer.status
+            statuses = stage.send_straight(requests, Straight(timeout=ANSWER_SECONDS))
+    assert set(statuses) == {"OK"}, statuses

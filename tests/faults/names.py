@@ -9,6 +9,7 @@ SEND_LIMIT = "otel_embedder_exporter_send_limit_bytes"
 # Spans whose vectors were given up, and those that were not sent again since they had been taken.
 GIVEN_UP = (
     "otel_embedder_exporter_sent_bare_spans_total",
+    "otel_embedder_left_bare_spans_total",
     "otel_embedder_exporter_skipped_spans_total",
 )
 
