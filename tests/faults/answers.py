@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from tests.faults import ledger, names
 from tests.faults.fault import fault
-from tests.faults.hops import PART_TAKEN, REFUSED
+from tests.faults.hops import REFUSED
 from tests.faults.next_hop import refuse, refuse_with, say_nothing, take, take_and
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.otlp_samples import field, request, span, varint
@@ -34,7 +34,7 @@ NOT_UTF8 = b"too \xff\xfe old"
 OTHERS_LIMIT = "grpc: received message larger than max (5242880 vs. 4194304)"
 
 
-@fault("next hop: asks to be asked again in 0 s, and in -1 s", may_duplicate=PART_TAKEN)
+@fault("next hop: asks to be asked again in 0 s, and in -1 s")
 def no_time_to_wait(stage: Stage) -> None:
     [large] = requests_of_texts(IN_PARTS, texts=TEXTS, spans_a_request=IN_PARTS)
     stage.ledger.sent(large)

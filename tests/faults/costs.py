@@ -74,9 +74,13 @@ def left_behind(stage: Stage) -> None:
         for count in (SPANS, SPANS - 1, SPANS - 2)
     ]
     settings = ("--max-queue-size", str(2 * SPANS), "--model-threads", "1")
-    with stage.next_hop, stage.sidecar(*settings), stage.client() as client:
-        with nobody_waits(stage.address):
-            for each in requests[:-1]:
-                client.send(each, timeout=1)
-            statuses = stage.send_straight(requests, Straight(timeout=ANSWER_SECONDS))
+    with (
+        stage.next_hop,
+        stage.sidecar(*settings),
+        stage.client() as client,
+        nobody_waits(stage.address),
+    ):
+        for each in requests[:-1]:
+            client.send(each, timeout=1)
+        statuses = stage.send_straight(requests, Straight(timeout=ANSWER_SECONDS))
     assert set(statuses) == {"OK"}, statuses
