@@ -154,6 +154,7 @@ async def test_with_its_text_each_text_has_its_own_encoding() -> None:
     assert encoded.with_text
     assert encoded[one, "a"] is encoded[one, "a"]
     assert encoded[one, "a"] != encoded[one, "b"]
+    assert encoded[one] is encoded[one]
 
 
 async def test_where_there_is_no_memory_spans_go_bare_and_none_is_refused() -> None:
