@@ -16,6 +16,9 @@ UV := build/uv/bin/uv
 BIN := .venv/bin
 INSTALLED := .venv/installed
 export UV_PYTHON_DOWNLOADS := never
+# Where Python may not keep what it compiled, each of the many processes that tests start compiles
+# the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # $(call environment,DIRECTORY,REQUIREMENTS): a new environment with just these packages, compiled,
 # as pip does: otherwise the first start takes two seconds longer, or every start where Python may

@@ -11,6 +11,7 @@
     ├── UnwritableFileError       make room for it, or name another
     ├── MalformedRequestError     not OTLP: never send it again
     ├── IncompleteRequestError    it never arrived whole
+    ├── SurplusRequestError       a call brought more than one: give each its own
     ├── RequestTooLargeError      send it in smaller pieces
     ├── BusyError                 too much at once: send it again in a while
     ├── LoopError                 was here before: mend the next hop; keep it till then
@@ -18,7 +19,7 @@
     ├── EmbeddingError            the span gets a stand-in and goes on
     │   ├── MalformedTraceError       no span can be made of a dict
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused
-    │   │   └── DamagedModelError         what was converted does not load
+    │   │   └── DamagedModelError         what was converted is not what was written
     │   ├── EmbeddingFailedError      the model raised on these texts
     │   ├── EmbeddingTimeoutError     not ready in the time there was
     │   ├── QueueFullError            too many texts wait already
@@ -87,6 +88,10 @@ class IncompleteRequestError(OtelEmbedderError):
     """Raised when a call brought no whole request in time."""
 
 
+class SurplusRequestError(OtelEmbedderError):
+    """Raised when a call brings more than one request."""
+
+
 class RequestTooLargeError(OtelEmbedderError):
     """Raised when a request is larger than is taken in."""
 
@@ -135,7 +140,7 @@ class ModelUnavailableError(EmbeddingError):
 
 
 class DamagedModelError(ModelUnavailableError):
-    """Raised when a converted model does not load.
+    """Raised when a converted model is not what was written.
 
     Attributes:
         directory: where it is.

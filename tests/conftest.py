@@ -14,11 +14,12 @@ import grpc.aio
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
+from otel_embedder.telemetry.logs import finish_logs, forget_foreign_lines
 from tests.support.fakes import FakeMetrics
 from tests.support.peers import FakeNextHop
 from tests.support.tiny_bert import write_tiny_bert
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
+# How long an example takes is the machine's business, but where a test measures it.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 # For the four tests of test_fuzz.py: 20,000 examples in all.
 settings.register_profile("fuzz", max_examples=5_000)
 
@@ -58,6 +62,7 @@ MAY_BLOCK = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Give one worker more than there are cores: now and then each waits for something."""
     return 1 + (os.cpu_count() or 1)
@@ -114,6 +119,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _logs_as_they_were() -> Iterator[None]:
     """Undo what a command line set up: its stderr is gone after its test."""
     yield
+    finish_logs()
+    forget_foreign_lines()
     structlog.reset_defaults()
 
 

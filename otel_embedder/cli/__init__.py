@@ -10,7 +10,7 @@ import click
 
 from otel_embedder import __version__
 from otel_embedder.errors import OtelEmbedderError, SettingsError
-from otel_embedder.telemetry.logs import configure_logs
+from otel_embedder.telemetry.logs import configure_logs, finish_logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Commands(click.Group):
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; give the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
     try:
-        main.main(arguments, prog_name="otel-embedder", standalone_mode=False)
+        _call(arguments)
     except click.exceptions.Abort:
         return EXIT_INTERRUPTED
     except click.ClickException as error:
@@ -62,6 +62,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(["there is no space left to write what comes out"])
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _call(arguments: Sequence[str] | None) -> None:
+    try:
+        main.main(arguments, prog_name="otel-embedder", standalone_mode=False)
+    finally:
+        finish_logs()  # before what is said of how it ended
 
 
 def _complain(lines: Sequence[str]) -> None:

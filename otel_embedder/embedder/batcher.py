@@ -1,8 +1,8 @@
 """Gathers texts from concurrent requests into batches for the model.
 
 There is no timer. While every worker is busy the next texts pile up, so
-batches grow with load and a lone text never waits for company. Urgent texts go
-first: those of ERROR spans, and questions.
+batches grow with load and a lone text never waits for company. Whose turn it is
+`waiting` says: parties take turns, urgent texts before others.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Protocol, Self
 
-from otel_embedder.embedder.waiting import Entry, Waiting
+from otel_embedder.embedder.waiting import Party, Waiting, refusal
 from otel_embedder.embedder.worker import Worker
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingError,
     EmbeddingTimeoutError,
-    QueueFullError,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from otel_embedder.embedder.embedding import Embedding, Model, WantedText
+    from otel_embedder.embedder.waiting import Entry
 
 # Whoever closes it waits for the batches under way, but not for one that hangs.
 CLOSING_SECONDS = 5.0
@@ -69,7 +69,8 @@ class BatchingEmbedder:
             model: what embeds.
             workers: how many batches it is given at the same time.
             max_batch_size: how many texts a batch has at most.
-            max_queue_size: how many texts may wait.
+            max_queue_size: how many texts may wait; where more do, who has asked for most gives
+                some up.
             metrics: who counts.
             batch_timeout: seconds after which a batch is taken to hang.
             on_hang: is told the ident of the thread that hangs.
@@ -84,8 +85,9 @@ class BatchingEmbedder:
         self._on_hang = on_hang
         self._closing_seconds = closing_seconds
         self._idle_workers = [Worker(model) for _ in range(workers)]
-        self._entries: dict[str, Entry] = {}
-        self._waiting = Waiting()
+        # What the model is at, or was in this turn of the event loop.
+        self._running: dict[str, Entry] = {}
+        self._waiting = Waiting(max_texts=max_queue_size)
         self._batches: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -116,40 +118,33 @@ class BatchingEmbedder:
         """How many texts wait for a worker."""
         return len(self._waiting)
 
-    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
+    def embed(
+        self, texts: Sequence[WantedText], *, party: Party | None = None
+    ) -> list[asyncio.Future[Embedding]]:
         """Queue the texts, unless the model is at them already; give one future each."""
-        if self.queue_size() + len(texts) > self._max_queue_size:
-            self._forget(self._waiting.take_unwanted())
-        futures = [self._enqueue(text) for text in texts]
+        party = party or Party()
+        now = asyncio.get_running_loop().time()
+        futures = [self._enqueue(text, party, now) for text in texts]
         self._start_batches()
         return futures
 
-    def _enqueue(self, text: WantedText) -> asyncio.Future[Embedding]:
+    def _enqueue(self, text: WantedText, party: Party, now: float) -> asyncio.Future[Embedding]:
         future: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
-        refusal = self._refusal(text)
-        if refusal is not None:
-            future.set_exception(refusal)
-            return future
-        self._entry(text).add(future)
+        running = self._running.get(text.content)
+        if self._closed:
+            future.set_exception(EmbedderClosedError("the embedder has closed"))
+        elif running is not None:
+            running.add(future)
+        elif not self._waiting.add(text, future, party, now):
+            return self._refused(party)
         return future
 
-    def _refusal(self, text: WantedText) -> EmbeddingError | None:
-        if self._closed:
-            return EmbedderClosedError("the embedder has closed")
-        if text.content not in self._entries and self.queue_size() >= self._max_queue_size:
-            return QueueFullError(f"{self._max_queue_size} texts wait for the model already")
-        return None
-
-    def _entry(self, text: WantedText) -> Entry:
-        entry = self._entries.get(text.content)
-        if entry is None:
-            entry = Entry(text.content, asyncio.get_running_loop().time())
-            self._entries[text.content] = entry
-            self._waiting.add(entry)
-        if text.urgent:
-            # It may wait already as the text of somebody who has time.
-            self._waiting.hasten(text.content)
-        return entry
+    def _refused(self, party: Party) -> asyncio.Future[Embedding]:
+        # One for all of them: there may be a million.
+        if party.refusal is None:
+            party.refusal = asyncio.get_running_loop().create_future()
+            party.refusal.set_exception(refusal(self._max_queue_size))
+        return party.refusal
 
     def _start_batches(self) -> None:
         while self._idle_workers and (batch := self._next_batch()):
@@ -161,13 +156,11 @@ class BatchingEmbedder:
         # An equal share for each idle worker: two cores finish twenty texts in
         # the time that one takes for ten.
         share = -(-self.queue_size() // len(self._idle_workers))
+        now = asyncio.get_running_loop().time()
         batch: list[Entry] = []
-        while self._waiting and len(batch) < min(share, self._max_batch_size):
-            entry = self._waiting.take()
-            if entry.is_wanted():
-                batch.append(entry)
-            else:
-                del self._entries[entry.content]
+        while len(batch) < min(share, self._max_batch_size) and (entry := self._waiting.take(now)):
+            batch.append(entry)
+        self._running.update((entry.content, entry) for entry in batch)
         return batch
 
     async def _run(self, batch: list[Entry], worker: Worker) -> None:
@@ -214,4 +207,4 @@ class BatchingEmbedder:
 
     def _forget(self, batch: list[Entry]) -> None:
         for entry in batch:
-            del self._entries[entry.content]
+            del self._running[entry.content]

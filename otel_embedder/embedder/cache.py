@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
     from otel_embedder.embedder.known import CacheInfo
+    from otel_embedder.embedder.waiting import Party
 
 
 class CacheMetrics(Protocol):
@@ -40,16 +41,20 @@ class CachingEmbedder:
         """Tell how it does."""
         return self._known.info()
 
-    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
+    def embed(
+        self, texts: Sequence[WantedText], *, party: Party | None = None
+    ) -> list[asyncio.Future[Embedding]]:
         """Give the known embeddings at once, and ask the next embedder for the others."""
         answers = self._known.look_up(text.content for text in texts)
         missing = [text for text, known in zip(texts, answers, strict=True) if known is None]
         self._metrics.looked_up(hits=len(texts) - len(missing), misses=len(missing))
-        fresh = iter(self._ask(missing))
+        fresh = iter(self._ask(missing, party))
         return [known or next(fresh) for known in answers]
 
-    def _ask(self, missing: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
-        futures = self._next.embed(missing) if missing else []
+    def _ask(
+        self, missing: Sequence[WantedText], party: Party | None
+    ) -> list[asyncio.Future[Embedding]]:
+        futures = self._next.embed(missing, party=party) if missing else []
         for text, future in zip(missing, futures, strict=True):
             remember = partial(self._remember, text.content)
             # A callback runs a turn of the event loop later, even if all is done.

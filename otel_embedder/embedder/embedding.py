@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
+    from otel_embedder.embedder.waiting import Party
+
 Vector = npt.NDArray[np.float32]
 Source = Literal["model", "fallback"]
 
@@ -102,10 +104,17 @@ class Model(Protocol):
 class Embedder(Protocol):
     """Gives texts their embeddings as these become ready."""
 
-    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
+    def embed(
+        self, texts: Sequence[WantedText], *, party: Party | None = None
+    ) -> list[asyncio.Future[Embedding]]:
         """Give one future a text, in order.
 
         A future fails with an EmbeddingError. Cancelling it tells that nobody
         waits any more; letting it be tells that the vector is wanted, if late.
+
+        Args:
+            texts: the texts.
+            party: who asks, if in several calls or not for ever; None is somebody new.
+
         """
         ...

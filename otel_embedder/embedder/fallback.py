@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from itertools import starmap
-from typing import TYPE_CHECKING, Protocol
+from itertools import islice, starmap
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from otel_embedder.embedder.embedding import Embedding, WantedText
+from otel_embedder.embedder.waiting import Party
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
 from otel_embedder.fairness import TURN_SECONDS, Turn
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from otel_embedder.embedder.embedding import Embedder, Vector, Wanted
     from otel_embedder.embedder.settings import OnFailure
@@ -34,6 +35,11 @@ EMBEDDING_FAILED = "embedding-generation-failed"
 EMBEDDING_RECOVERED = "embedding-generation-recovered"
 
 DIGEST_VALUES = hashlib.sha256().digest_size // 4
+
+# So many texts or spans at once take no longer than a turn; nearly all requests are smaller.
+PIECE = 1_024
+
+Item = TypeVar("Item")
 
 log = get_logger()
 
@@ -119,41 +125,53 @@ class FallbackEmbedder:
         None stands for "no vector", where `on_failure` is "omit". A text that
         misses its time is not given up: its vector will be in the cache.
         """
-        futures = self._ask(await _distinct_texts(wanted))
-        asked_the_model = await _settle([*futures.values()], timeout)
-        errors = _errors(futures)
-        answers, failed = await self._answers(wanted, futures, errors)
+        until = asyncio.get_running_loop().time() + timeout
+        answers: Answers = {}
+        try:
+            await self._ask(await _distinct_texts(wanted), Party(until=until), answers)
+            asked_the_model = await _settle(answers, until)
+        except asyncio.CancelledError:
+            # The caller has left: what it waited for need not be computed.
+            for future in answers.values():
+                future.cancel()
+            raise
+        errors = await _errors(answers)
+        failed = await _without_vector(wanted, errors)
         self._note(failed, errors, asked_the_model=asked_the_model)
-        return answers
+        stand_ins = await self._stand_ins(failed)
+        embeddings: list[Embedding | None] = []
+        for piece in _pieces(wanted):
+            embeddings += [
+                stand_ins[each.trace_id]
+                if each.content in errors
+                else answers[each.content].result()
+                for each in piece
+            ]
+            if len(piece) == PIECE:
+                await asyncio.sleep(0)
+        return embeddings
 
-    def _ask(self, texts: Sequence[WantedText]) -> Answers:
-        futures = self._next.embed(texts)
-        return {text.content: future for text, future in zip(texts, futures, strict=True)}
+    async def _ask(self, urgent: Mapping[str, bool], party: Party, answers: Answers) -> None:
+        for piece in _pieces(urgent.items()):
+            texts = [*starmap(WantedText, piece)]
+            futures = self._next.embed(texts, party=party)
+            for text, future in zip(texts, futures, strict=True):
+                answers[text.content] = future
+            if len(piece) == PIECE:
+                await asyncio.sleep(0)
 
-    async def _answers(
-        self, wanted: Sequence[Wanted], futures: Answers, errors: Errors
-    ) -> tuple[list[Embedding | None], list[Wanted]]:
-        """Give the answers in order, and who did not get the model's."""
-        answers: list[Embedding | None] = []
-        failed: list[Wanted] = []
+    async def _stand_ins(self, failed: Sequence[Wanted]) -> Mapping[str, Embedding | None]:
         stand_ins: dict[str, Embedding | None] = {}
         turn = Turn(seconds=TURN_SECONDS)
-        for each in wanted:
-            if each.content in errors:
-                answers.append(self._stand_in(each.trace_id, stand_ins))
-                failed.append(each)
-            else:
-                answers.append(futures[each.content].result())
+        for each in failed:
+            if each.trace_id not in stand_ins:
+                stand_ins[each.trace_id] = self._stand_in(each.trace_id)
             if turn.is_over():
                 await asyncio.sleep(0)
-        return answers, failed
+        return stand_ins
 
-    def _stand_in(self, trace_id: str, stand_ins: dict[str, Embedding | None]) -> Embedding | None:
-        """Give the stand-in of a trace, the same one to all of its spans."""
-        if trace_id not in stand_ins:
-            is_wanted = self._on_failure == "fallback"
-            stand_ins[trace_id] = stand_in(trace_id, self._dimension()) if is_wanted else None
-        return stand_ins[trace_id]
+    def _stand_in(self, trace_id: str) -> Embedding | None:
+        return None if self._on_failure == "omit" else stand_in(trace_id, self._dimension())
 
     def _note(self, failed: Sequence[Wanted], errors: Errors, *, asked_the_model: bool) -> None:
         if failed:
@@ -180,37 +198,57 @@ class FallbackEmbedder:
             log.info(EMBEDDING_RECOVERED)
 
 
-async def _distinct_texts(wanted: Sequence[Wanted]) -> list[WantedText]:
-    """Give each text once, urgent if it is for one of those that want it."""
+def _pieces(items: Collection[Item]) -> Iterable[Collection[Item]]:
+    """Give a request's worth of anything; a large one in pieces, after which others have a turn."""
+    if len(items) < PIECE:
+        return (items,)
+    remaining = iter(items)
+    return iter(lambda: tuple(islice(remaining, PIECE)), ())
+
+
+async def _distinct_texts(wanted: Sequence[Wanted]) -> dict[str, bool]:
+    """Give each text once, and whether it is urgent for one of those that want it."""
     urgent: dict[str, bool] = {}
-    turn = Turn(seconds=TURN_SECONDS)
-    for each in wanted:
-        if each.content is not None:
-            urgent[each.content] = each.urgent or urgent.get(each.content, False)
-        if turn.is_over():
+    for piece in _pieces(wanted):
+        for each in piece:
+            if each.content is not None:
+                urgent[each.content] = each.urgent or urgent.get(each.content, False)
+        if len(piece) == PIECE:
             await asyncio.sleep(0)
-    return [*starmap(WantedText, urgent.items())]
+    return urgent
 
 
-async def _settle(futures: list[asyncio.Future[Embedding]], timeout: float) -> bool:  # noqa: ASYNC109 - see embed
-    """Wait until the futures are done or the time is up; tell whether there was a need to."""
-    pending = [future for future in futures if not future.done()]
-    if not pending:
-        return False
-    try:
-        await asyncio.wait(pending, timeout=timeout)
-    except asyncio.CancelledError:
-        # The caller has left: what it waited for need not be computed.
-        for future in pending:
-            future.cancel()
-        raise
-    return True
+async def _settle(answers: Answers, until: float) -> bool:
+    """Wait until all is answered or the time is up; tell whether there was a need to."""
+    was_needed = False
+    for piece in _pieces(answers.values()):
+        pending = [future for future in piece if not future.done()]
+        if pending:
+            was_needed = True
+            now = asyncio.get_running_loop().time()
+            await asyncio.wait(pending, timeout=max(0.0, until - now))
+        elif len(piece) == PIECE:
+            await asyncio.sleep(0)
+    return was_needed
 
 
-def _errors(answers: Answers) -> Errors:
+async def _errors(answers: Answers) -> Errors:
     """Give why there is no vector: by text, and for those without one."""
-    errors = {content: error for content, future in answers.items() if (error := _error(future))}
-    return {None: EmbeddingTimeoutError("no time was left to render it"), **errors}
+    errors: Errors = {None: EmbeddingTimeoutError("no time was left to render it")}
+    for piece in _pieces(answers.items()):
+        errors |= {content: error for content, future in piece if (error := _error(future))}
+        if len(piece) == PIECE:
+            await asyncio.sleep(0)
+    return errors
+
+
+async def _without_vector(wanted: Sequence[Wanted], errors: Errors) -> list[Wanted]:
+    failed: list[Wanted] = []
+    for piece in _pieces(wanted):
+        failed += [each for each in piece if each.content in errors]
+        if len(piece) == PIECE:
+            await asyncio.sleep(0)
+    return failed
 
 
 def _error(future: asyncio.Future[Embedding]) -> EmbeddingError | None:

@@ -22,7 +22,9 @@ class EmbedderSettings(RoomSettings):
         description="Texts whose vectors are remembered, 6 KB each.",
     )
     max_queue_size: PositiveInt = Field(
-        10_000, description="Texts that may wait for the model; others get no vector."
+        10_000,
+        description="Texts that may wait for the model; where there would be more, the largest "
+        "request gets no vector for some.",
     )
     embed_timeout: PositiveFloat = Field(
         3.0,

@@ -147,7 +147,7 @@ class NextHopChannel:
         timeout: float,  # noqa: ASYNC109 - gRPC tells the next hop, too
         metadata: Metadata,
     ) -> bytes:
-        """Call a method by its full name with an encoded request; give the encoded answer.
+        """Call a method by its full name with an encoded request; give the encoded answer, if any.
 
         Raises:
             grpc.aio.AioRpcError: the next hop did not say OK, or nothing within `timeout` seconds.
@@ -157,7 +157,9 @@ class NextHopChannel:
         self._calls[channel] += 1
         try:
             export: Call = channel.unary_unary(method)
-            return await export(encoded, timeout=timeout, metadata=metadata)
+            answer = await export(encoded, timeout=timeout, metadata=metadata)
+            # An OK without a message, which gRPC takes for an answer, is an OK.
+            return answer or b""
         finally:
             self._calls[channel] -= 1
             await self._close_if_done(channel)
@@ -176,8 +178,8 @@ class NextHopChannel:
     async def _renew(self) -> None:
         old = self._channel
         self._channel = _open(self._next_hop, self._files.current())
-        log.info(CERTIFICATES_RENEWED)
         await self._close_if_done(old)
+        log.info(CERTIFICATES_RENEWED)
 
 
 def _renewed(files: TlsFiles) -> RenewedFiles[TlsContents]:

@@ -1,20 +1,35 @@
 """One request on its way to the next hop: what is left of it, and what became of the rest.
 
-A chunk that is refused for its size lowers the limit for those behind it, and is cut anew itself.
+A chunk that is refused for its size is cut anew, and only what is told of the size makes those
+behind it smaller: one odd span must not make its whole request go span by span.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+import sys
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.errors import PermanentExportError
+from otel_embedder.exporter.answers import Verdict, refused
 from otel_embedder.exporter.splitting import Splitter
 
 if TYPE_CHECKING:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
     from otel_embedder.exporter.splitting import Chunk
+    from otel_embedder.exporter.taken import Progress
     from otel_embedder.otlp.wire import TraceRequest
+
+
+# More than any message has.
+NO_LIMIT = sys.maxsize
+
+
+class _Left(NamedTuple):
+    """Spans still to be sent, and how many bytes a chunk of these may have."""
+
+    splitter: Splitter
+    max_bytes: int
 
 
 class Delivery:
@@ -25,10 +40,19 @@ class Delivery:
 
     """
 
-    def __init__(self, request: TraceRequest) -> None:
+    def __init__(self, request: TraceRequest, progress: Progress) -> None:
+        """Begin to deliver.
+
+        Args:
+            request: what is left of it to be sent.
+            progress: what is noted of it for another try.
+
+        """
         self.has_accepted = False
-        self._left = [Splitter(request)]
-        self._answer = ExportTraceServiceResponse()
+        self._progress = progress
+        self._left = [_Left(Splitter(request), NO_LIMIT)] if request.spans else []
+        self._max_bytes = NO_LIMIT
+        self._refused = Verdict()
         self._refusal = ""
         self._code = 0
 
@@ -37,28 +61,32 @@ class Delivery:
         return not self._left
 
     def next_chunk(self, max_bytes: int) -> Chunk:
-        """Cut off the next chunk."""
-        splitter = self._left[-1]
-        chunk = splitter.next_chunk(max_bytes)
+        """Cut off the next chunk, of so many bytes or of what else it may have."""
+        splitter, own_max_bytes = self._left[-1]
+        chunk = splitter.next_chunk(min(max_bytes, self._max_bytes, own_max_bytes))
         if splitter.is_empty():
             self._left.pop()
         return chunk
 
-    def put_back(self, request: TraceRequest) -> None:
-        """Let a chunk's spans be the next again, to be cut anew."""
-        self._left.append(Splitter(request))
+    def put_back(self, request: TraceRequest, max_bytes: int = NO_LIMIT) -> None:
+        """Let a chunk's spans be the next again, to be cut anew, into at most so many bytes."""
+        self._left.append(_Left(Splitter(request), max_bytes))
 
-    def accept(self, answer: ExportTraceServiceResponse) -> None:
+    def limit(self, max_bytes: int) -> None:
+        """Let no chunk have more bytes from now on."""
+        self._max_bytes = min(self._max_bytes, max_bytes)
+
+    def accept(self, chunk: Chunk, verdict: Verdict) -> None:
         """Note a chunk that the next hop took, all of it or the most."""
         self.has_accepted = True
-        self._add(answer.partial_success.rejected_spans, answer.partial_success.error_message)
+        self._progress.take(chunk.request, verdict)
 
     def refuse(self, chunk: Chunk, error: PermanentExportError) -> None:
         """Note a chunk that the next hop will never take."""
         if not self._refusal:
             # The error itself would hold on to the chunk, by its traceback.
             self._refusal, self._code = str(error), error.code
-        self._add(chunk.request.spans, str(error))
+        self._refused.add(refused(chunk.request.spans, str(error)))
 
     def answer(self) -> ExportTraceServiceResponse:
         """Sum up.
@@ -67,13 +95,9 @@ class Delivery:
             PermanentExportError: all of it was refused.
 
         """
-        if self._refusal and not self.has_accepted:
+        if self._refusal and not self._progress.has_begun():
             raise PermanentExportError(self._refusal, code=self._code)
-        return self._answer
-
-    def _add(self, rejected: int, message: str) -> None:
-        total = self._answer.partial_success
-        if rejected:
-            total.rejected_spans += rejected
-        if message:
-            total.error_message = "; ".join(filter(None, (total.error_message, message)))
+        total = Verdict()
+        total.add(self._progress.verdict)
+        total.add(self._refused)
+        return total.answer()

@@ -1,8 +1,8 @@
 """Sends requests to the next hop over OTLP/gRPC.
 
-As a rule it does not retry. The Collector in front has a queue on disk and retries already; a
-retry inside a retry multiplies under load. The exception is the rest of a request of which the
-next hop has taken a part: from the Collector that part would come again.
+What is refused for now is sent again while its caller waits, and no longer: the Collector in front
+has a queue on disk and sends again as well, and a retry inside a retry multiplies under load.
+Bytes are held only while a chunk is on its way, never while it waits to be sent again.
 """
 
 from __future__ import annotations
@@ -11,18 +11,7 @@ import asyncio
 import math
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
-
-import grpc.aio
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_before_delay,
-    wait_exponential_jitter,
-)
 
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import (
@@ -32,31 +21,35 @@ from otel_embedder.errors import (
     SettingsError,
     TooLargeExportError,
 )
-from otel_embedder.exporter.backoff import as_asked_or
-from otel_embedder.exporter.byte_lock import ByteLock
-from otel_embedder.exporter.channel import Keepalive, NextHop, NextHopChannel
+from otel_embedder.exporter.answers import Verdict, read_answer
+from otel_embedder.exporter.channel import Keepalive, NextHop
 from otel_embedder.exporter.delivery import Delivery
-from otel_embedder.exporter.pace import Pace
-from otel_embedder.exporter.send_limit import SendLimit
+from otel_embedder.exporter.patience import Patience, WaitingRoom
+from otel_embedder.exporter.send_limit import SendLimit, smaller_than
+from otel_embedder.exporter.sender import Sender
+from otel_embedder.exporter.taken import Progress, TakenSpans
 from otel_embedder.otlp.names import EXPORT_METHOD
-from otel_embedder.otlp.status import export_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
-    from tenacity import RetryCallState
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+    from otel_embedder.exporter.sender import Way
     from otel_embedder.exporter.settings import NextHopSettings
     from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
 
-# 0.1, 0.2, 0.4 ... seconds, and up to 0.1 more, so that many requests don't come back together.
-BACKOFF = wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1)
 # Of the time that the caller waits, what our answer needs to travel back.
 RESERVE_SECONDS = 0.2
+# Of the bytes that may be sent at the same time, what requests may have that wait to be sent again
+# without any of it taken.
+WAITING_SHARE = 2
+# And so many there may be of these.
+MAX_WAITING = 32
 
 
 class ExporterMetrics(Protocol):
@@ -75,20 +68,25 @@ class ExporterMetrics(Protocol):
         ...
 
     def send_retried(self, *, spans: int) -> None:
-        """Count spans that are sent again within a request."""
+        """Count spans that are sent again while their caller waits."""
+        ...
+
+    def send_skipped(self, *, spans: int) -> None:
+        """Count spans that are not sent again: the next hop took them when they came before."""
         ...
 
 
 class OtlpExporter:
     """The client of the next hop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a bound of its own
         self,
         next_hop: NextHop,
         *,
         timeout: float,
         max_send_bytes: int,
         max_sending_bytes: int,
+        max_waiting: int = MAX_WAITING,
         metrics: ExporterMetrics,
     ) -> None:
         """Prepare to connect.
@@ -98,20 +96,22 @@ class OtlpExporter:
             timeout: seconds that one call may take.
             max_send_bytes: how large one is at most, unless the next hop takes less.
             max_sending_bytes: how much is encoded at the same time. A vector makes a span some ten
-                times as large, so the rest waits: whoever came first is sent whole, and first.
+                times as large, so the rest waits.
+            max_waiting: how many requests may wait to be sent again of which nothing was taken.
             metrics: who counts.
 
         """
-        self._configured_headers = next_hop.headers
-        self._channel = NextHopChannel(next_hop)
+        self._sender = Sender(next_hop, timeout=timeout, max_sending_bytes=max_sending_bytes)
         self._timeout = timeout
-        self._sending = ByteLock(max_sending_bytes)
+        self._waiting = WaitingRoom(
+            max_requests=max_waiting, max_bytes=max_sending_bytes // WAITING_SHARE
+        )
         self._limit = SendLimit(max_send_bytes, clock=time.monotonic)
-        self._pace = Pace(max_seconds=timeout, clock=time.monotonic)
+        self._taken = TakenSpans(clock=time.monotonic)
         self._metrics = metrics
 
     async def __aenter__(self) -> Self:
-        await self._channel.__aenter__()
+        await self._sender.__aenter__()
         return self
 
     async def __aexit__(
@@ -120,7 +120,7 @@ class OtlpExporter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._channel.__aexit__(exc_type, exc, traceback)
+        await self._sender.__aexit__(exc_type, exc, traceback)
 
     def send_limit(self) -> int:
         """Give the bytes that a request may have at the moment."""
@@ -135,15 +135,16 @@ class OtlpExporter:
 
         """
         seconds = deadline - RESERVE_SECONDS - asyncio.get_running_loop().time()
-        return self._pace.room(seconds, call_bytes=min(size, self._limit.current()))
+        return self._sender.room(seconds, call_bytes=min(size, self._limit.current()))
 
     async def export(
         self, request: TraceRequest, *, deadline: float, metadata: Metadata
     ) -> ExportTraceServiceResponse:
         """Send a request, in several where it is too large; sum up what was rejected.
 
-        Once the next hop has taken a part, what it does not take for now is sent again by and by,
-        until the caller stops waiting; or, if that is never, for as long as one call may take.
+        What the next hop does not take for now is sent again by and by, until the caller stops
+        waiting; or, if that is never, for as long as one call may take. What it took of a request
+        that fails in the end is left out when the same spans come again.
 
         Args:
             request: the spans.
@@ -151,15 +152,21 @@ class OtlpExporter:
             metadata: the caller's own headers; the configured ones go before them.
 
         Raises:
-            RetryableExportError: the next hop did not take all of them. Of a request in several,
-                the first may have been taken: to send it again makes duplicates, never a loss.
+            RetryableExportError: the next hop did not take all of them: send all of it again.
             PermanentExportError: the next hop refused all of them for good. What it so refuses of
                 a request in several is summed up as rejected, and the rest is sent all the same.
 
         """
-        size = min(request.size, self._limit.current())
-        async with self._holding(size, deadline):
-            return await self._deliver(Delivery(request), deadline, self._headers(metadata))
+        progress = Progress(self._taken, metadata)
+        try:
+            left = await progress.left_of(request)
+            self._count_skipped(request.spans - left.spans)
+            way = self._sender.way(left.size, deadline, metadata)
+            return await self._deliver(Delivery(left, progress), way)
+        except BaseException:
+            # Whoever hangs up comes again as well.
+            await progress.remember()
+            raise
 
     async def forward(
         self, method: str, encoded: bytes, *, deadline: float, metadata: Metadata
@@ -178,35 +185,20 @@ class OtlpExporter:
             PermanentExportError: the next hop refused it for good.
 
         """
-        async with self._holding(len(encoded), deadline):
-            return await self._call(method, encoded, deadline, self._headers(metadata))
+        way = self._sender.way(len(encoded), deadline, metadata)
+        return await self._sender.send(method, way.size, lambda: encoded, way)
 
-    @asynccontextmanager
-    async def _holding(self, size: int, deadline: float) -> AsyncIterator[None]:
-        """Hold bytes in what is being sent; wait for them no longer than the caller does."""
-        async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout_at(None if deadline == math.inf else deadline):
-                    await held.enter_async_context(self._sending.held(size))
-            except TimeoutError as error:
-                raise RetryableExportError(
-                    "others were being sent for as long as the caller waits"
-                ) from error
-            yield
-
-    async def _deliver(
-        self, delivery: Delivery, deadline: float, headers: Metadata
-    ) -> ExportTraceServiceResponse:
+    async def _deliver(self, delivery: Delivery, way: Way) -> ExportTraceServiceResponse:
         while not delivery.is_over():
-            # A function of its own, so that one chunk is gone before the next is encoded.
-            await self._deliver_chunk(delivery, deadline, headers)
+            # A function of its own, so that one chunk is gone before the next is cut.
+            await self._deliver_chunk(delivery, way)
         return delivery.answer()
 
-    async def _deliver_chunk(self, delivery: Delivery, deadline: float, headers: Metadata) -> None:
+    async def _deliver_chunk(self, delivery: Delivery, way: Way) -> None:
         chunk = self._next_chunk(delivery)
         try:
-            patiently = delivery.has_accepted
-            delivery.accept(await self._send(chunk, deadline, headers, patiently=patiently))
+            answer = await self._send(chunk, way, is_first=not delivery.has_accepted)
+            delivery.accept(chunk, answer)
         except PermanentExportError as error:
             # The Collector drops a request as a whole, the parts that might pass with it.
             self._refused(delivery, chunk, error)
@@ -217,80 +209,71 @@ class OtlpExporter:
             self._metrics.sent_bare(spans=chunk.bare_spans)
         return chunk
 
-    async def _send(
-        self, chunk: Chunk, deadline: float, headers: Metadata, *, patiently: bool
-    ) -> ExportTraceServiceResponse:
-        spans = chunk.request.spans
-        attempt = partial(self._attempt, chunk.encoded, deadline, headers)
-        try:
-            answer = await (self._retrying(spans, deadline)(attempt) if patiently else attempt())
-        except RetryableExportError as error:
-            self._metrics.send_failed(spans=spans)
-            # What has retried is in the traceback and holds the error: the chunk would stay in
-            # memory until the garbage is collected.
-            raise error.with_traceback(None)  # noqa: B904 - it is the same error
-        self._metrics.sent(spans=spans)
-        return answer
+    async def _send(self, chunk: Chunk, way: Way, *, is_first: bool) -> Verdict:
+        """Send a chunk, again if need be, for as long as there is patience."""
+        # Encoded anew each time: to wait for the next would hold the bytes of this one.
+        spans, size, encode = chunk.request.spans, chunk.request.size, chunk.request.encode
+        with self._patience(way, is_first=is_first) as patience:
+            while True:
+                try:
+                    answer = await self._sender.send(EXPORT_METHOD, size, encode, way)
+                except RetryableExportError as error:
+                    pause = patience.pause(error)
+                    if pause is None:
+                        self._metrics.send_failed(spans=spans)
+                        raise
+                else:
+                    self._metrics.sent(spans=spans)
+                    return read_answer(answer, spans=spans)
+                self._metrics.send_retried(spans=spans)
+                await asyncio.sleep(pause)
 
-    def _retrying(self, spans: int, deadline: float) -> AsyncRetrying:
-        def count_retry(_: RetryCallState) -> None:
-            self._metrics.send_retried(spans=spans)
-
-        return AsyncRetrying(
-            retry=retry_if_exception_type(RetryableExportError),
-            stop=stop_before_delay(self._patience(deadline)),
-            wait=as_asked_or(BACKOFF),
-            before_sleep=count_retry,
-            reraise=True,
-        )
-
-    def _patience(self, deadline: float) -> float:
-        """Give the seconds in which to send a chunk again."""
-        if deadline == math.inf:
-            return self._timeout
-        return deadline - RESERVE_SECONDS - asyncio.get_running_loop().time()
-
-    async def _attempt(
-        self, encoded: bytes, deadline: float, headers: Metadata
-    ) -> ExportTraceServiceResponse:
-        answer = await self._call(EXPORT_METHOD, encoded, deadline, headers)
-        try:
-            return ExportTraceServiceResponse.FromString(answer)
-        except DecodeError:
-            # Its status was OK: the spans are there.
-            return ExportTraceServiceResponse()
-
-    async def _call(self, method: str, encoded: bytes, deadline: float, headers: Metadata) -> bytes:
-        timeout = min(self._timeout, deadline - asyncio.get_running_loop().time())
-        try:
-            with self._pace.learning(len(encoded)):
-                return await self._channel.call(method, encoded, timeout=timeout, metadata=headers)
-        except grpc.aio.AioRpcError as error:
-            raise export_error(error) from error
+    def _patience(self, way: Way, *, is_first: bool) -> Patience:
+        """Tell how long a chunk is sent again: the first, only where the caller says how long."""
+        until = way.deadline - RESERVE_SECONDS
+        if way.deadline == math.inf:
+            until = _now() + (0 if is_first else self._timeout)
+        # Of what was taken in part the rest always may wait: such requests do not become more.
+        room = self._waiting if is_first else None
+        return Patience(until, _now, room, way.size)
 
     def _refused(self, delivery: Delivery, chunk: Chunk, error: PermanentExportError) -> None:
-        if isinstance(error, TooLargeExportError) and (smaller := self._smaller(chunk, error)):
-            delivery.put_back(smaller)
+        if isinstance(error, TooLargeExportError) and self._cut_smaller(delivery, chunk, error):
             return
         self._metrics.send_failed(spans=chunk.request.spans)
         delivery.refuse(chunk, error)
 
-    def _smaller(self, chunk: Chunk, error: TooLargeExportError) -> TraceRequest | None:
-        """Give what to try in the place of a chunk that was too large; None if all was tried."""
-        request = chunk.request
-        if request.spans > 1:
-            # With the limit lowered, it will be split.
-            self._limit.lower(refused=len(chunk.encoded), told=error.limit)
-            return request
-        if request.is_bare():
-            return None
-        self._metrics.sent_bare(spans=1)
-        return request.bare()
+    def _cut_smaller(self, delivery: Delivery, chunk: Chunk, error: TooLargeExportError) -> bool:
+        """Let what was too large be sent otherwise; tell whether there is a way left."""
+        request, told = chunk.request, error.limit
+        refused = request.encoded_size()
+        if told is not None and told > refused:
+            # So it is somebody else's limit, who got something else.
+            return False
+        if request.spans == 1:
+            return self._strip(delivery, request)
+        self._limit.lower(refused=refused, told=told)
+        smaller = smaller_than(refused, told)
+        if smaller == told:
+            delivery.limit(smaller)
+        delivery.put_back(request, smaller)
+        return True
 
-    def _headers(self, metadata: Metadata) -> Metadata:
-        configured = self._configured_headers
-        passed_on = ((key, value) for key, value in metadata if key not in configured)
-        return (*configured.items(), *passed_on)
+    def _strip(self, delivery: Delivery, request: TraceRequest) -> bool:
+        """Let a lone span be sent without what goes behind it, if it was not yet."""
+        if request.is_bare():
+            return False
+        self._metrics.sent_bare(spans=1)
+        delivery.put_back(request.bare())
+        return True
+
+    def _count_skipped(self, spans: int) -> None:
+        if spans:
+            self._metrics.send_skipped(spans=spans)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class WatchingMetrics(ExporterMetrics, Protocol):
@@ -303,7 +286,11 @@ class WatchingMetrics(ExporterMetrics, Protocol):
 
 @asynccontextmanager
 async def otlp_exporter(
-    settings: NextHopSettings, metrics: WatchingMetrics, *, max_sending_bytes: int
+    settings: NextHopSettings,
+    metrics: WatchingMetrics,
+    *,
+    max_sending_bytes: int,
+    max_waiting: int = MAX_WAITING,
 ) -> AsyncIterator[OtlpExporter]:
     """Run the client of the next hop.
 
@@ -311,6 +298,7 @@ async def otlp_exporter(
         settings: where that is, and how to send.
         metrics: who counts.
         max_sending_bytes: how much is encoded at the same time.
+        max_waiting: how many requests may wait to be sent again of which nothing was taken.
 
     Raises:
         SettingsError: the certificates can't be used any more.
@@ -321,6 +309,7 @@ async def otlp_exporter(
         timeout=settings.next_hop_timeout,
         max_send_bytes=settings.max_send_bytes,
         max_sending_bytes=max_sending_bytes,
+        max_waiting=max_waiting,
         metrics=metrics,
     )
     metrics.watch_send_limit(exporter.send_limit)

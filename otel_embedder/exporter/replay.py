@@ -1,7 +1,7 @@
 """Sends recorded requests again, as an SDK would send them, and counts what became of the spans.
 
-What is refused for now is sent again after the wait that the target asked for,
-or after one that grows. In flight is never more than was asked for, and the
+What is refused for now is sent again after a wait that grows, or the longer one
+that the target asked for. In flight is never more than was asked for, and the
 next request is read only when there is room for it, so a file may be of any size.
 """
 
@@ -21,12 +21,11 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
-    wait_exponential_jitter,
     wait_fixed,
 )
 
 from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
-from otel_embedder.exporter.backoff import as_asked_or
+from otel_embedder.exporter.backoff import Backoff
 from otel_embedder.otlp.status import CODES
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ CONNECT_SECONDS = 5.0
 CONNECT_AGAIN_SECONDS = 0.2
 
 # 1, 2, 4 ... seconds, and up to one more, so that many senders don't come back together.
-BACKOFF = wait_exponential_jitter(max=30, jitter=1)
+BACKOFF = Backoff(first=1, longest=30, jitter=1)
 
 
 class Exporter(Protocol):
@@ -279,7 +278,7 @@ class Replay:
         return AsyncRetrying(
             retry=retry_if_exception_type(RetryableExportError),
             stop=stop_after_attempt(self._load.attempts),
-            wait=as_asked_or(BACKOFF),
+            wait=BACKOFF.wait,
             before_sleep=self._count_retry,
             sleep=self._clock.sleep,
             reraise=True,

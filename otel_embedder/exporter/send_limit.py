@@ -3,6 +3,9 @@
 What it said is forgotten after a while. The limit may rise when the next hop starts
 again with another one, and nothing tells us so: a new connection may as well lead to
 the same limit. To ask again costs one refused request, and the spans in it none.
+
+The limit is everybody's, so it is lowered no further than to a floor: a next hop may say so of
+one sender's spans for reasons of its own. What is to be smaller still is cut for itself alone.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 FORGET_SECONDS = 600.0
 
+# Enough for ten spans with their vectors. OTLP's servers take 4 MiB, and none is known for less.
+FLOOR_BYTES = 64 * 1024
+
 LIMIT_LOWERED = "next_hop.limit_lowered"
 
 log = get_logger()
@@ -24,8 +30,11 @@ log = get_logger()
 class SendLimit:
     """The bytes that a request to the next hop may have at the moment."""
 
-    def __init__(self, configured: int, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, configured: int, *, clock: Callable[[], float], floor: int = FLOOR_BYTES
+    ) -> None:
         self._configured = configured
+        self._floor = min(floor, configured)
         self._clock = clock
         self._learned = configured
         self._forget_at = 0.0
@@ -43,9 +52,8 @@ class SendLimit:
             told: the bytes that the next hop says it takes, if it does.
 
         """
-        # It takes fewer than were refused, whatever it says; half is a guess.
-        limit = told if told is not None and 0 < told < refused else refused // 2
-        self._learned = min(limit, self.current())
+        smaller = max(smaller_than(refused, told), self._floor)
+        self._learned = min(smaller, self.current())
         self._forget_at = self._clock() + FORGET_SECONDS
         self._log()
 
@@ -55,3 +63,8 @@ class SendLimit:
             return
         self._told = self._learned
         log.warning(LIMIT_LOWERED, bytes=self._learned, configured=self._configured)
+
+
+def smaller_than(refused: int, told: int | None) -> int:
+    """Give the bytes to try where so many were refused: those that it says it takes, else half."""
+    return told if told is not None and 0 < told < refused else refused // 2

@@ -13,12 +13,18 @@ from otel_embedder.otlp.wire import (
     MAX_PREFIX_BYTES,
     ResourceSpans,
     ScopeSpans,
-    Span,
     TraceRequest,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_embedder.otlp.wire import Span
+
+
+# To cut and to encode so many keeps the event loop from others for some 20 ms. Of usual spans no
+# chunk has room for as many.
+MAX_SPANS = 16_384
 
 
 class Placed(NamedTuple):
@@ -34,13 +40,11 @@ class Chunk(NamedTuple):
 
     Attributes:
         request: the spans.
-        encoded: the same, encoded: once, however often it is sent.
         bare_spans: how many of them go without what was to go behind them.
 
     """
 
     request: TraceRequest
-    encoded: bytes
     bare_spans: int = 0
 
 
@@ -63,15 +67,15 @@ class Splitter:
         return self._whole is None and self._next is None
 
     def next_chunk(self, max_bytes: int) -> Chunk:
-        """Give the next spans, as many as `max_bytes` encoded bytes have room for."""
+        """Give the next spans, as many as `max_bytes` encoded bytes have room for, or MAX_SPANS."""
         whole, self._whole = self._whole, None
-        if whole is not None and whole.size <= max_bytes:
+        if whole is not None and whole.size <= max_bytes and whole.spans <= MAX_SPANS:
             self._next = None
-            return Chunk(whole, whole.encode())
+            return Chunk(whole)
         chunk = _OpenRequest(self._header, max_bytes)
         while self._next is not None and chunk.takes(self._next):
             self._next = next(self._spans, None)
-        return Chunk(chunk.request, chunk.request.encode(), chunk.bare_spans)
+        return Chunk(chunk.request, chunk.bare_spans)
 
 
 def _placed(request: TraceRequest) -> Iterator[Placed]:
@@ -98,9 +102,11 @@ class _OpenRequest:
         """Take a span, unless it does not fit beside those that are here."""
         resource, scope, span = placed
         if span.added and self._is_too_large_for_more(placed):
-            span = Span(span.encoded)  # the request's own may still be sent whole
+            span = span.bare()  # the request's own may still be sent whole
         size = self._overhead(placed) + MAX_PREFIX_BYTES + len(span.encoded) + len(span.added)
         if self.request.spans and self.request.size + size > self._max_bytes:
+            return False
+        if self.request.spans == MAX_SPANS:
             return False
         self._open(resource, scope).spans.append(span)
         self.request.spans += 1

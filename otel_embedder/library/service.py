@@ -26,6 +26,7 @@ from otel_embedder.embedder.models.choice import (
     ModelChoice,
     check_engine,
     check_model,
+    check_threads,
     default_cache,
 )
 from otel_embedder.embedder.models.engines import reviving_model, thread_count
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
+Option = TypeVar("Option")
 
 
 class ServiceOptions(TypedDict, total=False):
@@ -116,6 +118,7 @@ class EmbeddingService:
             raise ValueError(f"cache_size must be at least 1; it is {cache_size}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, or None; it is {threads}")
+        _check("threads", threads, check_threads)
         if model is None:
             _check("engine", engine, check_engine)
             _check("model_name", model_name, partial(check_model, engine=engine))
@@ -291,7 +294,7 @@ class EmbeddingService:
         return reviving_model(ModelChoice(self._engine, self._model_name, cache, threads))
 
 
-def _check(option: str, value: str, check: Callable[[str], None]) -> None:
+def _check(option: str, value: Option, check: Callable[[Option], None]) -> None:
     try:
         check(value)
     except ValueError as error:

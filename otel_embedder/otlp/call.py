@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
-def _uncounted(_: int) -> None:
-    """Let it grow: nobody counts."""
+def _unbounded(_: int) -> None:
+    """Count nothing, where nothing bounds what is in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,10 @@ class Call:
     Attributes:
         deadline: the event loop's time at which the caller stops waiting.
         metadata: the caller's own headers.
-        grow: counts more bytes as in flight until the call is answered; raises BusyError where
-            there is no room for them.
+        grow: lets the request have so many more bytes of what is in flight, or raises BusyError.
 
     """
 
     deadline: float
     metadata: Metadata
-    grow: Callable[[int], None] = _uncounted
+    grow: Callable[[int], None] = _unbounded

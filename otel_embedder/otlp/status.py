@@ -10,7 +10,9 @@ exporter/otlpexporter/otlp.go, shouldRetry.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import grpc
@@ -28,11 +30,16 @@ from otel_embedder.errors import (
     PermanentExportError,
     RequestTooLargeError,
     RetryableExportError,
+    SurplusRequestError,
     TooLargeExportError,
     UnauthenticatedError,
 )
+from otel_embedder.otlp.words import fit
+from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from otel_embedder.otlp.call import Metadata
 
 # Where gRPC puts a google.rpc.Status that says more than code and message.
@@ -47,12 +54,24 @@ RETRYABLE_CODES = {
     grpc.StatusCode.DATA_LOSS,
 }
 # What grpc-go and grpcio say when a request is larger than they take, the last number being how
-# much that is: "grpc: received message larger than max (5242880 vs. 4194304)".
+# much that is: "grpc: received message larger than max (5242880 vs. 4194304)". A number of more
+# digits than any message has bytes is none.
 TOO_LARGE = re.compile(
-    r"message (?:after decompression )?larger than max\b(?:[^(]*\(\d+ vs\. |\s+)?(?P<limit>\d+)?",
+    r"message (?:after decompression )?larger than max\b"
+    r"(?:[^(]*\([0-9]+ vs\. |\s+)?(?P<limit>[0-9]{1,18}(?![0-9]))?",
     re.IGNORECASE,
 )
+# Of what the next hop says, so many characters are searched for that.
+SEARCHED_CHARACTERS = 4096
 CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+RETRY_INFO = b"google.rpc.RetryInfo"
+NANOSECONDS_PER_SECOND = 1_000_000_000
+# Whoever asks for a longer wait hardly means it, and a negative one is none.
+MAX_RETRY_SECONDS = 3600.0
+# gRPC's clients refuse a call, spans and all, for headers over 8 KiB. These come twice, as text
+# with each odd character as three, and within the status details.
+MAX_DETAILS = 1024
 
 # Nobody mends a configuration faster.
 LOOP_RETRY_SECONDS = 30.0
@@ -76,8 +95,19 @@ class Refusal:
     trailing_metadata: Metadata = ()
 
 
+# What can't be told any better.
+NO_WORDS = Refusal(grpc.StatusCode.UNAVAILABLE, "")
+
+
 def refusal(error: Exception) -> Refusal:
-    """Choose the status that tells a Collector what to do about an error."""
+    """Choose the status that tells a Collector what to do about an error; never raises."""
+    try:
+        return _refusal(error)
+    except Exception:  # noqa: BLE001 - it would take the place of the refusal, and lose the spans
+        return NO_WORDS
+
+
+def _refusal(error: Exception) -> Refusal:
     code, details = _code(error), _details(error)
     seconds = _wait(error)
     return Refusal(code, details, () if seconds is None else _retry_info(code, details, seconds))
@@ -90,7 +120,10 @@ def _code(error: Exception) -> grpc.StatusCode:
         case RequestTooLargeError():
             # As gRPC itself says it. Without RetryInfo nobody sends the same again.
             return grpc.StatusCode.RESOURCE_EXHAUSTED
-        case PermanentExportError():
+        case SurplusRequestError():
+            # As other servers answer it. Only a broken sender meets it.
+            return grpc.StatusCode.INTERNAL
+        case PermanentExportError() if error.code:
             return CODES[error.code]
         case _:
             # Also for a fault of ours. UNKNOWN, which grpcio would make of it, or
@@ -102,6 +135,7 @@ def _code(error: Exception) -> grpc.StatusCode:
 TOLD = (
     MalformedRequestError,
     IncompleteRequestError,
+    SurplusRequestError,
     RequestTooLargeError,
     BusyError,
     LoopError,
@@ -111,7 +145,9 @@ TOLD = (
 
 
 def _details(error: Exception) -> str:
-    return str(error) if isinstance(error, TOLD) else f"unexpected {type(error).__name__}"
+    details = str(error) if isinstance(error, TOLD) else f"unexpected {type(error).__name__}"
+    # Half of a surrogate pair can't be sent.
+    return details[:MAX_DETAILS].encode(errors="replace").decode()
 
 
 def _wait(error: Exception) -> float | None:
@@ -131,44 +167,57 @@ def _retry_info(code: grpc.StatusCode, details: str, seconds: float) -> Metadata
     """Say how long to wait: beside UNAVAILABLE, a Collector then does and sends again."""
     status = status_pb2.Status(code=code.value[0], message=details)
     delay = Duration()
-    delay.FromNanoseconds(round(seconds * 1e9))
+    delay.FromNanoseconds(round(_sensible(seconds) * 1e9))
     status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
 
 
+def _sensible(seconds: float) -> float:
+    return min(MAX_RETRY_SECONDS, max(0.0, seconds))
+
+
 def export_error(error: grpc.aio.AioRpcError) -> ExportError:
     """Tell from the next hop's status whether the same spans may be sent again."""
-    message = f"the next hop answered {error.code().name}: {error.details()}"
+    said = error.details() or ""
+    message = f"the next hop answered {error.code().name}: {fit(said)}"
     retry_after = _retry_after(error)
     throttled = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
     code = error.code().value[0]
     if throttled or error.code() in RETRYABLE_CODES:
         return RetryableExportError(message, retry_after=retry_after, code=code)
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and (said := _too_large(error)):
-        limit = said["limit"]
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and (found := _too_large(said)):
+        limit = found["limit"]
         return TooLargeExportError(message, code=code, limit=int(limit) if limit else None)
     return PermanentExportError(message, code=code)
 
 
-def _too_large(error: grpc.aio.AioRpcError) -> re.Match[str] | None:
-    return TOO_LARGE.search(error.details() or "")
+def _too_large(said: str) -> re.Match[str] | None:
+    return TOO_LARGE.search(said[:SEARCHED_CHARACTERS])
 
 
 def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
     """Give the seconds of the RetryInfo in a status's details, if there is one."""
-    details = dict(error.trailing_metadata() or ()).get(STATUS_DETAILS_KEY)
-    if not isinstance(details, bytes):
-        return None
-    try:
-        return _delay(status_pb2.Status.FromString(details))
-    except DecodeError:
-        # Its code counts, even if its details are broken.
-        return None
+    pairs = error.trailing_metadata() or ()
+    encoded = (value for key, value in pairs if key == STATUS_DETAILS_KEY)
+    return next(chain.from_iterable(_delays(each) for each in encoded), None)
 
 
-def _delay(status: status_pb2.Status) -> float | None:
-    retry_info = error_details_pb2.RetryInfo()
-    for detail in status.details:
-        if detail.Unpack(retry_info):
-            return float(retry_info.retry_delay.ToNanoseconds() / 1e9)
-    return None
+def _delays(encoded: str | bytes) -> Iterator[float]:
+    """Give the seconds of each RetryInfo that can be read. What is broken beside it is let be."""
+    for encoded_detail in _details_in(encoded):
+        with suppress(DecodeError):
+            detail = pb.Detail.FromString(encoded_detail)
+            if detail.type_url.rpartition(b"/")[2] == RETRY_INFO:
+                yield _seconds(pb.RetryInfo.FromString(detail.value).retry_delay)
+
+
+def _details_in(encoded: str | bytes) -> Sequence[bytes]:
+    if isinstance(encoded, bytes):
+        with suppress(DecodeError):
+            return pb.StatusDetails.FromString(encoded).details
+    return ()
+
+
+def _seconds(delay: pb.Duration) -> float:
+    seconds = delay.seconds + delay.nanos / NANOSECONDS_PER_SECOND
+    return min(max(0.0, seconds), MAX_RETRY_SECONDS)

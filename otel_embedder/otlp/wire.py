@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError
-
-from otel_embedder.errors import MalformedRequestError
-from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.otlp.protobuf import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
+
+    from otel_embedder.otlp.protobuf import Field
 
 RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
+RESOURCE_TAG = b"\x0a"  # ResourceSpans.resource = 1
 SCOPE_SPANS_TAG = b"\x12"  # ResourceSpans.scope_spans = 2
 SPANS_TAG = b"\x12"  # ScopeSpans.spans = 2
 VARINT_MORE = 128  # a varint's digits have base 128; this bit says that another follows
@@ -52,11 +52,21 @@ class Span:
     Attributes:
         encoded: the encoded Span message, as it came.
         added: encoded attributes that are to go behind it; nothing, if it is bare.
+        replaced: what it came as, where `encoded` is not that any more.
 
     """
 
     encoded: bytes
     added: bytes = b""
+    replaced: bytes | None = None
+
+    def as_it_came(self) -> bytes:
+        """Give the encoded Span message that it came as."""
+        return self.encoded if self.replaced is None else self.replaced
+
+    def bare(self) -> Span:
+        """Give the same span, and nothing behind it."""
+        return Span(self.encoded, replaced=self.replaced)
 
 
 @dataclass(slots=True)
@@ -146,7 +156,7 @@ class TraceRequest:
             replace(
                 resource,
                 scopes=[
-                    replace(scope, spans=[Span(span.encoded) for span in scope.spans])
+                    replace(scope, spans=[span.bare() for span in scope.spans])
                     for scope in resource.scopes
                 ],
             )
@@ -165,7 +175,10 @@ class TraceRequest:
 
     def replace(self, span: Span, encoded: bytes) -> None:
         """Let one of these spans be encoded otherwise: without attributes of ours."""
+        if encoded is span.encoded:
+            return
         self.size += len(encoded) - len(span.encoded)
+        span.replaced = span.as_it_came()
         span.encoded = encoded
 
     def pieces(self) -> list[bytes]:
@@ -176,9 +189,95 @@ class TraceRequest:
         # Behind the others: what begins with a field that OTLP has not may look compressed.
         return [*pieces, self.header]
 
+    def encoded_size(self) -> int:
+        """Give the bytes of the encoded request, to the last one."""
+        return sum(map(len, self.pieces()))
+
     def encode(self) -> bytes:
         """Give the request as protobuf."""
         return b"".join(self.pieces())
+
+
+class RequestReader:
+    """Reads an ExportTraceServiceRequest down to its spans, which stay bytes, step by step.
+
+    ::
+
+        reader = RequestReader(encoded)
+        for fields in reader.steps():
+            ...
+        request = reader.request
+
+    Attributes:
+        request: what was read of it so far.
+
+    """
+
+    def __init__(self, encoded: bytes) -> None:
+        self.request = TraceRequest(b"", [], spans=0, size=0)
+        self._encoded = encoded
+
+    def steps(self) -> Iterator[int]:
+        """Read on by some milliseconds at most each time; give how many fields these were.
+
+        A field that is read becomes an object, or some: a span, a scope, a resource.
+
+        Raises:
+            MalformedRequestError: these bytes are not such a message.
+
+        """
+        cursor = Cursor(self._encoded, 0, len(self._encoded), level=0)
+        beside = bytearray()
+        while not cursor.is_at_end():
+            field = cursor.field()
+            if field.tag == RESOURCE_SPANS_TAG[0]:
+                yield from self._resource_spans(field)
+            else:
+                beside += self._all_of(field)
+            yield 1
+        self.request.header = bytes(beside)
+        self.request.size += len(beside)
+
+    def _resource_spans(self, message: Field) -> Iterator[int]:
+        cursor = Cursor(self._encoded, message.value, message.end, level=1)
+        beside, resource = bytearray(), bytearray()
+        scopes: list[ScopeSpans] = []
+        while not cursor.is_at_end():
+            field = cursor.field()
+            if field.tag == SCOPE_SPANS_TAG[0]:
+                scopes.append((yield from self._scope_spans(field)))
+            else:
+                beside += self._all_of(field)
+            if field.tag == RESOURCE_TAG[0]:
+                resource += self._encoded[field.value : field.end]
+            yield 1
+        self.request.resources.append(ResourceSpans(bytes(beside), bytes(resource), scopes))
+        self.request.size += MAX_PREFIX_BYTES + len(beside)
+
+    def _scope_spans(self, message: Field) -> Generator[int, None, ScopeSpans]:
+        cursor = Cursor(self._encoded, message.value, message.end, level=2)
+        beside = bytearray()
+        spans: list[Span] = []
+        while not cursor.is_at_end():
+            encoded = cursor.run(SPANS_TAG[0])
+            if not encoded:
+                field = cursor.field()
+                if field.tag == SPANS_TAG[0]:
+                    encoded = [self._encoded[field.value : field.end]]
+                else:
+                    beside += self._all_of(field)
+            spans += map(Span, encoded)
+            self._measure(encoded)
+            yield max(1, len(encoded))
+        self.request.size += MAX_PREFIX_BYTES + len(beside)
+        return ScopeSpans(bytes(beside), spans)
+
+    def _measure(self, spans: list[bytes]) -> None:
+        self.request.spans += len(spans)
+        self.request.size += MAX_PREFIX_BYTES * len(spans) + sum(map(len, spans))
+
+    def _all_of(self, field: Field) -> bytes:
+        return self._encoded[field.start : field.end]
 
 
 def parse_request(encoded: bytes) -> TraceRequest:
@@ -188,22 +287,7 @@ def parse_request(encoded: bytes) -> TraceRequest:
         MalformedRequestError: these bytes are not such a message.
 
     """
-    try:
-        request = pb.TraceRequest.FromString(encoded)
-    except DecodeError as error:
-        raise MalformedRequestError("the request is not a valid protobuf message") from error
-    resources = [_resource_spans(resource) for resource in request.resource_spans]
-    request.ClearField("resource_spans")
-    return TraceRequest.of(resources, request.SerializeToString())
-
-
-def _resource_spans(parsed: pb.ResourceSpans) -> ResourceSpans:
-    scopes = [_scope_spans(scope) for scope in parsed.scope_spans]
-    parsed.ClearField("scope_spans")
-    return ResourceSpans(parsed.SerializeToString(), b"".join(parsed.resource), scopes)
-
-
-def _scope_spans(parsed: pb.ScopeSpans) -> ScopeSpans:
-    spans = [*map(Span, parsed.spans)]
-    parsed.ClearField("spans")
-    return ScopeSpans(parsed.SerializeToString(), spans)
+    reader = RequestReader(encoded)
+    for _ in reader.steps():
+        pass
+    return reader.request

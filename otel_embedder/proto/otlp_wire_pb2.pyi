@@ -115,3 +115,45 @@ class KeyValueList(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, values: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class TraceResponse(_message.Message):
+    __slots__ = ("partial_success",)
+    PARTIAL_SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    partial_success: PartialSuccess
+    def __init__(self, partial_success: _Optional[_Union[PartialSuccess, _Mapping]] = ...) -> None: ...
+
+class PartialSuccess(_message.Message):
+    __slots__ = ("rejected_spans", "error_message")
+    REJECTED_SPANS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    rejected_spans: int
+    error_message: bytes
+    def __init__(self, rejected_spans: _Optional[int] = ..., error_message: _Optional[bytes] = ...) -> None: ...
+
+class StatusDetails(_message.Message):
+    __slots__ = ("details",)
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    details: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, details: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Detail(_message.Message):
+    __slots__ = ("type_url", "value")
+    TYPE_URL_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    type_url: bytes
+    value: bytes
+    def __init__(self, type_url: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class RetryInfo(_message.Message):
+    __slots__ = ("retry_delay",)
+    RETRY_DELAY_FIELD_NUMBER: _ClassVar[int]
+    retry_delay: Duration
+    def __init__(self, retry_delay: _Optional[_Union[Duration, _Mapping]] = ...) -> None: ...
+
+class Duration(_message.Message):
+    __slots__ = ("seconds", "nanos")
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    NANOS_FIELD_NUMBER: _ClassVar[int]
+    seconds: int
+    nanos: int
+    def __init__(self, seconds: _Optional[int] = ..., nanos: _Optional[int] = ...) -> None: ...

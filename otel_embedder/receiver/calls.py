@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from otel_embedder.errors import IncompleteRequestError, OtelEmbedderError
 from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.status import refusal
 from otel_embedder.telemetry.logs import get_logger
+from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator
 
-    from otel_embedder.otlp.call import Metadata
+    from otel_embedder.receiver.headers import Headers
     from otel_embedder.receiver.hops import Hops
     from otel_embedder.receiver.messages import Context
 
@@ -23,46 +23,39 @@ log = get_logger()
 
 REQUEST_FAILED = "request.failed"
 REQUEST_INCOMPLETE = "request.incomplete"
-# Metadata that belongs to one connection, not to the request.
-HOP_BY_HOP = {"user-agent", "content-type", "te", "host"}
-HOP_BY_HOP_PREFIXES = ("grpc-", ":")
+REQUEST_CANCELLED = "request.cancelled"
 
 
-@asynccontextmanager
-async def ending_badly(context: Context) -> AsyncIterator[None]:
-    """End the call with the status that fits, whatever is raised."""
-    try:
-        yield
-    except IncompleteRequestError as error:
-        # gRPC may have ended the call already, with a status that makes a Collector drop it.
-        log.warning(REQUEST_INCOMPLETE, error=str(error))
-        await _refuse(error, context)
-    except OtelEmbedderError as error:
-        await _refuse(error, context)
-    except Exception as error:
-        # It would become UNKNOWN, and the Collector would drop the spans.
-        log.exception(REQUEST_FAILED)
-        await _refuse(error, context)
+class CallsMetrics(Protocol):
+    """What is told of calls."""
 
-
-async def _refuse(error: Exception, context: Context) -> NoReturn:
-    answer = refusal(error)
-    await context.abort(answer.code, answer.details, answer.trailing_metadata)
+    def caller_left(self) -> None:
+        """Count a request that did not arrive whole, or whose caller left before the answer."""
+        ...
 
 
 class Calls:
-    """Makes of each call what the next stage must know of it."""
+    """Makes of each call what the next stage must know of it, and ends those that fail."""
 
-    def __init__(self, hops: Hops, *, withheld: Collection[str] = ()) -> None:
+    def __init__(
+        self, hops: Hops, headers: Headers, *, assumed_deadline: float, metrics: CallsMetrics
+    ) -> None:
         """Prepare for calls.
 
         Args:
             hops: what recognises a request that was here before.
-            withheld: the callers' headers that are meant for this sidecar alone.
+            headers: what tells which of the callers' headers go on.
+            assumed_deadline: seconds that a caller waits who does not say how long.
+            metrics: who counts.
 
         """
         self._hops = hops
-        self._not_passed_on = HOP_BY_HOP.union(withheld)
+        self._headers = headers
+        self._assumed_deadline = assumed_deadline
+        self._metrics = metrics
+        # A sender that does so once does it again and again.
+        self._incomplete = Sparing(REQUEST_INCOMPLETE)
+        self._cancelled = Sparing(REQUEST_CANCELLED)
 
     @asynccontextmanager
     async def taken(self, context: Context) -> AsyncIterator[Call]:
@@ -70,8 +63,15 @@ class Calls:
 
         What has been here before is refused at once: none of its message is read.
         """
-        async with ending_badly(context):
+        try:
             yield self._call(context)
+        except asyncio.CancelledError:
+            self._metrics.caller_left()
+            self._cancelled.tell()
+            raise
+        except Exception as error:  # noqa: BLE001 - UNKNOWN, which it would become, loses the spans
+            self._tell(error)
+            await _refuse(error, context)
 
     def _call(self, context: Context) -> Call:
         """Give what a call brings.
@@ -80,22 +80,26 @@ class Calls:
             LoopError: it has been here before.
 
         """
-        return Call(_deadline(context), self._hops.with_own(self._passed_on(context)))
+        headers = self._headers.passed_on(tuple(context.invocation_metadata() or ()))
+        return Call(self._deadline(context), self._hops.with_own(headers))
 
-    def _passed_on(self, context: Context) -> Metadata:
-        """Give the caller's own headers, such as a tenant's name, but for those withheld."""
-        metadata = context.invocation_metadata() or ()
-        return tuple(
-            (key, value)
-            for key, value in metadata
-            if key not in self._not_passed_on and not key.startswith(HOP_BY_HOP_PREFIXES)
-        )
+    def _deadline(self, context: Context) -> float:
+        """Give the event loop's time at which the caller stops waiting."""
+        # The stubs forget that there may be no deadline.
+        remaining: float | None = context.time_remaining()
+        if remaining is None:
+            remaining = self._assumed_deadline
+        return asyncio.get_running_loop().time() + remaining
+
+    def _tell(self, error: Exception) -> None:
+        """Tell of what its sender may never hear of, and of a fault of ours."""
+        if isinstance(error, IncompleteRequestError):
+            self._metrics.caller_left()
+            self._incomplete.tell(error=str(error))
+        elif not isinstance(error, OtelEmbedderError):
+            log.error(REQUEST_FAILED, exc_info=error)
 
 
-def _deadline(context: Context) -> float:
-    """Give the event loop's time at which the caller stops waiting."""
-    remaining = context.time_remaining()
-    # The stubs forget that there may be no deadline.
-    if remaining is None:
-        return math.inf
-    return asyncio.get_running_loop().time() + remaining
+async def _refuse(error: Exception, context: Context) -> NoReturn:
+    answer = refusal(error)
+    await context.abort(answer.code, answer.details, answer.trailing_metadata)

@@ -11,7 +11,6 @@ requests of small services such as health, is inflated on the way there.
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +21,8 @@ from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    from otel_embedder.fairness import SharedTurn
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -43,11 +44,14 @@ SLICE_BYTES = 256 * 1024
 MAX_SMALL_BYTES = 64 * 1024
 
 
-async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None]) -> bytes:
+async def inflated(
+    message: bytes, turn: SharedTurn, *, max_bytes: int, grow: Callable[[int], None]
+) -> bytes:
     """Give a message decompressed, if it is compressed with gzip or deflate.
 
     Args:
         message: as it came.
+        turn: of what inflates; it ends with each step.
         max_bytes: how many it may have at most.
         grow: is told of all bytes that are made, and may raise to end it.
 
@@ -70,7 +74,7 @@ async def inflated(message: bytes, *, max_bytes: int, grow: Callable[[int], None
                 )
             grow(len(step))
             steps.append(step)
-            await asyncio.sleep(0)
+            await turn.let_others()
     except zlib.error as error:
         raise MalformedRequestError("the request is compressed, and damaged") from error
     return b"".join(steps)

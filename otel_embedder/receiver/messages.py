@@ -7,52 +7,75 @@ same time, and nobody holds the bytes longer than they are needed.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from otel_embedder.errors import IncompleteRequestError
+import grpc.aio
+
+from otel_embedder.errors import IncompleteRequestError, SurplusRequestError
+from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.admission import Admission, AdmissionMetrics
 from otel_embedder.receiver.inflate import inflated
+from otel_embedder.receiver.parsing import parsed
+from otel_embedder.receiver.reading import ReadingTurns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    import grpc.aio
-
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.admission import Admitted
+    from otel_embedder.receiver.closing import Closing
     from otel_embedder.receiver.settings import ListenSettings
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
-# Read at the same time; how large a message is, gRPC tells when all of it is in memory.
-READERS = 8
-# Who sends slowly fills no memory, and must not keep the others waiting.
-FAST_SECONDS = 0.05
 MAX_READ_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Message:
+    """A call's message, which is in flight.
+
+    Attributes:
+        encoded: it, inflated.
+        grow: lets its request have so many more bytes of what is in flight, or raises BusyError.
+
+    """
+
+    encoded: bytes
+    grow: Callable[[int], None]
 
 
 class Messages:
     """Reads messages, inflates them, and has them admitted while they are in flight."""
 
     def __init__(
-        self, admission: Admission, *, max_bytes: int, max_read_seconds: float = MAX_READ_SECONDS
+        self,
+        admission: Admission,
+        closing: Closing,
+        *,
+        max_bytes: int,
+        max_read_seconds: float = MAX_READ_SECONDS,
     ) -> None:
         """Open.
 
         Args:
             admission: what is in flight, and may be.
+            closing: ends the reading when the server is to stop.
             max_bytes: how large a message may be, inflated.
             max_read_seconds: how long one may take to arrive.
 
         """
         self._admission = admission
+        self._closing = closing
         self._max_bytes = max_bytes
         self._max_read_seconds = max_read_seconds
-        self._readers = asyncio.Semaphore(READERS)
+        self._reading = ReadingTurns()
+        self._unpacking = Turns(seconds=TURN_SECONDS)
 
     @asynccontextmanager
-    async def received(self, context: Context) -> AsyncIterator[bytes]:
+    async def received(self, context: Context) -> AsyncIterator[Message]:
         """Give a call's message, which is in flight until the end.
 
         Only the caller has a reference to it, and so can drop it when it is no longer needed.
@@ -62,6 +85,7 @@ class Messages:
             IncompleteRequestError: it did not arrive whole in time.
             MalformedRequestError: it can't be inflated.
             RequestTooLargeError: inflated, it is too large.
+            SurplusRequestError: another came with it.
 
         """
         self._admission.check()
@@ -69,35 +93,57 @@ class Messages:
         with self._admission.admit() as admitted:
             yield await self._unpack(read.pop(), admitted)
 
-    async def _unpack(self, message: bytes, admitted: Admitted) -> bytes:
+    async def _unpack(self, message: bytes, admitted: Admitted) -> Message:
         admitted.grow(len(message))
-        return await inflated(message, max_bytes=self._max_bytes, grow=admitted.grow)
+        async with self._unpacking.task() as turn:
+            encoded = await inflated(message, turn, max_bytes=self._max_bytes, grow=admitted.grow)
+        return Message(encoded, admitted.grow)
+
+    async def parsed(self, message: Message) -> TraceRequest:
+        """Give a trace request down to its spans, of which it has copies.
+
+        Raises:
+            BusyError: there is no room for its objects.
+            MalformedRequestError: it is not an ExportTraceServiceRequest.
+            RequestTooLargeError: it is of too many small pieces.
+
+        """
+        async with self._unpacking.task() as turn:
+            return await parsed(message.encoded, turn, grow=message.grow)
 
     async def _read(self, context: Context) -> bytes:
         try:
-            async with self._reader(), asyncio.timeout(self._max_read_seconds):
-                message: bytes | object = await context.read()
+            async with (
+                self._closing.within(self._max_read_seconds),
+                self._reading.taken(context.peer()),
+            ):
+                self._admission.check()  # anew, for it may have waited
+                return await self._whole(context)
         except TimeoutError as error:
             raise IncompleteRequestError(
-                f"the request did not arrive within {self._max_read_seconds} s"
+                "the request had not arrived when this sidecar was stopped"
+                if self._closing.has_begun()
+                else f"the request did not arrive within {self._max_read_seconds} s"
             ) from error
-        if not isinstance(message, bytes):  # grpc.aio.EOF
+
+    async def _whole(self, context: Context) -> bytes:
+        """Give the message once its sender has said that it is all."""
+        message = await _read_one(context)
+        if not isinstance(message, bytes):
             raise IncompleteRequestError(
                 f"no whole request arrived: it is larger than {self._max_bytes} bytes, or "
                 "compressed otherwise than with gzip or deflate, or its sender has left"
             )
+        # Who sends all of a request says so with its last bytes. Until then nothing of it is sent
+        # on, for what else came would have to be dropped, or its sender told too late.
+        if await _read_one(context) is not grpc.aio.EOF:
+            raise SurplusRequestError("a second request came in the same call: each needs its own")
         return message
 
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[None]:
-        """Wait until few enough others read, and count as one of them for a moment."""
-        await self._readers.acquire()
-        reader = ExitStack()
-        reader.callback(self._readers.release)
-        end = asyncio.get_running_loop().call_later(FAST_SECONDS, reader.close)
-        with reader:
-            yield
-        end.cancel()
+
+async def _read_one(context: Context) -> bytes | object:
+    """Give the next message, or grpc.aio.EOF, which the stubs forget."""
+    return await context.read()
 
 
 class MessagesMetrics(AdmissionMetrics, Protocol):
@@ -108,12 +154,12 @@ class MessagesMetrics(AdmissionMetrics, Protocol):
         ...
 
 
-def messages(settings: ListenSettings, metrics: MessagesMetrics) -> Messages:
-    """Give what takes messages in, for all signals together."""
+def messages(settings: ListenSettings, closing: Closing, metrics: MessagesMetrics) -> Messages:
+    """Give what takes messages in, for all signals together; `closing` ends the reading."""
     admission = Admission(
         max_requests=settings.max_inflight_requests,
         max_bytes=settings.max_inflight_bytes,
         metrics=metrics,
     )
     metrics.watch_in_flight(admission.requests, admission.bytes)
-    return Messages(admission, max_bytes=settings.max_receive_bytes)
+    return Messages(admission, closing, max_bytes=settings.max_receive_bytes)

@@ -85,10 +85,10 @@ class PassThrough:
     async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
         async with (
             self._calls.taken(context) as call,
-            self._messages.received(context) as encoded,
+            self._messages.received(context) as message,
         ):
             answer = await self._next.forward(
-                method, encoded, deadline=call.deadline, metadata=call.metadata
+                method, message.encoded, deadline=call.deadline, metadata=call.metadata
             )
             self._note(signal)
             return answer

@@ -11,7 +11,6 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import OVERALL_HEALTH
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_reflection.v1alpha import reflection
 
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import CredentialsError, ListenError, SettingsError
@@ -23,8 +22,10 @@ from otel_embedder.receiver.addresses import (
     share,
     socket_path,
 )
+from otel_embedder.receiver.closing import Closing, EndingStreams
 from otel_embedder.receiver.health import HealthServicer
 from otel_embedder.receiver.inflate import SmallRequests
+from otel_embedder.receiver.reflection import add_reflection
 from otel_embedder.receiver.tls import server_credentials
 from otel_embedder.receiver.tokens import Access, FixedTokens, TokenCheck, TokenFile
 
@@ -64,17 +65,24 @@ SERVER_OPTIONS = (
 async def listening(
     handlers: Sequence[grpc.GenericRpcHandler],
     settings: ServerSettings,
+    closing: Closing,
     *,
     options: Sequence[tuple[str, int]] = SERVER_OPTIONS,
 ) -> AsyncIterator[int]:
     """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
+
+    Args:
+        handlers: what is served.
+        settings: where to listen, and for whom.
+        closing: is begun when the server is to stop; what is in flight has its time all the same.
+        options: gRPC's own.
 
     Raises:
         ListenError: an address can't be had.
         SettingsError: the certificate or the tokens can't be read any more.
 
     """
-    server, health_servicer = _server(handlers, settings, options)
+    server, health_servicer = _server(handlers, settings, closing, options)
     tls = _tls_files(settings)
     ports = [_bind(server, address, tls) for address in addresses(settings.listen)]
     await server.start()
@@ -84,25 +92,30 @@ async def listening(
         yield next(filter(None, ports), 0)
     finally:
         await health_servicer.enter_graceful_shutdown()
+        closing.begin()
         await server.stop(settings.shutdown_timeout)
 
 
 def _server(
     handlers: Sequence[grpc.GenericRpcHandler],
     settings: ListenSettings,
+    closing: Closing,
     options: Sequence[tuple[str, int]],
 ) -> tuple[grpc.aio.Server, HealthServicer]:
     """Give the server with all its services, and the one that tells how they are."""
     limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
-    interceptors = (*_token_checks(settings), SmallRequests())
+    interceptors = (*_token_checks(settings), SmallRequests(), EndingStreams(closing))
     server = grpc.aio.server(options=(*options, limit), interceptors=interceptors)
     server.add_generic_rpc_handlers(handlers)
     health_servicer = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        (TRACE_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server
-    )
+    add_reflection(server, (*_names(handlers), HEALTH_SERVICE))
     return server, health_servicer
+
+
+def _names(handlers: Sequence[grpc.GenericRpcHandler]) -> list[str]:
+    named = (each for each in handlers if isinstance(each, grpc.ServiceRpcHandler))
+    return [each.service_name() for each in named]
 
 
 def access(settings: ListenSettings) -> Access:

@@ -89,6 +89,12 @@ class ListenSettings(RoomSettings):
         le=MAX_MESSAGE_BYTES,
         description="Largest request taken in, decompressed; in bytes, or with a unit (64MiB).",
     )
+    assumed_deadline: PositiveFloat = Field(
+        10.0,
+        le=MAX_SECONDS,
+        description="Seconds that a caller waits for its answer who sends no deadline, as OTLP has "
+        "it; from arrival.",
+    )
     max_inflight_requests: PositiveInt = Field(
         256, description="Requests in flight at most; more are refused for a while."
     )

@@ -22,6 +22,7 @@ from otel_embedder.credentials.renewed import RenewedFiles
 from otel_embedder.errors import CredentialsError, UnauthenticatedError
 from otel_embedder.otlp.status import refusal
 from otel_embedder.telemetry.logs import get_logger
+from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,8 +42,6 @@ CALL_REFUSED = "authentication.refused"
 
 # So long a token that was withdrawn may go on being good.
 LOOK_SECONDS = 1.0
-# Who has no token has none the next time: that is one line, not one a call.
-QUIET_SECONDS = 60.0
 
 log = get_logger()
 
@@ -160,8 +159,8 @@ class TokenCheck(grpc.aio.ServerInterceptor):
     def __init__(self, tokens: Tokens, *, open_services: Sequence[str]) -> None:
         self._tokens = tokens
         self._open = tuple(f"/{service}/" for service in open_services)
-        self._refused = 0
-        self._quiet_until = 0.0
+        # Who has no token has none the next time.
+        self._refusals = Sparing(CALL_REFUSED)
 
     async def intercept_service(
         self,
@@ -184,16 +183,9 @@ class TokenCheck(grpc.aio.ServerInterceptor):
     async def _refuse(
         self, _: object, context: grpc.aio.ServicerContext[Request, Response]
     ) -> NoReturn:
-        self._tell(context.peer())
+        self._refusals.tell(peer=context.peer())
         answer = refusal(UnauthenticatedError("unauthenticated: no token that is good here came"))
         await context.abort(answer.code, answer.details, answer.trailing_metadata)
-
-    def _tell(self, peer: str) -> None:
-        self._refused += 1
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + QUIET_SECONDS
-            log.warning(CALL_REFUSED, peer=peer, calls=self._refused)
 
 
 def presented(metadata: Metadata) -> bytes:

@@ -6,6 +6,8 @@ are the Collector's: it keeps them in its queue, and sends them again if need be
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -13,10 +15,10 @@ import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.otlp.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.call import Call
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.calls import Calls
     from otel_embedder.receiver.messages import Context, Messages
 
@@ -43,6 +45,10 @@ class ReceiverMetrics(Protocol):
 
     def refused(self, *, spans: int) -> None:
         """Count spans that were not."""
+        ...
+
+    def cancelled(self, *, spans: int) -> None:
+        """Count spans whose caller left before the answer."""
         ...
 
 
@@ -83,11 +89,12 @@ class TraceReceiver:
         """Answer an ExportTraceServiceRequest, or end the call with the status that fits."""
         async with (
             self._calls.taken(context) as call,
-            self._messages.received(context) as encoded,
+            self._messages.received(context) as message,
         ):
-            request = parse_request(encoded)
-            del encoded  # the request has copies of its spans
-            return await self._answer(request, call)
+            request = await self._messages.parsed(message)
+            bounded = replace(call, grow=message.grow)
+            del message  # nobody needs its bytes any more
+            return await self._answer(request, bounded)
 
     async def _answer(self, request: TraceRequest, call: Call) -> bytes:
         spans = request.spans
@@ -95,6 +102,9 @@ class TraceReceiver:
             response = await self._next.consume(request, call) if spans else EMPTY
         except Exception:
             self._metrics.refused(spans=spans)
+            raise
+        except asyncio.CancelledError:
+            self._metrics.cancelled(spans=spans)
             raise
         self._metrics.accepted(spans=spans)
         return response.SerializeToString()

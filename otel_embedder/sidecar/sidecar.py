@@ -19,13 +19,15 @@ from otel_embedder.exporter.exporter import otlp_exporter
 from otel_embedder.fairness import TURN_SECONDS
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.closing import Closing
+from otel_embedder.receiver.headers import Headers
 from otel_embedder.receiver.hops import Hops
 from otel_embedder.receiver.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.memory import trimming
-from otel_embedder.telemetry.logs import get_logger
+from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
 from otel_embedder.text.renderer import Renderer
@@ -41,12 +43,15 @@ if TYPE_CHECKING:
 SERVICE_STARTED = "service.started"
 SERVICE_STOPPING = "service.stopping"
 SERVICE_STOPPED = "service.stopped"
+HANGUP_IGNORED = "service.hangup_ignored"
 
 # Under overload some requests fail and some do not: that is one failure, not many.
 QUIET_SECONDS = 10.0
 
 # Of what requests in flight may have, what is encoded at the same time, in addition.
 SENDING_SHARE = 2
+# Of the requests that may be in flight, how many may wait for a next hop that is away.
+WAITING_SHARE = 8
 
 log = get_logger()
 
@@ -68,7 +73,7 @@ async def serve(settings: Settings) -> None:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Give an event that the first SIGTERM or SIGINT sets."""
+    """Give an event that the first SIGTERM or SIGINT sets; SIGHUP does nothing."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -81,7 +86,24 @@ def stop_on_signals() -> asyncio.Event:
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, ask)
+    # To most servers it says to read their files again. It would end the process at once.
+    loop.add_signal_handler(signal.SIGHUP, Hangup().ignore)
     return stop
+
+
+class Hangup:
+    """Ignores SIGHUP, and says so once."""
+
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def ignore(self) -> None:
+        """Do nothing."""
+        if not self._is_told:
+            self._is_told = True
+            log.info(
+                HANGUP_IGNORED, hint="certificates and tokens are read again whenever they change"
+            )
 
 
 @asynccontextmanager
@@ -99,10 +121,16 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         model.preload()
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
+        metrics.watch_log(dropped_lines)
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
         sending_bytes = settings.max_inflight_bytes // SENDING_SHARE
         exporter = await parts.enter_async_context(
-            otlp_exporter(settings, metrics, max_sending_bytes=sending_bytes)
+            otlp_exporter(
+                settings,
+                metrics,
+                max_sending_bytes=sending_bytes,
+                max_waiting=settings.max_inflight_requests // WAITING_SHARE,
+            )
         )
         embedders = await parts.enter_async_context(nest(settings, model, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
@@ -115,13 +143,19 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             turn_seconds=TURN_SECONDS,
             metrics=metrics,
         )
-        calls = Calls(Hops(), withheld=access(settings).withheld())
-        taken_in = messages(settings, metrics)
+        closing = Closing()
+        calls = Calls(
+            Hops(),
+            Headers(withheld=access(settings).withheld()),
+            assumed_deadline=settings.assumed_deadline,
+            metrics=metrics,
+        )
+        taken_in = messages(settings, closing, metrics)
         handlers = (
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
-        yield await parts.enter_async_context(listening(handlers, settings))
+        yield await parts.enter_async_context(listening(handlers, settings, closing))
 
 
 def nest(

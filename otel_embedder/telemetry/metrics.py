@@ -18,6 +18,8 @@ from prometheus_client import (
     ProcessCollector,
     start_http_server,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from otel_embedder.errors import ListenError
 
@@ -40,6 +42,7 @@ class Metric:
         description: what it tells.
         labels: by which words it is told apart; from closed sets only.
         buckets: upper bounds of a histogram's; Prometheus' own, if there are none.
+        is_watched: whether a counter stands at what somebody else has counted.
 
     """
 
@@ -48,11 +51,22 @@ class Metric:
     description: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS
+    is_watched: bool = False
 
 
 METRICS = (
     Metric("receiver_accepted_spans_total", "counter", "Spans taken in and passed on."),
     Metric("receiver_refused_spans_total", "counter", "Spans answered with an error."),
+    Metric(
+        "receiver_cancelled_spans_total",
+        "counter",
+        "Spans whose caller left before the answer, as far as they were counted by then.",
+    ),
+    Metric(
+        "receiver_cancelled_requests_total",
+        "counter",
+        "Requests that did not arrive whole, or whose caller left before the answer.",
+    ),
     Metric(
         "receiver_busy_requests_total",
         "counter",
@@ -85,8 +99,9 @@ METRICS = (
     Metric(
         "left_bare_spans_total",
         "counter",
-        "Spans sent without the vector that there was, by what was short: memory in flight, time "
-        "for attaching it, or time for sending it.",
+        "Spans left without the vector that there was, by what was short: memory in flight, time "
+        "for attaching it, or time for sending it; also those that are left out then, having been "
+        "taken before.",
         ("shortage",),
     ),
     Metric(
@@ -110,7 +125,12 @@ METRICS = (
     Metric(
         "exporter_retried_spans_total",
         "counter",
-        "Spans sent again, since the next hop had taken others of their request.",
+        "Spans sent again here, while their sender waited.",
+    ),
+    Metric(
+        "exporter_skipped_spans_total",
+        "counter",
+        "Spans not sent again when their request came again, since the next hop had taken them.",
     ),
     Metric("exporter_send_failed_spans_total", "counter", "Spans that the next hop did not take."),
     Metric(
@@ -118,7 +138,30 @@ METRICS = (
         "gauge",
         "Largest request that the next hop takes, as far as is known.",
     ),
+    Metric(
+        "dropped_log_lines_total",
+        "counter",
+        "Lines of the log that could not be written.",
+        is_watched=True,
+    ),
 )
+
+
+class WatchedCounter(Collector):
+    """A counter that asks what it stands at, whenever it is asked itself."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._count: Callable[[], int] = int  # 0, until there is somebody to ask
+
+    def watch(self, count: Callable[[], int]) -> None:
+        """Ask this from now on."""
+        self._count = count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give what it stands at, as the registry wants it."""
+        name = f"{NAMESPACE}_{self._metric.name}"
+        yield CounterMetricFamily(name, self._metric.description, value=self._count())
 
 
 class Metrics:
@@ -130,12 +173,16 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._watched: dict[str, WatchedCounter] = {}
         for metric in METRICS:
             self._declare(metric)
 
     def _declare(self, metric: Metric) -> None:
         name, description, labels = metric.name, metric.description, metric.labels
         match metric.kind:
+            case "counter" if metric.is_watched:
+                self._watched[name] = WatchedCounter(metric)
+                self.registry.register(self._watched[name])
             case "counter":
                 self._counters[name] = Counter(
                     name, description, labels, namespace=NAMESPACE, registry=self.registry
@@ -162,6 +209,14 @@ class Metrics:
         """Count spans that were answered with an error."""
         self._counters["receiver_refused_spans_total"].inc(spans)
 
+    def cancelled(self, *, spans: int) -> None:
+        """Count spans whose caller left before the answer."""
+        self._counters["receiver_cancelled_spans_total"].inc(spans)
+
+    def caller_left(self) -> None:
+        """Count a request that did not arrive whole, or whose caller left before the answer."""
+        self._counters["receiver_cancelled_requests_total"].inc()
+
     def turned_away(self) -> None:
         """Count a request that found no room."""
         self._counters["receiver_busy_requests_total"].inc()
@@ -179,8 +234,12 @@ class Metrics:
         self._counters["exporter_sent_bare_spans_total"].inc(spans)
 
     def send_retried(self, *, spans: int) -> None:
-        """Count spans that are sent again within a request."""
+        """Count spans that are sent again while their sender waits."""
         self._counters["exporter_retried_spans_total"].inc(spans)
+
+    def send_skipped(self, *, spans: int) -> None:
+        """Count spans that came again and had been taken."""
+        self._counters["exporter_skipped_spans_total"].inc(spans)
 
     def send_failed(self, *, spans: int) -> None:
         """Count spans that the next hop did not take."""
@@ -219,6 +278,10 @@ class Metrics:
     def watch_send_limit(self, limit: Callable[[], int]) -> None:
         """Report how large a request may be, whenever it is asked for."""
         self._gauges["exporter_send_limit_bytes"].set_function(limit)
+
+    def watch_log(self, dropped: Callable[[], int]) -> None:
+        """Report how many lines of the log were dropped, whenever it is asked for."""
+        self._watched["dropped_log_lines_total"].watch(dropped)
 
     def watch_queue(self, size: Callable[[], int]) -> None:
         """Report how many texts wait, whenever it is asked for."""

@@ -88,6 +88,7 @@ def problems(model: Model, name: str = "fake-model") -> dict[str, str | None]:
     return {check.name: check.problem for check in embedding_checks(model, name)}
 
 
+@pytest.mark.integration
 def test_list_tells_where_the_official_files_and_each_converted_model_are(
     tiny_bert: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +132,7 @@ def test_list_leaves_out_what_is_no_converted_model(
     assert [files["made_by"] for files in listed(cache, capsys)] == ["official"]
 
 
+@pytest.mark.integration
 def test_list_is_a_table_with_a_line_each_in_a_pipe(
     cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

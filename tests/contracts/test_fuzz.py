@@ -9,7 +9,7 @@ import json
 from functools import partial
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -62,25 +62,21 @@ def scrambled(random: Random, data: bytes) -> bytes:
     return data[:start] + random.randbytes(random.randrange(4)) + data[end:]
 
 
-@settings(deadline=None)
 @given(any_of("wire", ENCODED_REQUESTS))
 def test_no_request_is_lost_or_changed(encoded: bytes) -> None:
     check_wire(encoded)
 
 
-@settings(deadline=None)
 @given(any_of("render", ENCODED_SPANS))
 def test_every_span_has_one_short_text(encoded: bytes) -> None:
     check_render(encoded)
 
 
-@settings(deadline=None)
 @given(any_of("receiver", ENCODED_REQUESTS))
 def test_whatever_comes_in_goes_on_or_is_refused(message: bytes) -> None:
     check_receiver(message)
 
 
-@settings(deadline=None)
 @given(any_of("json", JSON_REQUESTS))
 def test_every_line_of_json_is_refused_or_left_as_it_came(content: bytes) -> None:
     check_json(content)

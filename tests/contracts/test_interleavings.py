@@ -26,14 +26,11 @@ from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.otlp.status import RETRYABLE_CODES
 from otel_embedder.pipeline.processor import Processor
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.fuzz.check_receiver import ANNOTATOR, Aborted, OneMessage
+from tests.support.door import new_calls, new_messages
 from tests.support.fakes import DIMENSION, FakeMetrics, embedding_of
 from tests.support.otlp_samples import request, span
 from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, Answer, FakeNextHop, spans_in
@@ -161,7 +158,6 @@ async def receiving(
 ) -> AsyncIterator[TraceReceiver]:
     metrics = FakeMetrics()
     hop = NextHop(next_hop.url, headers={}, compression="none", keepalive=KEEPALIVE)
-    admission = Admission(max_requests=10, max_bytes=MAX_BYTES, metrics=metrics)
     async with OtlpExporter(
         hop,
         timeout=SECONDS,
@@ -178,8 +174,8 @@ async def receiving(
             turn_seconds=1,
             metrics=metrics,
         )
-        messages = Messages(admission, max_bytes=MAX_BYTES)
-        yield TraceReceiver(processor, Calls(Hops()), messages, metrics=metrics)
+        messages = new_messages(metrics, max_bytes=MAX_BYTES)
+        yield TraceReceiver(processor, new_calls(metrics), messages, metrics=metrics)
 
 
 def told(

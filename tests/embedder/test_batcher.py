@@ -10,6 +10,7 @@ import pytest
 
 from otel_embedder.embedder.batcher import CLOSING_SECONDS, BatchingEmbedder
 from otel_embedder.embedder.embedding import Embedding, WantedText
+from otel_embedder.embedder.waiting import Party
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingFailedError,
@@ -465,7 +466,7 @@ async def test_a_full_queue_refuses_new_texts_but_not_known_ones() -> None:
     async with batching(model, max_queue_size=2) as batcher:
         busy = batcher.embed(texts("a"))
         await model.begun()
-        queued = batcher.embed(texts("bc"))
+        queued = [*batcher.embed(texts("b")), *batcher.embed(texts("c"))]
         [refused, known] = batcher.embed(texts("db"))
         refused_at_once = refused.done()
         model.release()
@@ -474,6 +475,56 @@ async def test_a_full_queue_refuses_new_texts_but_not_known_ones() -> None:
     assert refused_at_once
     assert isinstance(refused.exception(), QueueFullError)
     assert model.batches == [["a"], ["b", "c"]]
+
+
+async def test_a_text_beside_a_burst_is_in_the_next_batch() -> None:
+    model = FakeModel()
+    model.hold()
+    async with batching(model, max_queue_size=10_000) as batcher:
+        futures = batcher.embed(texts("a"))
+        await model.begun()
+        futures += batcher.embed(texts(f"burst {number}" for number in range(9_000)))
+        [mine] = batcher.embed(texts(["mine"]))
+        model.release()
+        await mine
+        for future in futures:
+            future.cancel()
+
+    assert "mine" in model.batches[1]
+
+
+async def test_a_burst_for_which_the_queue_is_too_small_keeps_nobody_out() -> None:
+    model = FakeModel()
+    model.hold()
+    async with batching(model, max_queue_size=6) as batcher:
+        futures = batcher.embed(texts("a"))
+        await model.begun()
+        burst = batcher.embed(texts("bcdefghij"))
+        mine = batcher.embed(texts("xy"))
+        waiting = batcher.queue_size()
+        model.release()
+        await asyncio.wait([*futures, *burst, *mine])
+
+    assert waiting == 6
+    assert errors_of(mine) == [None, None]
+    assert errors_of(burst) == [None] * 4 + [QueueFullError] * 5
+    assert model.batches == [["a"], ["b", "x", "c", "y", "d", "e"]]
+
+
+async def test_who_asks_in_several_calls_is_one_party() -> None:
+    model = FakeModel()
+    model.hold()
+    party = Party()
+    async with batching(model) as batcher:
+        futures = batcher.embed(texts("a"))
+        await model.begun()
+        futures += batcher.embed(texts("bc"), party=party)
+        futures += batcher.embed(texts("de"), party=party)
+        futures += batcher.embed(texts("xy"))
+        model.release()
+        await gathered(futures)
+
+    assert model.batches == [["a"], ["b", "x", "c", "y", "d", "e"]]
 
 
 async def test_closing_fails_whoever_waits_and_lets_a_running_batch_finish() -> None:

@@ -13,60 +13,29 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.errors import PermanentExportError, RetryableExportError
-from otel_embedder.exporter.channel import NextHop
-from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
+from tests.support.exporting import exporting, send
 from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import field, request, span
-from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES, Answer, FakeNextHop, spans_in
+from tests.support.peers import Answer, FakeNextHop, spans_in
 from tests.support.processes import free_address
 from tests.support.wire import annotate_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from otel_embedder.exporter.settings import Compression
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
 pytestmark = pytest.mark.timeout(30)
 
 NO_GZIP = (("grpc.compression_enabled_algorithms_bitset", 0b1),)
+LARGE_SPANS = [span(f"span {number}", {"filler": "x" * 10_000}) for number in range(40)]
 SPANS = [span(f"span {number}", {"filler": "x" * 200}) for number in range(40)]
-
-
-def exporting(
-    url: str,
-    *,
-    metrics: FakeMetrics | None = None,
-    headers: Mapping[str, str] | None = None,
-    compression: Compression = "none",
-    timeout: float = 10,
-    max_send_bytes: int = 4_000_000,
-) -> OtlpExporter:
-    return OtlpExporter(
-        NextHop(url, headers=headers or {}, compression=compression, keepalive=KEEPALIVE),
-        timeout=timeout,
-        max_send_bytes=max_send_bytes,
-        max_sending_bytes=MAX_SENDING_BYTES,
-        metrics=metrics or FakeMetrics(),
-    )
-
-
-async def send(
-    exporter: OtlpExporter,
-    message: ExportTraceServiceRequest,
-    *,
-    deadline: float = math.inf,
-    metadata: Metadata = (),
-) -> ExportTraceServiceResponse:
-    parsed = parse_request(message.SerializeToString())
-    return await exporter.export(parsed, deadline=deadline, metadata=metadata)
 
 
 def too_large(limit: str = "") -> Answer:
@@ -439,27 +408,27 @@ async def test_what_the_next_hop_finds_too_large_goes_in_smaller_pieces() -> Non
     """The server's own limit says so: the words are those of gRPC."""
     metrics = FakeMetrics()
     async with (
-        FakeNextHop(options=(("grpc.max_receive_message_length", 3_000),)) as next_hop,
+        FakeNextHop(options=(("grpc.max_receive_message_length", 100_000),)) as next_hop,
         exporting(next_hop.url, metrics=metrics) as exporter,
     ):
-        response = await send(exporter, request(*SPANS))
+        response = await send(exporter, request(*LARGE_SPANS))
 
     assert response == ExportTraceServiceResponse()
-    assert next_hop.spans() == SPANS
-    assert 2_000 < max(received.ByteSize() for received in next_hop.requests) <= 3_000
-    assert exporter.send_limit() == 3_000
+    assert next_hop.spans() == LARGE_SPANS
+    assert 80_000 < max(received.ByteSize() for received in next_hop.requests) <= 100_000
+    assert exporter.send_limit() == 100_000
     assert metrics.counts == {"sent": 40}
 
 
 async def test_what_was_learnt_of_the_next_hops_limit_is_remembered(next_hop: FakeNextHop) -> None:
-    next_hop.answers = [too_large("(9999 vs. 3000)")]
+    next_hop.answers = [too_large("(999999 vs. 100000)")]
     async with exporting(next_hop.url) as exporter:
-        await send(exporter, request(*SPANS))
+        await send(exporter, request(*LARGE_SPANS))
         first = next_hop.requests[1:]
-        await send(exporter, request(*SPANS))
+        await send(exporter, request(*LARGE_SPANS))
 
     assert next_hop.requests[1 + len(first) :] == first
-    assert max(received.ByteSize() for received in first) <= 3_000
+    assert max(received.ByteSize() for received in first) <= 100_000
 
 
 async def test_the_parts_behind_one_that_was_too_large_become_smaller_at_once(
@@ -475,7 +444,7 @@ async def test_the_parts_behind_one_that_was_too_large_become_smaller_at_once(
     assert spans_in(first) + [each for received in rest for each in spans_in(received)] == SPANS
 
 
-@pytest.mark.parametrize("limit", ["", "(9999 vs. 999999)", "(9999 vs. 0)"])
+@pytest.mark.parametrize("limit", ["", "(9999 vs. 0)", f"(1 vs. {'9' * 5_000})"])
 async def test_where_the_next_hop_does_not_say_its_limit_halves_are_tried(
     next_hop: FakeNextHop, limit: str
 ) -> None:
@@ -488,6 +457,55 @@ async def test_where_the_next_hop_does_not_say_its_limit_halves_are_tried(
     assert 15 < half <= 20
     assert 5 < quarter <= 10
     assert len(next_hop.spans()) == whole + half + 40
+
+
+async def test_a_limit_above_what_was_refused_is_somebody_elses(next_hop: FakeNextHop) -> None:
+    """A gateway without a queue passes on what its backend says of a batch of many senders."""
+    metrics = FakeMetrics()
+    next_hop.answers = [too_large("(5242880 vs. 4194304)")]
+    async with exporting(next_hop.url, metrics=metrics) as exporter:
+        with pytest.raises(PermanentExportError, match="larger than max") as raised:
+            await send(exporter, request(*SPANS))
+        await send(exporter, request(*SPANS))
+        limit = exporter.send_limit()
+
+    assert raised.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert next_hop.requests == [request(*SPANS)] * 2
+    assert limit == 4_000_000
+    assert metrics.counts == {"sent": 40, "send_failed": 40}
+
+
+@pytest.mark.parametrize("limit", ["", "(9999 vs. 100)"])
+async def test_spans_that_are_always_too_large_make_no_others_go_one_by_one(limit: str) -> None:
+    def judge(received: ExportTraceServiceRequest) -> Answer | None:
+        is_odd = any(each.name == "odd" for each in spans_in(received))
+        return too_large(limit) if is_odd else None
+
+    async with FakeNextHop(judge=judge) as next_hop, exporting(next_hop.url) as exporter:
+        with suppress(PermanentExportError):
+            await send(exporter, request(*[span("odd")] * 64))
+        next_hop.requests.clear()
+        await send(exporter, request(*LARGE_SPANS))
+
+    assert next_hop.spans() == LARGE_SPANS
+    assert len(next_hop.requests) <= 8
+
+
+async def test_one_span_that_is_always_too_large_does_not_make_those_behind_it_go_one_by_one() -> (
+    None
+):
+    def judge(received: ExportTraceServiceRequest) -> Answer | None:
+        is_odd = any(each.name == "odd" for each in spans_in(received))
+        return too_large() if is_odd else None
+
+    spans = [span(f"span {number}") for number in range(1_000)]
+    async with FakeNextHop(judge=judge) as next_hop, exporting(next_hop.url) as exporter:
+        answer = await send(exporter, request(*spans[:5], span("odd"), *spans[5:]))
+
+    taken = [each for each in next_hop.requests if judge(each) is None]
+    assert [each for received in taken for each in spans_in(received)] == spans
+    assert answer.partial_success.rejected_spans == 1
+    assert len(next_hop.requests) < 40
 
 
 async def test_a_span_that_is_too_large_for_the_next_hop_goes_bare(next_hop: FakeNextHop) -> None:

@@ -189,13 +189,25 @@ async def test_a_refusal_for_now_is_sent_again_after_the_wait_that_was_asked_for
     next_hop: FakeNextHop, code: str
 ) -> None:
     clock = FakeClock()
-    next_hop.answers = [Answer(grpc.StatusCode[code], "busy", retry_after=1.7)] * 2
+    next_hop.answers = [Answer(grpc.StatusCode[code], "busy", retry_after=17.7)] * 2
     async with exporting(next_hop.url) as exporter:
         tally = await replay(exporter, REQUESTS[0], clock=clock)
 
     assert next_hop.requests == [REQUESTS[0]] * 3
-    assert clock.sleeps == [1.7, 1.7]
+    assert clock.sleeps == [17.7, 17.7]
     assert (tally.requests, tally.accepted, tally.retries) == (1, 2, 2)
+
+
+async def test_a_wait_shorter_than_ours_that_was_asked_for_is_not_taken_at_its_word(
+    next_hop: FakeNextHop,
+) -> None:
+    clock = FakeClock()
+    next_hop.answers = [Answer(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after=0)] * 3
+    async with exporting(next_hop.url) as exporter:
+        tally = await replay(exporter, REQUESTS[0], clock=clock)
+
+    assert [slept >= own for slept, own in zip(clock.sleeps, (1, 2, 4), strict=True)] == [True] * 3
+    assert tally.accepted == 2
 
 
 async def test_the_wait_grows_where_none_was_asked_for(next_hop: FakeNextHop) -> None:

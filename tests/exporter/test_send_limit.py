@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from otel_embedder.exporter.send_limit import FORGET_SECONDS, LIMIT_LOWERED, SendLimit
+from otel_embedder.exporter.send_limit import (
+    FLOOR_BYTES,
+    FORGET_SECONDS,
+    LIMIT_LOWERED,
+    SendLimit,
+)
 
 
 class Clock:
@@ -23,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limit(clock: Clock) -> SendLimit:
-    return SendLimit(4_000, clock=clock)
+    return SendLimit(4_000, clock=clock, floor=1)
 
 
 def test_at_first_it_is_what_was_configured(limit: SendLimit) -> None:
@@ -77,3 +82,19 @@ def test_a_limit_is_logged_once_however_often_it_is_found_out(
         (LIMIT_LOWERED, 1_000),
         (LIMIT_LOWERED, 500),
     ]
+
+
+@pytest.mark.parametrize("told", [None, 1, 10])
+def test_no_refusal_lowers_it_below_the_floor_for_everybody(clock: Clock, told: int | None) -> None:
+    limit = SendLimit(4_000_000, clock=clock)
+    for refused in (4_000_000, 100_000, 64_000, 100):
+        limit.lower(refused=refused, told=told)
+
+    assert limit.current() == FLOOR_BYTES
+
+
+def test_what_was_configured_below_the_floor_stays(clock: Clock) -> None:
+    limit = SendLimit(2_000, clock=clock)
+    limit.lower(refused=2_000, told=None)
+
+    assert limit.current() == 2_000

@@ -133,9 +133,9 @@ async def test_the_settings_reach_the_channel_and_the_limit_is_told(tmp_path: Pa
         root_certificates=authority.file.read_bytes(),
         require_client_auth=True,
     )
-    limit = (("grpc.max_receive_message_length", 3_000),)
+    limit = (("grpc.max_receive_message_length", 100_000),)
     metrics = Metrics()
-    spans = [span("any", {"filler": "x" * 200})] * 40
+    spans = [span("any", {"filler": "x" * 10_000})] * 40
     async with FakeNextHop(credentials=credentials, options=limit) as next_hop:
         settings = await asyncio.to_thread(
             NextHopSettings,
@@ -151,7 +151,7 @@ async def test_the_settings_reach_the_channel_and_the_limit_is_told(tmp_path: Pa
             after = metrics.value("exporter_send_limit_bytes")
 
     assert next_hop.spans() == spans
-    assert (before, after) == (settings.max_send_bytes, 3_000)
+    assert (before, after) == (settings.max_send_bytes, 100_000)
     assert metrics.value("exporter_sent_spans_total") == 40
     assert metrics.value("exporter_retried_spans_total") == 0
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.exporter.splitting import Chunk, Splitter
+from otel_embedder.exporter.splitting import MAX_SPANS, Chunk, Splitter
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, TraceRequest, parse_request
 from otel_embedder.otlp.wire import Span as WireSpan
 from tests.support.otlp_samples import field, messages, request, span
@@ -71,6 +71,13 @@ def test_chunks_are_as_full_as_they_may_be() -> None:
     assert [chunk.spans for chunk in split(wire, 511)] == [4, 4, 4, 4, 4]
 
 
+def test_no_chunk_has_more_spans_than_are_cut_in_a_moment() -> None:
+    spans = [WireSpan(b"") for _ in range(2 * MAX_SPANS + 1)]
+    wire = TraceRequest.of([ResourceSpans(b"", b"", [ScopeSpans(b"", spans)])])
+
+    assert [chunk.spans for chunk in split(wire, 10_000_000)] == [MAX_SPANS, MAX_SPANS, 1]
+
+
 def test_a_span_too_large_by_itself_goes_alone() -> None:
     large = span("x" * 2_000)
     official = request(span("before"), large, span("after"))
@@ -117,9 +124,9 @@ def test_each_chunk_is_as_large_as_is_allowed_when_it_is_asked_for(
         chunk = splitter.next_chunk(limit)
         chunks.append(chunk)
 
-        assert chunk.request.spans <= 1 or len(chunk.encoded) <= limit
-        assert chunk.encoded == chunk.request.encode()
-        assert chunk.request.size >= len(chunk.encoded)
+        encoded = chunk.request.encode()
+        assert chunk.request.spans <= 1 or len(encoded) <= limit
+        assert chunk.request.size >= len(encoded) == chunk.request.encoded_size()
 
     requests = [chunk.request for chunk in chunks]
     assert [one for each in requests for one in placed(each, bare=True)] == placed(wire, bare=True)

@@ -20,8 +20,7 @@ from otel_embedder.otlp.status import refusal
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import Hops
+from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.inflate import is_compressed
 from otel_embedder.receiver.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
@@ -29,6 +28,7 @@ from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.fuzz.check_wire import by_number, official_request
 from tests.fuzz.encoded import fields
+from tests.support.door import new_calls
 from tests.support.fakes import FAKE_MODEL, FakeMetrics, embedding_of
 
 if TYPE_CHECKING:
@@ -75,11 +75,14 @@ class OneMessage:
 
     def __init__(self, message: bytes, *, seconds: float = 60.0) -> None:
         self.code: grpc.StatusCode | None = None
-        self._message = message
+        self._messages = [message]
         self._seconds = seconds
 
-    async def read(self) -> bytes:
-        return self._message
+    async def read(self) -> bytes | object:
+        return self._messages.pop() if self._messages else grpc.aio.EOF
+
+    def peer(self) -> str:
+        return "a peer"
 
     def time_remaining(self) -> float:
         return self._seconds
@@ -140,8 +143,10 @@ async def received(message: bytes) -> Outcome:
     """Give what becomes of a message."""
     exporter, context, metrics = BytesExporter(), OneMessage(message), FakeMetrics()
     admission = Admission(max_requests=1, max_bytes=MAX_BYTES, metrics=metrics)
-    messages = Messages(admission, max_bytes=MAX_BYTES)
-    receiver = TraceReceiver(processor(exporter, metrics), Calls(Hops()), messages, metrics=metrics)
+    messages = Messages(admission, Closing(), max_bytes=MAX_BYTES)
+    receiver = TraceReceiver(
+        processor(exporter, metrics), new_calls(metrics), messages, metrics=metrics
+    )
     try:
         answer = await receiver.export(None, cast("Context", context))
     except Aborted:

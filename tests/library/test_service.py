@@ -296,7 +296,10 @@ MALFORMED = st.one_of(
 
 
 @given(trace=MALFORMED)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 async def test_no_dict_is_so_malformed_that_it_gets_no_vector(
     service: EmbeddingService, trace: Mapping[str, object]
 ) -> None:
@@ -501,6 +504,11 @@ def test_a_cache_of_no_size_is_refused(size: int) -> None:
 def test_less_than_one_thread_is_refused(threads: int) -> None:
     with pytest.raises(ValueError, match=f"threads must be at least 1, or None; it is {threads}"):
         EmbeddingService(threads=threads)
+
+
+def test_a_million_threads_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"threads must be at most 1024; .* it is 1000000"):
+        EmbeddingService(threads=1_000_000)
 
 
 def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> None:

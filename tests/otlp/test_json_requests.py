@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
@@ -45,7 +45,6 @@ def line_of_spans(*spans: str) -> str:
     return f'{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{",".join(spans)}]}}]}}]}}'
 
 
-@settings(deadline=None)
 @given(messages(ExportTraceServiceRequest, depth=6), st.sampled_from([None, 1]))
 def test_whatever_otlp_can_say_is_read(made: ExportTraceServiceRequest, indent: int | None) -> None:
     text = json.dumps(otlp_json(made), indent=indent)
@@ -68,7 +67,6 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON_VALUES, st.integers(0, 4))
 def test_whatever_else_json_can_say_is_read_or_refused(value: object, start: int) -> None:
     for key in ("attributes", "spans", "scopeSpans", "resourceSpans")[start:]:
@@ -219,7 +217,6 @@ def test_ours_stay_on_a_span_that_nothing_is_appended_to() -> None:
     assert annotated(line_of_spans(ours, "{}"), 1).startswith(line_of_spans(ours)[:-9])
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from([None, " "]))
 def test_what_is_appended_is_all_that_is_new(data: st.DataObject, indent: str | None) -> None:
     made = data.draw(messages(ExportTraceServiceRequest, depth=5))

@@ -377,5 +377,7 @@ async def test_through_a_slow_next_hop_all_spans_get_at_the_second_try_and_that_
     assert numbers(first) | numbers(second) == numbers(spans_in(sent))
     bare = sum(map(is_bare, second))
     assert bare
-    assert sidecar.metrics.value("left_bare_spans_total", shortage="sending") == bare
+    left_bare = sidecar.metrics.value("left_bare_spans_total", shortage="sending")
+    skipped = sidecar.metrics.value("exporter_skipped_spans_total")
+    assert bare <= left_bare <= bare + skipped
     assert events(logs).count(VECTORS_LEFT_OUT) == 1

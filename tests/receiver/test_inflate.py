@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_embedder.errors import BusyError, MalformedRequestError, RequestTooLargeError
+from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.inflate import SLICE_BYTES, STEP_BYTES, inflated
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def noise(size: int) -> bytes:
 
 def ignore(_: int) -> None:
     pass
+
+
+async def unpacked(message: bytes, *, max_bytes: int, grow: Callable[[int], None]) -> bytes:
+    async with Turns(seconds=TURN_SECONDS).task() as turn:
+        return await inflated(message, turn, max_bytes=max_bytes, grow=grow)
 
 
 @pytest.mark.parametrize("compress", FORMATS.values(), ids=FORMATS)
@@ -48,13 +54,13 @@ async def test_what_was_compressed_comes_out(
 ) -> None:
     grown: list[int] = []
 
-    assert await inflated(compress(message), max_bytes=len(message), grow=grown.append) == message
+    assert await unpacked(compress(message), max_bytes=len(message), grow=grown.append) == message
     assert sum(grown) == len(message)
 
 
 @given(message=st.binary().filter(lambda message: message[:1] not in {b"\x1f", b"\x78"}))
 def test_whatever_is_not_compressed_stays_as_it_is(message: bytes) -> None:
-    assert asyncio.run(inflated(message, max_bytes=0, grow=ignore)) is message
+    assert asyncio.run(unpacked(message, max_bytes=0, grow=ignore)) is message
 
 
 WHOLE = gzip.compress(noise(1000))
@@ -74,7 +80,7 @@ DAMAGED = {
 @pytest.mark.parametrize("message", DAMAGED.values(), ids=DAMAGED)
 async def test_what_is_damaged_is_malformed(message: bytes) -> None:
     with pytest.raises(MalformedRequestError, match="compressed, and damaged"):
-        await inflated(message, max_bytes=MEBIBYTE, grow=ignore)
+        await unpacked(message, max_bytes=MEBIBYTE, grow=ignore)
 
 
 async def test_a_slice_that_ends_where_the_data_end_hides_nothing_behind_it() -> None:
@@ -84,7 +90,7 @@ async def test_a_slice_that_ends_where_the_data_end_hides_nothing_behind_it() ->
         if len(packed := gzip.compress(noise(size), 0)) == SLICE_BYTES
     )
     with pytest.raises(MalformedRequestError):
-        await inflated(message + b"more", max_bytes=MEBIBYTE, grow=ignore)
+        await unpacked(message + b"more", max_bytes=MEBIBYTE, grow=ignore)
 
 
 @pytest.mark.parametrize("compress", FORMATS.values(), ids=FORMATS)
@@ -95,7 +101,7 @@ async def test_a_bomb_goes_off_no_further_than_the_limit(
     tracemalloc.start()
     try:
         with pytest.raises(RequestTooLargeError, match=f"larger than max {8 * MEBIBYTE}"):
-            await inflated(bomb, max_bytes=8 * MEBIBYTE, grow=ignore)
+            await unpacked(bomb, max_bytes=8 * MEBIBYTE, grow=ignore)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -108,7 +114,7 @@ async def test_whoever_has_no_room_may_end_it() -> None:
         raise BusyError("no room", retry_after=1)
 
     with pytest.raises(BusyError):
-        await inflated(WHOLE, max_bytes=MEBIBYTE, grow=refuse)
+        await unpacked(WHOLE, max_bytes=MEBIBYTE, grow=refuse)
 
 
 async def test_others_have_their_turn_meanwhile() -> None:
@@ -121,7 +127,7 @@ async def test_others_have_their_turn_meanwhile() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await inflated(gzip.compress(bytes(50 * STEP_BYTES)), max_bytes=64 * STEP_BYTES, grow=ignore)
+    await unpacked(gzip.compress(bytes(50 * STEP_BYTES)), max_bytes=64 * STEP_BYTES, grow=ignore)
     counting.cancel()
 
     assert turns >= 50

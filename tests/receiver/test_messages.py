@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -13,9 +13,12 @@ from structlog.testing import capture_logs
 
 from otel_embedder.errors import BusyError
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import REQUEST_INCOMPLETE, ending_badly
-from otel_embedder.receiver.messages import READERS, Messages
+from otel_embedder.receiver.calls import REQUEST_INCOMPLETE
+from otel_embedder.receiver.closing import Closing
+from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.reading import PLACES
 from otel_embedder.receiver.server import SERVER_OPTIONS
+from tests.support.door import new_calls
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.peers import CLIENT_OPTIONS, retry_after
 
@@ -33,28 +36,60 @@ class Echo:
     """Answers with the message, once it is free to."""
 
     def __init__(self, messages: Messages) -> None:
+        self.called = asyncio.Semaphore(0)
         self.arrived = asyncio.Semaphore(0)
         self.free = asyncio.Event()
         self.free.set()
         self.left = asyncio.Event()
         self._messages = messages
+        self._calls = new_calls(FakeMetrics())
 
     async def answer(self, _: object, context: Context) -> bytes:
+        self.called.release()
         try:
-            async with ending_badly(context), self._messages.received(context) as message:
+            async with (
+                self._calls.taken(context),
+                self._messages.received(context) as message,
+            ):
                 self.arrived.release()
                 await self.free.wait()
-                return message
+                return message.encoded
         finally:
             self.left.set()
 
 
 @asynccontextmanager
 async def echoing(
-    admission: Admission, *, max_read_seconds: float = PATIENCE
+    admission: Admission, *, max_read_seconds: float = PATIENCE, closing: Closing | None = None
 ) -> AsyncIterator[tuple[Echo, grpc.aio.Channel]]:
     """Run an echo service, and give it with a channel to it."""
-    echo = Echo(Messages(admission, max_bytes=1_000_000, max_read_seconds=max_read_seconds))
+    echo = Echo(
+        Messages(
+            admission,
+            closing or Closing(),
+            max_bytes=1_000_000,
+            max_read_seconds=max_read_seconds,
+        )
+    )
+    async with serving(echo) as port, connected(port) as channel:
+        yield echo, channel
+
+
+@asynccontextmanager
+async def echo_server() -> AsyncIterator[tuple[Echo, int]]:
+    """Run an echo service, and give it with its port."""
+    echo = Echo(Messages(admission(max_requests=10_000), Closing(), max_bytes=1_000_000))
+    async with serving(echo) as port:
+        yield echo, port
+
+
+def connected(port: int) -> grpc.aio.Channel:
+    """Give a connection of its own."""
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", CLIENT_OPTIONS)
+
+
+@asynccontextmanager
+async def serving(echo: Echo) -> AsyncIterator[int]:
     server = grpc.aio.server(options=SERVER_OPTIONS)
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(echo.answer)
     service, method = ECHO.strip("/").split("/")
@@ -63,8 +98,7 @@ async def echoing(
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", CLIENT_OPTIONS) as channel:
-        yield echo, channel
+    yield port
     await server.stop(None)
 
 
@@ -73,10 +107,14 @@ def call(channel: grpc.aio.Channel, message: bytes) -> grpc.aio.UnaryUnaryCall[b
     return method(message, timeout=PATIENCE)
 
 
-def slow_call(channel: grpc.aio.Channel) -> grpc.aio.StreamUnaryCall[bytes, bytes]:
+def slow_call(
+    channel: grpc.aio.Channel,
+    *,
+    timeout: float = PATIENCE,
+) -> grpc.aio.StreamUnaryCall[bytes, bytes]:
     """Open a call that sends nothing until it is told to."""
     method: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(ECHO)
-    return method(timeout=PATIENCE)
+    return method(timeout=timeout)
 
 
 def admission(*, max_requests: int = 100, max_bytes: int = 10_000_000) -> Admission:
@@ -140,15 +178,63 @@ async def test_of_two_that_fit_only_alone_one_is_refused() -> None:
 
 async def test_those_who_send_slowly_keep_nobody_waiting() -> None:
     async with echoing(admission()) as (_, channel):
-        slow = [slow_call(channel) for _ in range(5 * READERS)]
+        slow = [slow_call(channel) for _ in range(5 * PLACES)]
         quick = await asyncio.gather(*(call(channel, b"quick") for _ in range(50)))
         await slow[0].write(b"at last")
+        await slow[0].done_writing()
         answer = await slow[0]
         for waiting in slow:
             waiting.cancel()
 
     assert quick == [b"quick"] * 50
     assert answer == b"at last"
+
+
+async def test_of_very_many_who_say_nothing_a_caller_notices_nothing() -> None:
+    async with AsyncExitStack() as stack:
+        echo, port = await stack.enter_async_context(echo_server())
+        silent = []
+        for _ in range(8):
+            crowd = await stack.enter_async_context(connected(port))
+            silent += [slow_call(crowd, timeout=60) for _ in range(400)]
+            for _ in range(400):  # gRPC gives calls up where very many come at once
+                await asyncio.wait_for(echo.called.acquire(), PATIENCE)
+        channel = await stack.enter_async_context(connected(port))
+        # At eight places of 50 ms each they would take twice as long.
+        async with asyncio.timeout(PATIENCE):
+            answers = [await call(channel, b"quick") for _ in range(3)]
+        for waiting in silent:
+            waiting.cancel()
+
+    assert answers == [b"quick"] * 3
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2], ids=["at once", "later"])
+async def test_a_second_message_in_a_call_is_refused_and_neither_goes_on(pause: float) -> None:
+    async with echoing(admission()) as (echo, channel):
+        both = slow_call(channel)
+        await both.write(b"first")
+        await asyncio.sleep(pause)
+        await both.write(b"second")
+        await both.done_writing()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await both
+
+        assert raised.value.code() is grpc.StatusCode.INTERNAL
+        assert echo.arrived.locked()
+        assert await call(channel, b"alone") == b"alone"
+
+
+async def test_what_is_still_arriving_ends_with_the_server() -> None:
+    closing = Closing()
+    async with echoing(admission(), closing=closing) as (_, channel):
+        silent, halfway = slow_call(channel), slow_call(channel)
+        await halfway.write(b"and more was to come")
+        await asyncio.gather(silent.wait_for_connection(), halfway.wait_for_connection())
+        closing.begin()
+        codes = await asyncio.wait_for(asyncio.gather(silent.code(), halfway.code()), PATIENCE)
+
+    assert {*codes} == {grpc.StatusCode.UNAVAILABLE}
 
 
 async def test_a_message_that_never_arrives_is_given_up() -> None:
@@ -182,11 +268,17 @@ async def test_only_the_caller_keeps_a_message() -> None:
             gone.append(True)
 
     class Stream:
-        async def read(self) -> bytes:
-            return Message(b"message")
+        def __init__(self) -> None:
+            self._messages = [Message(b"message")]
+
+        async def read(self) -> bytes | object:
+            return self._messages.pop() if self._messages else grpc.aio.EOF
+
+        def peer(self) -> str:
+            return "a peer"
 
     gone: list[bool] = []
-    messages = Messages(admission(), max_bytes=100)
+    messages = Messages(admission(), Closing(), max_bytes=100)
     async with messages.received(Stream()) as message:  # type: ignore[arg-type]  # all that is asked
         kept = list(gone)
         del message
@@ -198,5 +290,5 @@ async def test_only_the_caller_keeps_a_message() -> None:
 async def test_without_room_what_is_raised_is_what_the_status_is_made_of() -> None:
     door = admission(max_requests=1)
     with door.admit(), pytest.raises(BusyError):
-        async with Messages(door, max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
+        async with Messages(door, Closing(), max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
             pass

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import math
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,12 @@ from structlog.testing import capture_logs
 
 from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
 from otel_embedder.otlp.names import OTHER_SERVICES
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import HOPS_KEY, Hops
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.closing import Closing
+from otel_embedder.receiver.hops import HOPS_KEY
 from otel_embedder.receiver.other_signals import SIGNAL_PASSED_THROUGH, PassThrough
 from otel_embedder.receiver.server import listening
 from otel_embedder.settings import load_settings
+from tests.support.door import ASSUMED_DEADLINE, new_calls, new_messages
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.peers import Client, retry_after
 
@@ -60,12 +59,11 @@ async def passing(
     forwarder: FakeForwarder, metrics: FakeMetrics | None = None
 ) -> AsyncIterator[grpc.aio.Channel]:
     metrics = metrics or FakeMetrics()
-    admission = Admission(max_requests=10, max_bytes=100_000, metrics=metrics)
-    messages = Messages(admission, max_bytes=10_000)
-    pass_through = PassThrough(forwarder, Calls(Hops()), messages, metrics=metrics)
+    messages = new_messages(metrics, max_bytes=10_000)
+    pass_through = PassThrough(forwarder, new_calls(metrics), messages, metrics=metrics)
     settings = load_settings({"listen": "127.0.0.1:0"})
     async with (
-        listening(pass_through.rpc_handlers(), settings) as port,
+        listening(pass_through.rpc_handlers(), settings, Closing()) as port,
         Client(port) as client,
     ):
         yield client.channel
@@ -101,12 +99,13 @@ async def test_the_log_says_so_once_a_signal() -> None:
     assert lines == [(SIGNAL_PASSED_THROUGH, signal) for signal in ("logs", "metrics", "profiles")]
 
 
-async def test_without_a_deadline_there_is_none() -> None:
+async def test_without_a_deadline_it_is_that_of_otlp() -> None:
     forwarder = FakeForwarder(ANSWER)
     async with passing(forwarder) as channel:
+        started = asyncio.get_running_loop().time()
         await send(channel, METHODS[0], timed=False)
 
-    assert forwarder.deadlines == [math.inf]
+    assert forwarder.deadlines == [pytest.approx(started + ASSUMED_DEADLINE, abs=2)]
 
 
 @pytest.mark.parametrize(

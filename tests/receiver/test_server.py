@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import socket
 import stat
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,15 +14,14 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from otel_embedder.errors import ListenError
-from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import Hops
+from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES, TRACE_SERVICE
+from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
+from tests.support.door import new_calls, new_messages
 from tests.support.fakes import PATIENCE, FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import field, request, span
 from tests.support.peers import Client
@@ -32,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from otel_embedder.otlp.call import Metadata
     from tests.support.peers import Watch
 
+    Stream = grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
     Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
     Reflection = grpc.aio.StreamStreamMultiCallable[
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(60)
 
+SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 SERVING = health_pb2.HealthCheckResponse.SERVING
 OPTIONS = dict(SERVER_OPTIONS)
 
@@ -64,12 +66,13 @@ async def receiving(
     """Run a receiver, and give its port."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
     metrics = FakeMetrics()
-    messages = Messages(
-        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
+    closing = Closing()
+    messages = new_messages(metrics, max_bytes=9_999, closing=closing)
+    receiver = TraceReceiver(
+        consumer or FakeConsumer(), new_calls(metrics), messages, metrics=metrics
     )
-    receiver = TraceReceiver(consumer or FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
     handlers = [receiver.rpc_handler()]
-    async with listening(handlers, settings, options=[*options.items()]) as port:
+    async with listening(handlers, settings, closing, options=[*options.items()]) as port:
         yield port
 
 
@@ -248,6 +251,98 @@ async def test_many_headers_are_let_in_and_too_many_never_by_chance() -> None:
 
     assert len(consumer.requests) == 20
     assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_watch_of_a_name_that_nobody_knows_ends_with_the_server() -> None:
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        port = await stack.enter_async_context(receiving(shutdown_timeout=600.0))
+        healths = Client(port).healths("otel-embedder")
+        first = await anext(healths)
+        await stack.aclose()
+        rest = [health async for health in healths]
+
+    assert (first, rest) == (SERVICE_UNKNOWN, [])
+
+
+async def test_a_question_left_open_ends_with_the_server() -> None:
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        port = await stack.enter_async_context(receiving(shutdown_timeout=600.0))
+        ask: Reflection = Client(port).channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        call = ask()
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        await call.read()
+        await stack.aclose()
+
+        assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_who_has_sent_nothing_yet_is_refused_when_the_server_ends() -> None:
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        port = await stack.enter_async_context(receiving(shutdown_timeout=600.0))
+        export: Stream = Client(port).channel.stream_unary(EXPORT_METHOD)
+        call = export()
+        await call.wait_for_connection()
+        await Client(port).health("")  # and so the call has come before
+        await stack.aclose()
+
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_reflection_lists_what_is_served_and_describes_other_signals() -> None:
+    pass_through = PassThrough(
+        FakeForwarder(),
+        new_calls(FakeMetrics()),
+        new_messages(FakeMetrics(), max_bytes=9),
+        metrics=FakeMetrics(),
+    )
+    settings = load_settings({"listen": "127.0.0.1:0"})
+    questions = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        *(
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)
+            for service in OTHER_SERVICES
+        ),
+    ]
+    async with (
+        listening(pass_through.rpc_handlers(), settings, Closing()) as port,
+        Client(port) as client,
+    ):
+        ask: Reflection = client.channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        listed, *described = [answer async for answer in ask(iter(questions))]
+
+    names = {service.name for service in listed.list_services_response.service}
+    assert names == {
+        *OTHER_SERVICES,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    known = [answer.HasField("file_descriptor_response") for answer in described]
+    # OTLP has no v1 of profiles yet, and so nobody can say what its messages look like.
+    assert known == [
+        not service.endswith("profiles.v1.ProfilesService") for service in OTHER_SERVICES
+    ]
+
+
+class FakeForwarder:
+    """Answers nothing."""
+
+    async def forward(
+        self,
+        method: str,  # noqa: ARG002 - the protocol's
+        encoded: bytes,  # noqa: ARG002 - the protocol's
+        *,
+        deadline: float,  # noqa: ARG002 - the protocol's
+        metadata: Metadata,  # noqa: ARG002 - the protocol's
+    ) -> bytes:
+        return b""
 
 
 async def test_a_health_check_may_come_compressed() -> None:

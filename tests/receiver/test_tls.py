@@ -10,15 +10,13 @@ from structlog.testing import capture_logs
 
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import SettingsError
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.tls import TLS_NOT_RENEWED, TLS_RENEWED, Renewal
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from tests.support.certificates import Authority, KeyPair
+from tests.support.door import new_calls, new_messages
 from tests.support.fakes import FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Client
@@ -58,11 +56,9 @@ async def receiving(pair: KeyPair, client_authority: Authority | None = None) ->
         }
     )
     metrics = FakeMetrics()
-    messages = Messages(
-        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
-    )
-    receiver = TraceReceiver(FakeConsumer(), Calls(Hops()), messages, metrics=metrics)
-    async with listening([receiver.rpc_handler()], settings) as port:
+    messages = new_messages(metrics, max_bytes=9_999)
+    receiver = TraceReceiver(FakeConsumer(), new_calls(metrics), messages, metrics=metrics)
+    async with listening([receiver.rpc_handler()], settings, Closing()) as port:
         yield f"localhost:{port}"
 
 
@@ -201,7 +197,7 @@ async def test_a_key_that_is_gone_before_the_start_is_an_error(pair: KeyPair) ->
     pair.key.unlink()
 
     with pytest.raises(SettingsError, match=r"tls_key: .* can't be read: No such file"):
-        async with listening([], settings):
+        async with listening([], settings, Closing()):
             pass
 
 

@@ -14,10 +14,7 @@ from structlog.testing import capture_logs
 
 from otel_embedder.errors import SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
-from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.tokens import (
@@ -28,6 +25,7 @@ from otel_embedder.receiver.tokens import (
 )
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
+from tests.support.door import new_calls, new_messages
 from tests.support.fakes import FakeConsumer, FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Client, retry_after
@@ -80,15 +78,14 @@ async def receiving(
 ) -> AsyncIterator[Client]:
     """Run a receiver that may ask for a token, and give a client of it."""
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
-    metrics, calls = FakeMetrics(), Calls(Hops(), withheld=access(settings).withheld())
-    messages = Messages(
-        Admission(max_requests=9, max_bytes=9_999, metrics=metrics), max_bytes=9_999
-    )
+    metrics = FakeMetrics()
+    calls = new_calls(metrics, withheld=access(settings).withheld())
+    messages = new_messages(metrics, max_bytes=9_999)
     receiver = TraceReceiver(consumer, calls, messages, metrics=metrics)
     forwarder = forwarder or FakeForwarder()
     others = PassThrough(forwarder, calls, messages, metrics=metrics)
     handlers = (receiver.rpc_handler(), *others.rpc_handlers())
-    async with listening(handlers, settings) as port, Client(port) as client:
+    async with listening(handlers, settings, Closing()) as port, Client(port) as client:
         yield client
 
 
@@ -277,7 +274,7 @@ async def test_tokens_that_are_gone_before_the_start_are_an_error(tmp_path: Path
     file.unlink()
 
     with pytest.raises(SettingsError, match="bearer_token_file: can't be read"):
-        async with listening([], settings):
+        async with listening([], settings, Closing()):
             pass
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -32,18 +33,19 @@ from otel_embedder.errors import (
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
 from otel_embedder.pipeline.processor import Processor
-from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import REQUEST_FAILED, Calls
-from otel_embedder.receiver.hops import HOPS_KEY, Hops
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.calls import REQUEST_CANCELLED, REQUEST_FAILED
+from otel_embedder.receiver.closing import Closing
+from otel_embedder.receiver.hops import HOPS_KEY
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from otel_embedder.telemetry.logs import configure_logs
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
+from tests.support.door import ASSUMED_DEADLINE, new_calls, new_messages
 from tests.support.fakes import (
     FAKE_MODEL,
+    PATIENCE,
     FakeConsumer,
     FakeExporter,
     FakeMetrics,
@@ -55,9 +57,12 @@ from tests.support.peers import Client, retry_after
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from otel_embedder.otlp.call import Call
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.traces import Consumer
     from otel_embedder.telemetry.settings import LogFormat
 
+    Stream = grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
     Reflection = grpc.aio.StreamStreamMultiCallable[
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
     ]
@@ -102,13 +107,10 @@ async def receiving(
     """Run the receiver on a free port, and give a client of it."""
     metrics = metrics or FakeMetrics()
     settings = load_settings({"listen": "127.0.0.1:0", **flags})
-    messages = Messages(
-        Admission(max_requests=100, max_bytes=100_000_000, metrics=metrics),
-        max_bytes=settings.max_receive_bytes,
-    )
-    receiver = TraceReceiver(consumer, Calls(Hops()), messages, metrics=metrics)
+    messages = new_messages(metrics, max_bytes=settings.max_receive_bytes)
+    receiver = TraceReceiver(consumer, new_calls(metrics), messages, metrics=metrics)
     async with (
-        listening([receiver.rpc_handler()], settings) as port,
+        listening([receiver.rpc_handler()], settings, Closing()) as port,
         Client(port, compression=compression) as client,
     ):
         yield client
@@ -271,6 +273,112 @@ async def test_the_status_tells_the_collector_what_to_do(
     assert logs == []
 
 
+@pytest.mark.parametrize("seconds", [2.0**63, -1.0, math.nan, math.inf, -math.inf])
+async def test_a_time_that_no_clock_has_loses_no_span(seconds: float) -> None:
+    consumer = FakeConsumer(RetryableExportError("later", retry_after=seconds))
+    async with receiving(consumer) as client:
+        refusal = await client.refusal(request(span()))
+
+    assert refusal.code() is grpc.StatusCode.UNAVAILABLE
+    wait = retry_after(refusal)
+    assert wait is not None
+    assert 0 <= wait <= 3600
+
+
+async def test_words_of_the_next_hops_that_cannot_be_sent_lose_no_span() -> None:
+    consumer = FakeConsumer(RetryableExportError("\ud800\0" + "x" * 100_000, retry_after=1))
+    async with receiving(consumer) as client:
+        refusal = await client.refusal(request(span()))
+
+    assert refusal.code() is grpc.StatusCode.UNAVAILABLE
+    assert str(refusal.details()).startswith("?")
+
+
+async def test_what_a_request_takes_besides_is_in_flight_with_it() -> None:
+    metrics = FakeMetrics()
+    messages = new_messages(metrics, max_bytes=10_000, max_inflight_bytes=10_000)
+    consumer = GrowingConsumer(9_000)
+    receiver = TraceReceiver(consumer, new_calls(metrics), messages, metrics=metrics)
+    settings = load_settings({"listen": "127.0.0.1:0"})
+    async with (
+        listening([receiver.rpc_handler()], settings, Closing()) as port,
+        Client(port) as client,
+    ):
+        first = asyncio.create_task(client.export(request(span())))
+        await consumer.grown.acquire()
+        refusal = await client.refusal(request(span()))
+        consumer.free.set()
+        await first
+        await client.export(request(span()))
+
+    assert refusal.code() is grpc.StatusCode.UNAVAILABLE
+    assert "requests of" in str(refusal.details())
+
+
+class GrowingConsumer:
+    """Lets each request take more, and keeps it until it is free."""
+
+    def __init__(self, more: int) -> None:
+        self.grown = asyncio.Semaphore(0)
+        self.free = asyncio.Event()
+        self._more = more
+
+    async def consume(self, _: TraceRequest, call: Call) -> ExportTraceServiceResponse:
+        call.grow(self._more)
+        self.grown.release()
+        await self.free.wait()
+        return ExportTraceServiceResponse()
+
+
+async def test_spans_whose_caller_leaves_are_counted_and_told_once() -> None:
+    metrics, consumer = WatchedMetrics(), GrowingConsumer(0)
+    with capture_logs() as logs:
+        async with receiving(consumer, metrics=metrics) as client:
+            for _ in range(3):
+                leaving = asyncio.create_task(client.export(request(span(), span())))
+                await consumer.grown.acquire()
+                leaving.cancel()
+                await asyncio.wait_for(metrics.left.acquire(), PATIENCE)
+
+    assert metrics.counts == {"cancelled": 6, "caller_left": 3}
+    assert [(line["event"], line["calls"]) for line in logs] == [(REQUEST_CANCELLED, 1)]
+
+
+async def test_a_request_whose_caller_leaves_before_it_is_read_is_counted() -> None:
+    metrics = WatchedMetrics()
+    async with receiving(FakeConsumer(), metrics=metrics) as client:
+        export: Stream = client.channel.stream_unary(f"/{TRACE_SERVICE}/Export")
+        call = export()
+        await call.wait_for_connection()
+        await client.health("")  # and so the call has come before
+        call.cancel()
+        await asyncio.wait_for(metrics.left.acquire(), PATIENCE)
+
+    assert metrics.counts == {"caller_left": 1}
+
+
+class WatchedMetrics(FakeMetrics):
+    """Tells when a caller has left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = asyncio.Semaphore(0)
+
+    def caller_left(self) -> None:
+        super().caller_left()
+        self.left.release()
+
+
+async def test_a_bomb_of_empty_messages_goes_off_no_further_than_it_may() -> None:
+    metrics = FakeMetrics()
+    async with receiving(FakeConsumer(), metrics=metrics) as client:
+        refusal = await client.refusal(gzip.compress(field(1, b"") * 2_000_000))
+        await client.export(request(span()))
+
+    assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert metrics.counts == {"accepted": 1}
+
+
 async def test_partial_success_is_passed_back() -> None:
     response = ExportTraceServiceResponse()
     response.partial_success.rejected_spans = 3
@@ -313,7 +421,8 @@ async def test_the_callers_deadline_goes_on() -> None:
         await client.export(request(span()), timeout=None)
 
     assert consumer.calls[0].deadline == pytest.approx(started + 7, abs=2)
-    assert consumer.calls[1].deadline == math.inf
+    # Nobody waits for ever: OTLP's own is ten seconds.
+    assert consumer.calls[1].deadline == pytest.approx(started + ASSUMED_DEADLINE, abs=2)
 
 
 @pytest.mark.parametrize("service", ["", TRACE_SERVICE])
@@ -351,8 +460,8 @@ async def test_reflection_lists_and_describes_the_services() -> None:
 
 
 async def test_a_second_receiver_on_the_same_address_is_an_error_that_says_so() -> None:
-    async with listening([], load_settings({"listen": "127.0.0.1:0"})) as port:
+    async with listening([], load_settings({"listen": "127.0.0.1:0"}), Closing()) as port:
         address = f"127.0.0.1:{port}"
         with pytest.raises(ListenError, match=f"cannot listen on {address}"):
-            async with listening([], load_settings({"listen": address})):
+            async with listening([], load_settings({"listen": address}), Closing()):
                 pass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import (
+    HANGUP_IGNORED,
     SERVICE_STARTED,
     SERVICE_STOPPED,
     SERVICE_STOPPING,
@@ -33,6 +35,7 @@ from otel_embedder.sidecar.sidecar import (
 )
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE
+from tests.support.http2 import call
 from tests.support.in_process import InProcess, sidecar_in_process, tiny_model
 from tests.support.otlp_samples import TRACE_ID, field, request, span
 from tests.support.peers import Answer, Client, FakeNextHop, retry_after
@@ -196,7 +199,8 @@ async def test_the_next_hops_refusals_come_back_so_that_nothing_is_lost(
     next_hop: FakeNextHop, tiny_bert: Path
 ) -> None:
     next_hop.answers = [
-        Answer(grpc.StatusCode.UNAVAILABLE, "busy", retry_after=1.7),
+        # Longer than the caller waits, so it is not sent again here.
+        Answer(grpc.StatusCode.UNAVAILABLE, "busy", retry_after=61.7),
         Answer(grpc.StatusCode.PERMISSION_DENIED, "no"),
         Answer(rejected=1, message="too old"),
     ]
@@ -205,10 +209,20 @@ async def test_the_next_hops_refusals_come_back_so_that_nothing_is_lost(
         forbidden = await parts.client.refusal(request(span()))
         partly = await parts.client.export(request(span()))
 
-    assert (busy.code(), retry_after(busy)) == (grpc.StatusCode.UNAVAILABLE, 1.7)
+    assert (busy.code(), retry_after(busy)) == (grpc.StatusCode.UNAVAILABLE, 61.7)
     assert forbidden.code() is grpc.StatusCode.PERMISSION_DENIED
     assert partly.partial_success.rejected_spans == 1
     assert parts.metrics.value("receiver_refused_spans_total") == 2
+
+
+async def test_who_sends_no_deadline_has_one_all_the_way(
+    next_hop: FakeNextHop, tiny_bert: Path
+) -> None:
+    async with sidecar(next_hop, assumed_deadline=3.0, **tiny_model(tiny_bert)) as parts:
+        await parts.client.export(request(span()), timeout=None)
+
+    [remaining] = next_hop.time_remaining
+    assert 0 < remaining <= 3
 
 
 async def test_where_there_is_no_next_hop_the_spans_may_be_sent_again(tiny_bert: Path) -> None:
@@ -437,6 +451,60 @@ async def test_a_second_signal_ends_it_at_once(next_hop: FakeNextHop, model_cach
 
     assert code == -signal.SIGTERM
     assert refusal.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_hangup_ends_nothing_and_is_told_once(
+    next_hop: FakeNextHop, tmp_path: Path
+) -> None:
+    async with bare_process(next_hop, tmp_path) as sidecar, Client(port_of(sidecar)) as client:
+        next_hop.hold()
+        in_flight = asyncio.create_task(client.export(request(span())))
+        await next_hop.arrived()
+        sidecar.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(sidecar.wait_for_event, HANGUP_IGNORED)
+        sidecar.send_signal(signal.SIGHUP)
+        next_hop.release()
+        await in_flight
+        await client.export(request(span()))
+        sidecar.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(sidecar.wait)
+
+    assert len(sidecar.lines_with(HANGUP_IGNORED)) == 1
+    assert code == 0
+
+
+async def test_in_a_log_of_json_every_line_is_json(next_hop: FakeNextHop, tmp_path: Path) -> None:
+    # gRPC itself complains of this one.
+    unknown = [(b"grpc-encoding", b"zstd")]
+    async with bare_process(next_hop, tmp_path) as sidecar:
+        await call(port_of(sidecar), b"", unknown)
+        await asyncio.to_thread(sidecar.stop)
+
+    assert [json.loads(line)["event"] for line in sidecar.lines_with("")][-1] == SERVICE_STOPPED
+
+
+async def test_who_wants_the_lines_of_grpc_gets_them(next_hop: FakeNextHop, tmp_path: Path) -> None:
+    unknown = [(b"grpc-encoding", b"zstd")]
+    async with bare_process(next_hop, tmp_path, GRPC_VERBOSITY="ERROR") as sidecar:
+        await call(port_of(sidecar), b"", unknown)
+        await asyncio.to_thread(sidecar.stop)
+
+    assert sidecar.lines_with("grpc-encoding")
+
+
+@asynccontextmanager
+async def bare_process(
+    next_hop: FakeNextHop, empty: Path, **environment: str
+) -> AsyncIterator[Sidecar]:
+    """Run `otel-embedder serve` with an empty directory for a model: its spans get nothing."""
+    settings = ["--no-preload", "--model", str(empty), "--on-failure", "omit"]
+    with ExitStack() as stack:
+        started = running_sidecar(
+            f"localhost:{next_hop.port}", settings=settings, environment=environment
+        )
+        yield await asyncio.to_thread(stack.enter_context, started)
+        next_hop.release()
+        await asyncio.to_thread(stack.close)
 
 
 def serve(*flags: str) -> subprocess.CompletedProcess[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.embedder.embedding import Wanted, WantedText
+    from otel_embedder.embedder.waiting import Party
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
@@ -109,7 +110,12 @@ class FakeEmbedder:
         self.futures: dict[str, list[asyncio.Future[Embedding]]] = {}
         self._at_once = at_once
 
-    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
+    def embed(
+        self,
+        texts: Sequence[WantedText],
+        *,
+        party: Party | None = None,  # noqa: ARG002 - the protocol's
+    ) -> list[asyncio.Future[Embedding]]:
         self.calls.append(list(texts))
         return [self._future(text.content) for text in texts]
 
@@ -142,7 +148,12 @@ class BrokenEmbedder:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def embed(self, texts: Sequence[WantedText]) -> list[asyncio.Future[Embedding]]:
+    def embed(
+        self,
+        texts: Sequence[WantedText],
+        *,
+        party: Party | None = None,  # noqa: ARG002 - the protocol's
+    ) -> list[asyncio.Future[Embedding]]:
         futures = [asyncio.get_running_loop().create_future() for _ in texts]
         for future in futures:
             future.set_exception(self._error)
@@ -231,6 +242,12 @@ class FakeMetrics:
     def refused(self, *, spans: int) -> None:
         self.counts["refused"] += spans
 
+    def cancelled(self, *, spans: int) -> None:
+        self.counts["cancelled"] += spans
+
+    def caller_left(self) -> None:
+        self.counts["caller_left"] += 1
+
     def sent(self, *, spans: int) -> None:
         self.counts["sent"] += spans
 
@@ -248,6 +265,9 @@ class FakeMetrics:
 
     def send_retried(self, *, spans: int) -> None:
         self.counts["send_retried"] += spans
+
+    def send_skipped(self, *, spans: int) -> None:
+        self.counts["send_skipped"] += spans
 
     def send_failed(self, *, spans: int) -> None:
         self.counts["send_failed"] += spans

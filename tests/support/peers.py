@@ -22,7 +22,7 @@ from otel_embedder.otlp.names import EXPORT_METHOD, TRACE_SERVICE
 from tests.support.fakes import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from types import TracebackType
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -191,7 +191,19 @@ class FakeNextHop:
         host: str = "localhost",
         port: int = 0,
         bytes_a_second: float = math.inf,
+        judge: Callable[[ExportTraceServiceRequest], Answer | None] = lambda _: None,
     ) -> None:
+        """Prepare to listen.
+
+        Args:
+            credentials: for TLS.
+            options: gRPC's own.
+            host: where to listen.
+            port: any, if it is 0.
+            bytes_a_second: how fast it reads.
+            judge: what to answer to a request, where that depends on it.
+
+        """
         self.requests: list[ExportTraceServiceRequest] = []
         self.metadata: list[Metadata] = []
         self.time_remaining: list[float] = []
@@ -201,6 +213,7 @@ class FakeNextHop:
         self._options = options
         self._bytes_a_second = bytes_a_second
         self._wanted = f"{host}:{port}"
+        self._judge = judge
         self._arrived = asyncio.Semaphore(0)
         self._free = asyncio.Event()
         self._free.set()
@@ -271,7 +284,7 @@ class FakeNextHop:
         except asyncio.CancelledError:
             self.was_left.set()
             raise
-        answer = self.answers.pop(0) if self.answers else Answer()
+        answer = self._judge(request) or (self.answers.pop(0) if self.answers else Answer())
         if answer.code is not grpc.StatusCode.OK:
             await context.abort(answer.code, answer.details, answer.trailing_metadata())
         return answer.response()

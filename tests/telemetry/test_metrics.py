@@ -16,17 +16,11 @@ from otel_embedder.telemetry.logs import configure_logs
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from otel_embedder.telemetry.settings import LogFormat, LogLevel
 
 SECRET = "s3cret"  # noqa: S105 - for tests
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_they_were() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def values(metrics: Metrics) -> dict[str, float]:
@@ -69,10 +63,11 @@ def values(metrics: Metrics) -> dict[str, float]:
             },
         ),
         (lambda metrics: metrics.watch_queue(lambda: 7), {"queue_size": 7}),
+        (lambda metrics: metrics.watch_log(lambda: 7), {"dropped_log_lines_total": 7}),
     ],
     ids=[
         *("accepted", "refused", "sent", "send failed", "fell back", "passed"),
-        *("looked up", "batch", "queue"),
+        *("looked up", "batch", "queue", "log"),
     ],
 )
 def test_each_fact_has_its_metric_and_no_other(

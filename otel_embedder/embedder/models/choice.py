@@ -17,6 +17,8 @@ Engine = Literal["ctranslate2", "sentence-transformers"]
 DEFAULT_ENGINE: Engine = "ctranslate2"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_NAMES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
+# As many CPUs as hardly any machine has.
+MAX_THREADS = 1_024
 # What a model may be called on the Hugging Face hub, such as BAAI/bge-small-en-v1.5.
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 # What the engine of that name needs. It brings torch, so few have it.
@@ -59,6 +61,17 @@ def check_model(model: str, engine: str | None) -> None:
         raise ValueError("must be a name on the Hugging Face hub, or an existing directory")
 
 
+def check_threads(threads: int | None) -> None:
+    """Make sure that there are not too many threads: each is there at once, and takes memory.
+
+    Raises:
+        ValueError: there are.
+
+    """
+    if threads is not None and threads > MAX_THREADS:
+        raise ValueError(f"must be at most {MAX_THREADS}; more than there are CPUs are of no use")
+
+
 def default_cache() -> Path:
     """Give the directory of converted models where nobody has chosen one: the user's own."""
     return user_cache_path("otel-embedder")
@@ -71,6 +84,11 @@ def _engine(value: Engine) -> Engine:
 
 def _model(value: str, others: ValidationInfo) -> str:
     check_model(value, others.data.get("engine"))
+    return value
+
+
+def _threads(value: int | None) -> int | None:
+    check_threads(value)
     return value
 
 
@@ -88,7 +106,7 @@ class ModelSettings(RoomSettings):
         "takes any name on the Hugging Face hub, too.",
     )
     model_cache: Path = Field(default_cache(), description="Directory of converted models.")
-    model_threads: PositiveInt | None = Field(
+    model_threads: Annotated[PositiveInt | None, AfterValidator(_threads)] = Field(
         None, description="Texts computed at the same time; as many as there are CPUs, if not set."
     )
     model_timeout: PositiveFloat = Field(

@@ -2,7 +2,8 @@
 
 The result equals that of CTranslate2's own converter, which needs torch and
 transformers. It is kept in a directory named by the official files' hash and
-the converter's version, so it is made once and never mistaken for another.
+the converter's version, so it is made once and never mistaken for another, and
+sealed: see `seal`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from otel_embedder.embedder.models.bert import specification
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.recipe import DEFAULT_RECIPE, RECIPE_FILE, Recipe, read_recipe
+from otel_embedder.embedder.models.seal import seal
 from otel_embedder.embedder.models.weights import (
     DEFAULT_MODEL_SHA256,
     TOKENIZER_FILE,
@@ -29,8 +31,9 @@ from otel_embedder.errors import DamagedModelError, ModelUnavailableError
 from otel_embedder.telemetry.logs import get_logger
 
 MODEL_CONVERTED = "model.converted"
+MODEL_DAMAGED = "model.damaged"
 # Raise it when this module would write something else from the same weights.
-CONVERTER_VERSION = 2
+CONVERTER_VERSION = 3
 
 # Read as a pickle, which may run any code.
 PICKLED_FILE = "pytorch_model.bin"
@@ -67,7 +70,7 @@ def converted_model(model: str, cache: Path) -> Path:
 
 
 def remove_damaged(damage: DamagedModelError) -> None:
-    """Remove a converted model that is damaged: it can be converted again.
+    """Remove a converted model that is damaged, and tell of it: it can be converted again.
 
     Raises:
         ModelUnavailableError: that is not possible either.
@@ -75,10 +78,13 @@ def remove_damaged(damage: DamagedModelError) -> None:
     """
     try:
         shutil.rmtree(damage.directory)
+    except FileNotFoundError:
+        pass  # another process was faster
     except OSError as error:
         raise ModelUnavailableError(
             f"{damage}; it can't be removed either ({error.strerror or error})"
         ) from error
+    log.warning(MODEL_DAMAGED, problem=str(damage))
 
 
 def converted_path(cache: Path, model: str, key: str) -> Path:
@@ -131,8 +137,9 @@ def _write(weights: Weights, directory: Path) -> None:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=directory.parent, prefix=".converting-") as scratch:
-            convert(weights, Path(scratch, "model"))
-            _publish(Path(scratch, "model"), directory)
+            made = Path(scratch, directory.name)
+            convert(weights, made)
+            _publish(made, directory)
     except OSError as error:
         raise ModelUnavailableError(
             f"the converted model can't be written to {directory.parent} ({error.strerror}); "
@@ -153,6 +160,8 @@ def _publish(made: Path, directory: Path) -> None:
 def convert(weights: Weights, directory: Path) -> None:
     """Write a CTranslate2 int8 model, with its tokenizer and its recipe, into a new directory.
 
+    The directory must have the name that it will be found by: it is sealed with it.
+
     Raises:
         ModelUnavailableError: the files are not those of a BERT encoder, or ask for what is not
             supported.
@@ -172,3 +181,4 @@ def convert(weights: Weights, directory: Path) -> None:
     spec.save(str(directory))
     shutil.copyfile(weights.directory / TOKENIZER_FILE, directory / TOKENIZER_FILE)
     (directory / RECIPE_FILE).write_text(recipe.model_dump_json(), encoding="utf-8")
+    seal(directory)

@@ -17,8 +17,9 @@ import numpy as np
 
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.models.recipe import load_recipe
+from otel_embedder.embedder.models.seal import check_seal
 from otel_embedder.embedder.models.weights import TOKENIZER_FILE
-from otel_embedder.errors import DamagedModelError, EmbeddingFailedError
+from otel_embedder.errors import DamagedModelError, EmbeddingFailedError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,13 +55,15 @@ class CTranslate2Model:
             threads: how many texts may be computed at the same time.
 
         Raises:
-            DamagedModelError: the directory holds no model that loads.
+            DamagedModelError: the directory does not hold what was written.
+            ModelUnavailableError: it does not load all the same.
 
         """
         _prefer_avx512()
         # Half a second and 60 MB: only a process that embeds should pay for it.
         import ctranslate2  # noqa: PLC0415
 
+        _require_seal(directory)
         self._name = name
         try:
             self._recipe = load_recipe(directory)
@@ -70,8 +73,9 @@ class CTranslate2Model:
                 str(directory), compute_type="int8", inter_threads=threads, intra_threads=1
             )
         except Exception as error:  # tokenizers raises bare Exception
-            raise DamagedModelError(
-                f"the model in {directory} does not load: {error}", directory=directory
+            # It is what was written: memory may lack, or threads. To convert it again is no help.
+            raise ModelUnavailableError(
+                f"the model in {directory} does not load: {error}"
             ) from error
 
     @property
@@ -106,6 +110,15 @@ class CTranslate2Model:
                 f"the model failed: {error}", kind=type(error).__name__
             ) from error
         return unit_length(POOLINGS[self._recipe.pooling](hidden))
+
+
+def _require_seal(directory: Path) -> None:
+    try:
+        check_seal(directory)
+    except (OSError, ValueError) as error:
+        raise DamagedModelError(
+            f"the model in {directory} does not load: {error}", directory=directory
+        ) from error
 
 
 def load_tokenizer(file: Path, recipe: Recipe) -> tokenizers.Tokenizer:

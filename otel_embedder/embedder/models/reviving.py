@@ -208,8 +208,8 @@ class RevivingModel:
     def _load_succeeded(self, attempt: Future[_Loaded], model: Model, seconds: float) -> None:
         with self._lock:
             if not attempt.done():  # else it was given up
-                log.info(MODEL_LOADED, seconds=round(seconds, 3))
                 attempt.set_result(_Loaded(model))
+                log.info(MODEL_LOADED, seconds=round(seconds, 3))
 
     def _set_back(self, message: str, attempt: Future[_Loaded] | None = None) -> None:
         """Let there be no model for a while, longer after each setback."""
@@ -217,8 +217,8 @@ class RevivingModel:
         seconds = min(self._retry_after * 2**self._setbacks, self._max_retry_after)
         self._setbacks = min(self._setbacks + 1, MAX_DOUBLINGS)
         self._next_attempt = max(self._next_attempt, self._clock() + seconds)
-        log.warning(MODEL_UNAVAILABLE, error=message, retry_after=seconds)
         self._attempt.set_exception(ModelUnavailableError(message))
+        log.warning(MODEL_UNAVAILABLE, error=message, retry_after=seconds)
 
     def _encode_succeeded(self, loaded: _Loaded) -> None:
         with self._lock:
@@ -232,5 +232,5 @@ class RevivingModel:
             if loaded.failures >= self._max_failures and loaded is self._current():
                 # The texts may be to blame: to load it for each of them would be no help.
                 self._max_failures *= 2
-                log.warning(MODEL_REPLACED, failures=loaded.failures, error=type(error).__name__)
                 self._attempt = None
+                log.warning(MODEL_REPLACED, failures=loaded.failures, error=type(error).__name__)

@@ -38,7 +38,6 @@ from otel_embedder.errors import (
     EmbeddingFailedError,
     ModelUnavailableError,
 )
-from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.models.weights import Weights
 
 Outcome = TypeVar("Outcome")
-
-MODEL_DAMAGED = "model.damaged"
 
 # One of the golden texts, and what sentence-transformers in fp32 makes of it.
 REFERENCE_FILE = Path(__file__).with_name("reference.json")
@@ -63,8 +60,6 @@ TEXTS = tuple(
     for operation in ("order", "pay", "look up the price of")
     for attribute in ("colour", "size", "kind of teapot")
 )
-
-log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +147,6 @@ def _undamaged(model: str, cache: Path, weights: Weights, *, repair: bool) -> Pa
     problem = f"{directory} is not what the official files convert to, in {', '.join(damaged)}"
     if not repair:
         raise DamagedModelError(f"{problem}; --repair converts them anew", directory=directory)
-    log.warning(MODEL_DAMAGED, problem=problem)
     remove_damaged(DamagedModelError(problem, directory=directory))
     return converted_model(model, cache)
 
@@ -160,7 +154,7 @@ def _undamaged(model: str, cache: Path, weights: Weights, *, repair: bool) -> Pa
 def _damaged_files(weights: Weights, directory: Path) -> list[str]:
     try:
         with TemporaryDirectory() as scratch:
-            fresh = Path(scratch, "model")
+            fresh = Path(scratch, directory.name)
             convert(weights, fresh)
             names = sorted(file.name for file in fresh.iterdir())
             same, _, _ = filecmp.cmpfiles(fresh, directory, names, shallow=False)

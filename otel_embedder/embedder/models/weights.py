@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL, DEFAULT_MODEL_NAMES, HUB_NAME
+from otel_embedder.embedder.models.seal import sha256_of
 from otel_embedder.errors import ModelUnavailableError
 from otel_embedder.telemetry.logs import get_logger
 
@@ -150,8 +151,7 @@ def check_weights(name: str, directory: Path, *, remedy: str = MEND_DIRECTORY) -
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ModelUnavailableError(f"{path} can't be read: {error.strerror}") from error
 

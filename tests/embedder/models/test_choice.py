@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ("engine", "torch"),
         ("model", "missing"),
         ("model_threads", "0"),
+        ("model_threads", "1025"),
         ("preload", "maybe"),
     ],
 )
@@ -47,3 +48,10 @@ def test_an_engine_that_is_not_installed_is_the_one_problem_and_says_what_to_do(
         "engine: sentence-transformers is not installed: "
         "pip install 'otel-embedder[sentence-transformers]'"
     )
+
+
+def test_a_million_threads_are_refused_with_what_to_do() -> None:
+    assert problem_of(ModelSettings, model_threads="1000000") == (
+        "model_threads: must be at most 1024; more than there are CPUs are of no use"
+    )
+    assert ModelSettings(model_threads=1_024).model_threads == 1_024

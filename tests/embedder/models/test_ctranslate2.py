@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL, ModelChoice
 from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
+from otel_embedder.embedder.models.engines import load_model
 from otel_embedder.embedder.models.recipe import RECIPE_FILE
+from otel_embedder.embedder.models.seal import seal
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 from tests.golden import TEXTS
 from tests.support.tiny_bert import write_settings, write_tiny_bert
@@ -90,6 +92,7 @@ def test_a_model_that_raises_fails_with_an_embedding_error(tmp_path: Path) -> No
     # A text is cut at eight tokens, unless somebody lets it be longer than there are positions.
     recipe = directory / RECIPE_FILE
     recipe.write_text(recipe.read_text().replace('"max_tokens":8', '"max_tokens":512'))
+    seal(directory)
     model = load(directory)
 
     with pytest.raises(EmbeddingFailedError, match="the model failed"):
@@ -199,3 +202,16 @@ def test_the_real_model_cut_short_is_unavailable(model_cache: Path, tmp_path: Pa
 
     with pytest.raises(ModelUnavailableError, match="does not load"):
         load(broken)
+
+
+def test_a_whole_model_that_does_not_load_is_not_removed(tmp_path: Path) -> None:
+    """Memory or threads may lack: to convert it again would be no help."""
+    weights = write_tiny_bert(tmp_path / "tiny-bert")
+    choice = ModelChoice("ctranslate2", str(weights), tmp_path / "cache", threads=1)
+    directory = converted_model(choice.model, choice.cache)
+    (directory / "model.bin").write_bytes(b"what can't be loaded")
+    seal(directory)
+
+    with pytest.raises(ModelUnavailableError, match="does not load"):
+        load_model(choice)
+    assert (directory / "model.bin").read_bytes() == b"what can't be loaded"

@@ -1,18 +1,33 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from structlog.testing import capture_logs
 
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL, Engine, ModelChoice
-from otel_embedder.embedder.models.conversion import converted_model
+from otel_embedder.embedder.models.conversion import (
+    MODEL_CONVERTED,
+    MODEL_DAMAGED,
+    converted_model,
+    remove_damaged,
+)
 from otel_embedder.embedder.models.engines import LOADERS, load_model, reviving_model
 from otel_embedder.embedder.models.reviving import MODEL_UNAVAILABLE
-from otel_embedder.errors import ModelUnavailableError
+from otel_embedder.embedder.models.seal import SEAL_FILE
+from otel_embedder.errors import DamagedModelError, ModelUnavailableError
 from tests.support.tiny_bert import TINY_DIMENSION, write_tiny_bert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_embedder.embedder.embedding import Model
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -48,6 +63,106 @@ def test_what_was_converted_and_is_damaged_is_converted_anew(
     assert (directory / file).read_bytes() == whole
 
 
+def add(directory: Path) -> None:
+    (directory / "vocabulary.txt").write_text("what may be read instead\n")
+
+
+def remove(directory: Path) -> None:
+    (directory / "vocabulary.json").unlink()
+
+
+def flip_a_bit(directory: Path) -> None:
+    """Change a weight, as a disk may: it loads all the same."""
+    content = bytearray((directory / "model.bin").read_bytes())
+    content[len(content) // 2] ^= 1
+    (directory / "model.bin").write_bytes(content)
+
+
+def cut(directory: Path) -> None:
+    os.truncate(directory / "model.bin", 1_000)
+
+
+def cut_the_seal(directory: Path) -> None:
+    os.truncate(directory / SEAL_FILE, 100)
+
+
+def swap_words(directory: Path) -> None:
+    """Give two words each other's numbers."""
+    words = (directory / "tokenizer.json").read_text()
+    swapped = words.replace('"a":', '"?":').replace('"b":', '"a":').replace('"?":', '"b":')
+    (directory / "tokenizer.json").write_text(swapped)
+
+
+def take_anothers_weights(directory: Path) -> None:
+    other = another(directory.parent)
+    shutil.copyfile(other / "model.bin", directory / "model.bin")
+
+
+def become_another(directory: Path) -> None:
+    other = another(directory.parent)
+    shutil.rmtree(directory)
+    other.rename(directory)
+
+
+def vanish(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+def another(cache: Path) -> Path:
+    """Convert a model of the same shape and other weights."""
+    model = write_tiny_bert(cache.parent / "another" / "tiny-bert")
+    tensors = dict(load_file(model / "model.safetensors"))
+    words = tensors["embeddings.word_embeddings.weight"]
+    tensors["embeddings.word_embeddings.weight"] = np.ascontiguousarray(words[::-1])
+    save_file(tensors, model / "model.safetensors")
+    return converted_model(str(model), cache)
+
+
+def vector_of(model: Model) -> bytes:
+    [embedding] = model.encode(["a b c"])
+    return embedding.vector.tobytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(add, remove, flip_a_bit, cut, cut_the_seal, swap_words, take_anothers_weights),
+        *(become_another, vanish),
+    ],
+)
+def test_whatever_becomes_of_its_directory_a_model_gives_its_own_vectors(
+    choice: ModelChoice, damage: Callable[[Path], None]
+) -> None:
+    loaded = load_model(choice)
+    directory = converted_model(choice.model, choice.cache)
+    true, names = vector_of(loaded), sorted(file.name for file in directory.iterdir())
+    damage(directory)
+    with capture_logs() as logs:
+        after = vector_of(loaded)
+        anew = vector_of(load_model(choice))
+        again = vector_of(load_model(choice))
+
+    assert after == anew == again == true
+    assert sorted(file.name for file in directory.iterdir()) == names
+    told = [MODEL_CONVERTED] if damage is vanish else [MODEL_DAMAGED, MODEL_CONVERTED]
+    assert [line["event"] for line in logs] == told
+
+
+def test_other_files_in_the_same_directory_are_converted_anew(choice: ModelChoice) -> None:
+    before = vector_of(load_model(choice))
+    weights = Path(choice.model, "model.safetensors")
+    tensors = dict(load_file(weights))
+    words = tensors["embeddings.word_embeddings.weight"]
+    tensors["embeddings.word_embeddings.weight"] = np.ascontiguousarray(words[::-1])
+    save_file(tensors, weights)
+
+    assert vector_of(load_model(choice)) != before
+
+
+def test_what_another_process_removes_just_then_is_no_error(tmp_path: Path) -> None:
+    remove_damaged(DamagedModelError("it is damaged", directory=tmp_path / "gone"))
+
+
 def test_what_is_damaged_and_cannot_be_removed_is_an_error_that_says_both(
     choice: ModelChoice,
 ) -> None:
@@ -72,6 +187,7 @@ def retries(choice: ModelChoice, count: int) -> list[float]:
         for _ in range(count):
             with pytest.raises(ModelUnavailableError):
                 model.loaded()
+        model.close()  # by then all is told
     return [line["retry_after"] for line in logs if line["event"] == MODEL_UNAVAILABLE]
 
 
