@@ -142,12 +142,11 @@ class Attaching:
 
 
 def _least_wanted_first(works: Sequence[Work]) -> Iterator[Work]:
-    """Give ERROR spans at the end, and otherwise the last first.
+    """Give ERROR spans at the end, and otherwise the first of the request first.
 
-    So those that keep theirs are the first of the request, where a text that recurs is there
-    once at least, and it takes no memory to tell which.
+    When a request comes again of which a part was taken, that part is its first spans. They are
+    not sent again, so a vector of theirs would be one the less for the rest.
     """
     return chain(
-        (work for work in reversed(works) if not work.urgent),
-        (work for work in reversed(works) if work.urgent),
+        (work for work in works if not work.urgent), (work for work in works if work.urgent)
     )

@@ -252,7 +252,7 @@ async def test_what_would_not_get_through_in_time_goes_bare_errors_last(kept: in
     assert [one.name for one in went if not is_bare(one)] == {
         0: [],
         1: ["failed"],
-        2: ["a", "failed"],
+        2: ["b", "failed"],
         3: ["a", "b", "failed"],
     }[kept]
     assert metrics.counts["left_bare sending"] == 3 - kept
