@@ -67,7 +67,8 @@ class Work:
 
     def attach(self, attributes: bytes, request: TraceRequest) -> None:
         """Let encoded attributes go behind the span, one of this request's."""
-        request.replace(self.span, self.bare)
+        if self.bare is not self.span.encoded:
+            request.replace(self.span, self.bare)
         request.add(self.span, attributes)
 
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from otel_embedder.pipeline.bare import Shortage
 
 
-class Encoded(dict[tuple[Embedding, str | None], bytes]):
+# An embedding, with its text where that is attached as well.
+Key = Embedding | tuple[Embedding, str | None]
+
+
+class Encoded(dict[Key, bytes]):
     """A request's embeddings as attributes: encoded and paid for once, however many spans share it.
 
     A dict with `__missing__`, because a hit then runs in C. What there is no memory for is empty.
@@ -48,14 +52,19 @@ class Encoded(dict[tuple[Embedding, str | None], bytes]):
         self._grow = grow
         self._has_room = True
 
-    def __missing__(self, key: tuple[Embedding, str | None]) -> bytes:
-        encoded = self._annotator.attributes(*key) if self._has_room else b""
+    def __missing__(self, key: Key) -> bytes:
+        embedding, text = key if isinstance(key, tuple) else (key, None)
+        self[key] = encoded = self._paid(embedding, text) if self._has_room else b""
+        return encoded
+
+    def _paid(self, embedding: Embedding, text: str | None) -> bytes:
+        encoded = self._annotator.attributes(embedding, text)
         try:
             self._grow(len(encoded))
         except BusyError:
             # Nor is there for the next, which is as large.
-            self._has_room, encoded = False, b""
-        self[key] = encoded
+            self._has_room = False
+            return b""
         return encoded
 
 
@@ -93,10 +102,11 @@ class Attaching:
 
         """
         encoded, request, turn = self._encoded, self._request, self._turn
+        with_text = encoded.with_text
         pairs = zip(works, embeddings, strict=True)
         for work, embedding in pairs:
             if embedding is not None and work.wants(embedding):
-                attributes = encoded[embedding, work.content if encoded.with_text else None]
+                attributes = encoded[(embedding, work.content) if with_text else embedding]
                 if attributes:
                     work.attach(attributes, request)
                 else:
@@ -132,12 +142,11 @@ class Attaching:
 
 
 def _least_wanted_first(works: Sequence[Work]) -> Iterator[Work]:
-    """Give ERROR spans at the end, and otherwise the last first.
+    """Give ERROR spans at the end, and otherwise the first of the request first.
 
-    So those that keep theirs are the first of the request, where a text that recurs is there
-    once at least, and it takes no memory to tell which.
+    When a request comes again of which a part was taken, that part is its first spans. They are
+    not sent again, so a vector of theirs would be one the less for the rest.
     """
     return chain(
-        (work for work in reversed(works) if not work.urgent),
-        (work for work in reversed(works) if work.urgent),
+        (work for work in works if not work.urgent), (work for work in works if work.urgent)
     )

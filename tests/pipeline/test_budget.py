@@ -12,7 +12,13 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_embedder.pipeline.budget import FIRST_SHARE, MIN_SECONDS, WORK_SHARE, Budget
+from otel_embedder.pipeline.budget import (
+    FIRST_SHARE,
+    MAX_ATTACHING_SECONDS,
+    MIN_SECONDS,
+    WORK_SHARE,
+    Budget,
+)
 from tests.support.generated import WORDS
 from tests.support.otlp_samples import request, span
 from tests.support.peers import spans_in
@@ -138,6 +144,31 @@ def test_a_refusal_at_once_does_not_teach_that_sending_is_quick(
         teach_failure(budget, 0.001, ConnectionError())
 
     assert free(budget, 5) == about(expected)
+
+
+def test_what_was_left_out_is_learned_as_if_it_had_been_sent() -> None:
+    budget = Budget(max_seconds=10, clock=time.monotonic)
+    for _ in range(30):
+        with budget.learning(SIZE, since=time.monotonic() - 0.5) as lesson:
+            lesson.share = 0.25
+
+    assert free(budget, 5) == about(3)
+
+
+@pytest.mark.parametrize(
+    ("end", "deadline", "attaching_end"),
+    [(10, 14, 11), (10, 100, 10 + MAX_ATTACHING_SECONDS), (10, 9, 10)],
+)
+def test_attaching_ends_before_most_of_the_time_for_sending_is_gone(
+    end: float, deadline: float, attaching_end: float
+) -> None:
+    assert Budget(max_seconds=3, clock=time.monotonic).attaching_end(end, deadline) == attaching_end
+
+
+def test_attaching_has_an_end_even_if_the_caller_waits_for_ever() -> None:
+    budget = Budget(max_seconds=3, clock=time.monotonic)
+
+    assert budget.attaching_end(10, math.inf) == 10 + MAX_ATTACHING_SECONDS
 
 
 def test_sizes_are_told_apart() -> None:
