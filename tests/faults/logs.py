@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import grpc
@@ -13,16 +14,17 @@ from tests.faults import names
 from tests.faults.beside import nobody_waits
 from tests.faults.deaf import THROUGH_A_FILE, unread_after, until
 from tests.faults.fault import fault
+from tests.faults.hops import ANSWER_LOST
+from tests.faults.next_hop import silence, take, take_and
 from tests.support.certificates import Authority
 from tests.support.generated import requests_of_every_shape, requests_of_texts
-from tests.support.processes import OTEL_EMBEDDER, Sidecar, every_line, trace_server
+from tests.support.processes import OTEL_EMBEDDER, Sidecar, every_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.faults.deaf import Heard
     from tests.faults.stage import Stage
-    from tests.support.processes import Context
 
 SPANS = 100
 ROUNDS = 3
@@ -118,6 +120,19 @@ def next_hop_told_of(stage: Stage) -> None:
     assert len(failing) == 1, f"it was told {len(failing)} times that the next hop fails"
 
 
+@fault("log: says when the next hop does not answer", may_duplicate=ANSWER_LOST)
+def silence_told_of(stage: Stage) -> None:
+    [request] = requests_of_every_shape(SPANS)
+    stage.next_hop.usual = take_and(silence(60))
+    with stage.next_hop, stage.sidecar() as sidecar, stage.client() as client:
+        status = stage.send_once(request, timeout=5).status
+        sidecar.wait_for_event(names.FAILING, timeout=TOLD_SECONDS)
+        stage.next_hop.usual = take
+        assert client.send(request, timeout=10).status == "OK"
+        sidecar.wait_for_event(names.RECOVERED, timeout=TOLD_SECONDS)
+    assert status in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}, status
+
+
 @fault("log: http:// to a next hop that speaks TLS")
 def plain_to_tls(stage: Stage) -> None:
     [request] = requests_of_every_shape(SPANS)
@@ -151,11 +166,9 @@ def _tls_server(stage: Stage) -> tuple[grpc.Server, str]:
     pair = Authority(stage.directory).issue("next-hop")
     files = [(pair.key.read_bytes(), pair.certificate.read_bytes())]
 
-    def never(_: bytes, __: Context) -> bytes:
-        raise AssertionError("nobody gets so far")
-
-    server, _ = trace_server(never)
+    server = grpc.server(ThreadPoolExecutor(1))
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(files))
+    server.start()
     return server, f"127.0.0.1:{port}"
 
 
