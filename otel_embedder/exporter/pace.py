@@ -9,6 +9,9 @@ since a small call mostly waits for its answer. A mean is not moved far by one c
 was slow. But when a call fails, the one before it counts whole: then it is no exception.
 A call that is larger takes no longer a byte. So what goes well is tried with the next
 larger class, and a next hop that was slow is found out to be fast again.
+
+A call that nobody waits for any more leaves its bytes on the line, where the next ones stand
+behind them: for as long as all of it would have taken, or until a call is answered.
 """
 
 from __future__ import annotations
@@ -71,6 +74,7 @@ class Pace:
         self._max_seconds = max_seconds
         self._clock = clock
         self._known: dict[int, _Seconds] = {}
+        self._line_is_free_at = -math.inf
 
     def room(self, seconds: float, *, call_bytes: int) -> float:
         """Give how many bytes get through in so many seconds; infinite as long as it is unknown.
@@ -83,6 +87,7 @@ class Pace:
         largest = _size_class(call_bytes)
         if not self._byte_seconds(largest):
             return math.inf
+        seconds = max(0.0, seconds - max(0.0, self._line_is_free_at - self._clock()))
         several = self._in_calls_of(call_bytes, seconds)
         if several >= _start_of(largest):
             return max(several, MIN_BYTES)
@@ -129,6 +134,17 @@ class Pace:
             self._learn_at_least(size, self._clock() - began)
             raise
         self._learn(size, self._clock() - began)
+        self._line_is_free_at = -math.inf
+
+    def gave_up(self, size: int, *, after: float) -> None:
+        """Learn that nobody waits any more for a call of so many bytes, after so many seconds."""
+        takes = self._last_byte_seconds(size) * size
+        self._line_is_free_at = max(self._line_is_free_at, self._clock() - after + takes)
+
+    def _last_byte_seconds(self, size: int) -> float:
+        """Give what a byte took in the last call of this class that was answered, if any was."""
+        known = self._known.get(_size_class(size))
+        return known.last if known else 0.0
 
     def _learn(self, size: int, seconds: float) -> None:
         size_class, byte_seconds = _size_class(size), max(seconds, INSTANT) / max(1, size)

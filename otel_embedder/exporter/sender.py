@@ -110,6 +110,8 @@ class Sender:
                     method, encoded, timeout=timeout, metadata=way.headers
                 )
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._pace.gave_up(len(encoded), after=timeout)
             self._health.failed(error, seconds=timeout)
             # Tracebacks hold on to what was sent for as long as there is the error.
             del encoded

@@ -226,3 +226,35 @@ def test_no_call_is_larger_than_gets_through_in_a_calls_time() -> None:
     size, has_arrived = sender.send(link, 60)
     assert has_arrived
     assert size < 0.2 * MEGABYTE * CALL_SECONDS
+
+
+def test_what_was_given_up_is_still_in_the_way() -> None:
+    now = 0.0
+    pace = Pace(max_seconds=CALL_SECONDS, clock=lambda: now)
+    with pace.learning(LIMIT):
+        now += 4  # 1 MB/s
+    free = pace.room(5, call_bytes=LIMIT)
+
+    now += 1
+    pace.gave_up(LIMIT, after=1)
+    behind = pace.room(5, call_bytes=LIMIT)
+    now += 3
+    later = pace.room(5, call_bytes=LIMIT)
+
+    assert behind == pytest.approx(free * 2 / 5, rel=0.01)
+    assert later == free
+
+
+def test_an_answer_tells_that_nothing_is_in_the_way_any_more() -> None:
+    now = 0.0
+    pace = Pace(max_seconds=CALL_SECONDS, clock=lambda: now)
+    with pace.learning(LIMIT):
+        now += 4
+    free = pace.room(5, call_bytes=LIMIT)
+    pace.gave_up(LIMIT, after=0)
+    assert pace.room(5, call_bytes=LIMIT) < free
+
+    with pace.learning(MIN_BYTES):
+        now += 0.1
+
+    assert pace.room(5, call_bytes=LIMIT) == free
