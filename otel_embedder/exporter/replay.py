@@ -25,7 +25,7 @@ from tenacity import (
 )
 
 from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
-from otel_embedder.exporter.backoff import Backoff
+from otel_embedder.exporter.patience import Backoff
 from otel_embedder.otlp.status import CODES
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from otel_embedder.telemetry.sparing import Sparing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from otel_embedder.receiver.headers import Headers
-    from otel_embedder.receiver.hops import Hops
-    from otel_embedder.receiver.messages import Context
+    from otel_embedder.receiver.intake.headers import Headers
+    from otel_embedder.receiver.intake.hops import Hops
+    from otel_embedder.receiver.intake.messages import Context
 
 log = get_logger()
 

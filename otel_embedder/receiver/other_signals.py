@@ -17,7 +17,7 @@ from otel_embedder.telemetry.logs import get_logger
 if TYPE_CHECKING:
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.receiver.calls import Calls
-    from otel_embedder.receiver.messages import Context, Messages
+    from otel_embedder.receiver.intake.messages import Context, Messages
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 

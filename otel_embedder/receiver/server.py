@@ -24,7 +24,7 @@ from otel_embedder.receiver.addresses import (
 )
 from otel_embedder.receiver.closing import Closing, EndingStreams
 from otel_embedder.receiver.health import HealthServicer
-from otel_embedder.receiver.inflate import SmallRequests
+from otel_embedder.receiver.intake.inflate import SmallRequests
 from otel_embedder.receiver.reflection import add_reflection
 from otel_embedder.receiver.tls import server_credentials
 from otel_embedder.receiver.tokens import Access, FixedTokens, TokenCheck, TokenFile

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.call import Call
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.calls import Calls
-    from otel_embedder.receiver.messages import Context, Messages
+    from otel_embedder.receiver.intake.messages import Context, Messages
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 

@@ -20,9 +20,9 @@ from otel_embedder.fairness import TURN_SECONDS
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.headers import Headers
-from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import messages
+from otel_embedder.receiver.intake.headers import Headers
+from otel_embedder.receiver.intake.hops import Hops
+from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver

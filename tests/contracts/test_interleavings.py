@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from otel_embedder.embedder.embedding import Embedding, Wanted
-    from otel_embedder.receiver.messages import Context
+    from otel_embedder.receiver.intake.messages import Context
 
 MAX_BYTES = 1024 * 1024
 # What a call may take; so long does the exporter try again by itself.

@@ -10,8 +10,7 @@ import grpc
 import pytest
 
 from otel_embedder.errors import RetryableExportError
-from otel_embedder.exporter.backoff import Backoff
-from otel_embedder.exporter.patience import Patience, WaitingRoom
+from otel_embedder.exporter.patience import Backoff, Patience, WaitingRoom
 from otel_embedder.otlp.names import EXPORT_METHOD
 from tests.support.exporting import exporting, send
 from tests.support.fakes import FakeMetrics

@@ -21,8 +21,8 @@ from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.inflate import is_compressed
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.intake.inflate import is_compressed
+from otel_embedder.receiver.intake.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.receiver.messages import Context
+    from otel_embedder.receiver.intake.messages import Context
 
 MAX_BYTES = 1024 * 1024
 # What may be said of bytes that are no request. Anything else would be a fault of ours.

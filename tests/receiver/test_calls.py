@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES
-from otel_embedder.receiver.hops import HOPS_KEY
+from otel_embedder.receiver.intake.hops import HOPS_KEY
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from otel_embedder.errors import ExportError, PermanentExportError, RetryableExportError
 from otel_embedder.otlp.names import OTHER_SERVICES
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.hops import HOPS_KEY
+from otel_embedder.receiver.intake.hops import HOPS_KEY
 from otel_embedder.receiver.other_signals import SIGNAL_PASSED_THROUGH, PassThrough
 from otel_embedder.receiver.server import listening
 from otel_embedder.settings import load_settings

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES, TRACE_SERVICE
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.inflate import MAX_SMALL_BYTES
+from otel_embedder.receiver.intake.inflate import MAX_SMALL_BYTES
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
 from otel_embedder.receiver.traces import TraceReceiver

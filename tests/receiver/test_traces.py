@@ -35,7 +35,7 @@ from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.calls import REQUEST_CANCELLED, REQUEST_FAILED
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.hops import HOPS_KEY
+from otel_embedder.receiver.intake.hops import HOPS_KEY
 from otel_embedder.receiver.server import listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings

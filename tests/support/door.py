@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.headers import Headers
-from otel_embedder.receiver.hops import Hops
-from otel_embedder.receiver.messages import Messages
+from otel_embedder.receiver.intake.headers import Headers
+from otel_embedder.receiver.intake.hops import Hops
+from otel_embedder.receiver.intake.messages import Messages
 
 if TYPE_CHECKING:
     from collections.abc import Collection

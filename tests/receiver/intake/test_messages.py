@@ -15,8 +15,8 @@ from otel_embedder.errors import BusyError
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import REQUEST_INCOMPLETE
 from otel_embedder.receiver.closing import Closing
-from otel_embedder.receiver.messages import Messages
-from otel_embedder.receiver.reading import PLACES
+from otel_embedder.receiver.intake.messages import Messages
+from otel_embedder.receiver.intake.reading import PLACES
 from otel_embedder.receiver.server import SERVER_OPTIONS
 from tests.support.door import new_calls
 from tests.support.fakes import PATIENCE, FakeMetrics
@@ -25,7 +25,7 @@ from tests.support.peers import CLIENT_OPTIONS, retry_after
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from otel_embedder.receiver.messages import Context
+    from otel_embedder.receiver.intake.messages import Context
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -16,9 +16,9 @@ import grpc.aio
 from otel_embedder.errors import IncompleteRequestError, SurplusRequestError
 from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.admission import Admission, AdmissionMetrics
-from otel_embedder.receiver.inflate import inflated
-from otel_embedder.receiver.parsing import parsed
-from otel_embedder.receiver.reading import ReadingTurns
+from otel_embedder.receiver.intake.inflate import inflated
+from otel_embedder.receiver.intake.parsing import parsed
+from otel_embedder.receiver.intake.reading import ReadingTurns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.receiver.reading import ReadingTurns
+from otel_embedder.receiver.intake.reading import ReadingTurns
 from tests.support.fakes import PATIENCE
 
 if TYPE_CHECKING:

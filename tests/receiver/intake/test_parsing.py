@@ -7,7 +7,7 @@ import pytest
 
 from otel_embedder.errors import BusyError, RequestTooLargeError
 from otel_embedder.fairness import TURN_SECONDS, Turns
-from otel_embedder.receiver.parsing import (
+from otel_embedder.receiver.intake.parsing import (
     FIELD_BYTES,
     MAX_FIELDS,
     MIN_MAX_SPANS,

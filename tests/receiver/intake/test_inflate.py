@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otel_embedder.errors import BusyError, MalformedRequestError, RequestTooLargeError
 from otel_embedder.fairness import TURN_SECONDS, Turns
-from otel_embedder.receiver.inflate import SLICE_BYTES, STEP_BYTES, inflated
+from otel_embedder.receiver.intake.inflate import SLICE_BYTES, STEP_BYTES, inflated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from otel_embedder.receiver.headers import HEADER_LEFT_OUT, MAX_TOLD, Headers
+from otel_embedder.receiver.intake.headers import HEADER_LEFT_OUT, MAX_TOLD, Headers
 from tests.support.http2 import call
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import request, span

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from otel_embedder.errors import LoopError
-from otel_embedder.receiver.hops import HOPS_KEY, LOOP_DETECTED, Hops
+from otel_embedder.receiver.intake.hops import HOPS_KEY, LOOP_DETECTED, Hops
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import request, span
 from tests.support.peers import retry_after
