@@ -76,13 +76,17 @@ class Client:
         began = time.monotonic()
         return answer_of(self.begin(request, timeout=timeout), began)
 
-    def give_up(self, request: bytes, *, after: float) -> None:
-        """Send without a deadline, and leave if there is no answer after so many seconds."""
+    def give_up(self, request: bytes, *, after: float) -> bool:
+        """Send without a deadline, and leave if there is no answer after so many seconds.
+
+        Tell whether there was one.
+        """
         call = self.begin(request, timeout=None)
         answered = Event()
         call.add_done_callback(lambda _: answered.set())
-        answered.wait(after)
+        is_answered = answered.wait(after)
         call.cancel()
+        return is_answered
 
     def send_several(self, requests: Sequence[bytes], *, timeout: float) -> str:
         """Send some as the messages of one call; give its status."""

@@ -1,7 +1,6 @@
 """A line to the next hop that is too slow for all vectors, which make spans ten times as large.
 
-Two tries must do, as a Collector makes them: what was not known at first is known then. The slowest
-line gets a third, since what the first left on it is still in the second one's way.
+Two tries must do, as a Collector makes them: what was not known at first is known then.
 """
 
 from __future__ import annotations
@@ -10,50 +9,58 @@ from typing import TYPE_CHECKING
 
 from tests.faults import names
 from tests.faults.fault import MEGABYTE, Fault, fault
+from tests.faults.next_hop import counted_later
 from tests.faults.proxy import Proxy
 from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-# By megabytes a second.
-TRIES = {1: 3, 4: 2, 16: 2}
+TRIES = 2
 TEXTS = 20
 # Of a span with its vector, and of one without.
 VECTOR_BYTES, BARE_BYTES = 4_800, 430
 # More than there is time for, as long as it can be counted quickly.
 TIMES_TOO_MUCH = 2
 MAX_SPANS = 10_000
+USUAL_SECONDS = 5
 
 LATE = "a first try was late: what had come of it may come once more"
 
 
 def _link(megabytes_a_second: int, deadline: int) -> Fault:
-    @fault(f"link: {megabytes_a_second} MB/s, a deadline of {deadline} s", may_duplicate=LATE)
+    @fault(
+        f"link: {megabytes_a_second} MB/s, a deadline of {deadline} s",
+        may_duplicate=LATE,
+        is_alone=deadline < USUAL_SECONDS,
+    )
     def row(stage: Stage) -> None:
         in_time = megabytes_a_second * MEGABYTE * deadline
         spans = min(TIMES_TOO_MUCH * in_time // VECTOR_BYTES, MAX_SPANS)
         [request] = requests_of_texts(spans, texts=TEXTS, spans_a_request=spans)
         line = Proxy(stage.next_hop.address, bytes_a_second=megabytes_a_second * MEGABYTE)
-        with stage.next_hop, line, stage.sidecar(next_hop=line.address):
-            tries = _tries(stage, request, deadline, at_most=TRIES[megabytes_a_second])
+        with (
+            counted_later(stage.next_hop, stage.ledger),
+            stage.next_hop,
+            line,
+            stage.sidecar(next_hop=line.address),
+        ):
+            _try(stage, request, deadline)
             told = stage.metric(*names.GIVEN_UP)
-        assert tries[-1] == "OK", f"the tries ended with {', '.join(tries)}"
-        assert stage.ledger.most_copies() <= len(tries)
+        assert stage.ledger.most_copies() <= TRIES
         is_too_much = spans * VECTOR_BYTES > in_time
         assert told or not is_too_much, "no metric tells of vectors that were given up"
 
     return row
 
 
-def _tries(stage: Stage, request: bytes, deadline: float, *, at_most: int) -> list[str]:
-    """Send until it is taken, or often enough; give the statuses."""
+def _try(stage: Stage, request: bytes, deadline: float) -> None:
+    """Send until it is taken, or often enough."""
     stage.ledger.sent(request)
-    statuses: list[str] = []
     with stage.client() as client:
-        while len(statuses) < at_most and "OK" not in statuses:
-            statuses.append(client.send(request, timeout=deadline).status)
-    return statuses
+        for _ in range(TRIES):
+            if client.send(request, timeout=deadline).status == "OK":
+                return
 
 
 slow_and_short = _link(1, 2)
