@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench golden \
-    otelcol wheel test-wheel faults fuzz soak audit lock upgrade clean
+    otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -81,6 +81,11 @@ golden: build/reference/installed  ## Make the golden vectors anew (installs 5 G
 
 faults: $(INSTALLED) build/otelcol  ## Break what can break around a sidecar, and count the spans
 	$(BIN)/python -m tests.faults
+
+# With `make SEED=N SECONDS=0 stalls` the one shape that it has found.
+SECONDS := 600
+stalls: $(INSTALLED)  ## Send odd requests, and see what they cost whoever is beside them
+	$(BIN)/python -m tests.stalls --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(INSTALLED) build/fuzz/installed  ## Look for inputs that break a promise, for some minutes
 	$(BIN)/pytest tests/contracts/test_fuzz.py --hypothesis-profile=fuzz --timeout=600

@@ -122,7 +122,7 @@ def test_a_span_carries_its_vector_and_where_it_comes_from(
         **(span.attributes or {}),
         "ai.model_name": FAKE_MODEL,
         "ai.source": "model",
-        "ai.text_version": "2",
+        "ai.text_version": "3",
     }
     assert (decoded(vector) == embedding_of(service.render(span)).vector).all()
 

@@ -79,10 +79,13 @@ def spans_of(request: TraceRequest, renderer: SpanRenderer) -> Iterator[tuple[Sp
         google.protobuf.message.DecodeError: a resource is none.
 
     """
-    for resource, scope in request.scopes():
-        service = renderer.service(resource.resource)
-        for span in scope.spans:
-            yield span, service
+    for resource in request.resources:
+        scopes = [scope for scope in resource.scopes if scope.spans]
+        # Once a resource, for to look it up takes as long as it is large; and only between spans.
+        service = renderer.service(resource.resource) if scopes else ""
+        for scope in scopes:
+            for span in scope.spans:
+                yield span, service
 
 
 def _never() -> bool:

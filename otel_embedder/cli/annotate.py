@@ -11,7 +11,7 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.cli.arguments import files_argument, tell_of_cut_off
+from otel_embedder.cli.arguments import NewPath, files_argument, tell_of_cut_off
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
@@ -49,7 +49,7 @@ ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text")
     "out",
     metavar="OUT",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewPath(dir_okay=False, path_type=Path),
     help="Where the spans go with their vectors; compressed if it ends in .gz, or in .zst, which "
     "is several times smaller and faster.",
 )

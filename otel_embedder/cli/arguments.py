@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from otel_embedder.errors import CutOffFileError
@@ -17,6 +18,22 @@ Command = TypeVar("Command", bound="Callable[..., object]")
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 file_argument = click.argument("file", type=FILE)
 files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+
+
+class NewPath(click.Path):
+    """A file to write."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Refuse what an empty variable of a script leaves: it would be the working directory."""
+        if not str(value).strip():
+            self.fail("must name a file.", parameter, context)
+        return super().convert(value, parameter, context)
+
 
 SPAN_ID = re.compile(r"[0-9a-fA-F]{16}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.arguments import checked_text, text_arguments
+from otel_embedder.cli.arguments import NewPath, checked_text, text_arguments
 from otel_embedder.cli.npy import npy_file
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
@@ -34,7 +34,7 @@ def _npy_path(_: click.Context, __: click.Parameter, path: Path | None) -> Path 
 @click.argument("texts", metavar="[TEXT]...", nargs=-1, callback=text_arguments)
 @click.option(
     "--npy",
-    type=click.Path(path_type=Path),
+    type=NewPath(path_type=Path),
     callback=_npy_path,
     metavar="OUT",
     help="Write the vectors to this .npy file instead, float32, one row a text.",

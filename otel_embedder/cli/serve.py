@@ -22,10 +22,9 @@ def command(**flags: object) -> None:
     """
     settings = settings_from(flags, CHECKS)
     configure_logs(settings.log_format, settings.log_level)
-    if settings.log_format == "json":
-        # gRPC's own lines are no JSON. Whoever wants them all the same has set it.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # gRPC reads that when it is imported.
+    # gRPC's C core writes to stderr by itself: lines that are no JSON, and for which all wait where
+    # nobody reads. Whoever wants them all the same has set it. It is read at the import.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from otel_embedder.sidecar.sidecar import serve  # noqa: PLC0415
 
     asyncio.run(serve(settings))

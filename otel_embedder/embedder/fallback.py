@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from itertools import islice, starmap
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -34,6 +35,7 @@ STAND_IN_MODEL = "fallback-sha256"
 EMBEDDING_FAILED = "embedding-generation-failed"
 EMBEDDING_RECOVERED = "embedding-generation-recovered"
 
+CONTENT = attrgetter("content")
 DIGEST_VALUES = hashlib.sha256().digest_size // 4
 
 # So many texts or spans at once take no longer than a turn; nearly all requests are smaller.
@@ -155,8 +157,7 @@ class FallbackEmbedder:
         for piece in _pieces(urgent.items()):
             texts = [*starmap(WantedText, piece)]
             futures = self._next.embed(texts, party=party)
-            for text, future in zip(texts, futures, strict=True):
-                answers[text.content] = future
+            answers.update(zip(map(CONTENT, texts), futures, strict=True))
             if len(piece) == PIECE:
                 await asyncio.sleep(0)
 

@@ -12,6 +12,7 @@ from otel_embedder.credentials.fields import CertificateFile, key_of
 from otel_embedder.fields import (
     MAX_MESSAGE_BYTES,
     MAX_SECONDS,
+    EmptyForNone,
     RoomSettings,
     check_host_and_port,
 )
@@ -57,8 +58,12 @@ class NextHopSettings(RoomSettings):
         description="http:// or https:// HOST:PORT to send the spans on to.",
     )
     next_hop_headers: Annotated[
-        dict[str, str], BeforeValidator(_headers), AfterValidator(_metadata)
-    ] = Field({}, description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded.")
+        dict[str, str], BeforeValidator(_headers), AfterValidator(_metadata), EmptyForNone()
+    ] = Field(
+        {},
+        description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded; empty for "
+        "none.",
+    )
     next_hop_compression: Compression = Field("none", description="none or gzip.")
     next_hop_certificate: CertificateFile | None = Field(
         None, description="PEM file of the authorities to trust for https://, else the system's."

@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from itertools import islice
 from numbers import Real
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
@@ -28,6 +29,7 @@ from otel_embedder.library.values import (
     whole,
 )
 from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
+from otel_embedder.text.purse import MAX_FIELDS
 from otel_embedder.text.renderer import STATUS_NAMES
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_embedder.annotation.names import Names
-
-    Prune = Callable[[object], object]
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
@@ -54,6 +54,23 @@ STATUS_CODES = {
     **{str(code): code for code in STATUS_NAMES},
     **dict.fromkeys(("", "0", "UNSET"), 0),
 }
+
+
+class Extent(NamedTuple):
+    """How much of a trace is taken.
+
+    Attributes:
+        value: gives as much of a value.
+        most: how many attributes and events; None is all of them.
+
+    """
+
+    value: Callable[[object], object]
+    most: int | None
+
+
+WHOLE = Extent(whole, None)
+READ = Extent(pruned, MAX_FIELDS)  # by the renderer
 
 
 class TraceEvent(TypedDict, total=False):
@@ -111,11 +128,11 @@ def to_otlp(trace: Mapping[str, object]) -> ResourceSpans:
 
     """
     with _reading():
-        span = _span(trace, whole)
+        span = _span(trace, WHOLE)
         span.trace_id = _id(trace, "trace_id", TRACE_ID_BYTES)
         span.span_id = _id(trace, "span_id", SPAN_ID_BYTES)
         scope_spans = [ScopeSpans(spans=[span])]
-        return ResourceSpans(resource=_resource(trace, whole), scope_spans=scope_spans)
+        return ResourceSpans(resource=_resource(trace, WHOLE), scope_spans=scope_spans)
 
 
 def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
@@ -130,7 +147,7 @@ def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
 
     """
     with _reading():
-        resource, span = _resource(trace, pruned), _span(_bare(trace, names), pruned)
+        resource, span = _resource(trace, READ), _span(_bare(trace, names), READ)
         return resource.SerializeToString(), span.SerializeToString()
 
 
@@ -246,18 +263,20 @@ def _add_times(trace: Trace, started: int, ended: int) -> None:
             trace["duration_ms"] = (ended - started) / NANOSECONDS_PER_MILLISECOND
 
 
-def _resource(trace: Mapping[str, object], prune: Prune) -> Resource:
+def _resource(trace: Mapping[str, object], extent: Extent) -> Resource:
     service = trace.get("service")
     if service is None:
         return Resource()
-    return Resource(attributes=[key_value("service.name", prune(service))])
+    return Resource(attributes=[key_value("service.name", extent.value(service))])
 
 
-def _span(trace: Mapping[str, object], prune: Prune) -> Span:
+def _span(trace: Mapping[str, object], extent: Extent) -> Span:
     span = Span(
         name=_word(trace.get("operation")) or _word(trace.get("name")),
-        attributes=_pairs(trace.get("attributes"), prune),
-        events=[_event(event, prune) for event in _mappings(trace.get("events"))],
+        attributes=_pairs(trace.get("attributes"), extent),
+        events=[
+            _event(event, extent) for event in islice(_mappings(trace.get("events")), extent.most)
+        ],
     )
     _set_status(span, _word(trace.get("status")), _word(trace.get("status_message")))
     _set_times(span, trace.get("start_time_unix_nano"), _nanoseconds(trace.get("duration_ms")))
@@ -294,12 +313,12 @@ def _nanoseconds(milliseconds: object) -> int | None:
     return round(value * NANOSECONDS_PER_MILLISECOND)
 
 
-def _event(event: Mapping[object, object], prune: Prune) -> Span.Event:
+def _event(event: Mapping[object, object], extent: Extent) -> Span.Event:
     time = event.get("time_unix_nano")
     return Span.Event(
         name=_word(event.get("name")),
         time_unix_nano=time if isinstance(time, int) and 0 <= time <= MAX_UINT64 else 0,
-        attributes=_pairs(event.get("attributes"), prune),
+        attributes=_pairs(event.get("attributes"), extent),
     )
 
 
@@ -309,10 +328,11 @@ def _mappings(values: object) -> list[Mapping[object, object]]:
     return [value for value in values if isinstance(value, Mapping)]
 
 
-def _pairs(attributes: object, prune: Prune) -> Iterable[KeyValue]:
+def _pairs(attributes: object, extent: Extent) -> Iterable[KeyValue]:
     if not isinstance(attributes, Mapping):
         return ()
-    return (key_value(key, prune(value)) for key, value in attributes.items())
+    pairs = islice(attributes.items(), extent.most)
+    return (key_value(key, extent.value(value)) for key, value in pairs)
 
 
 def _word(value: object) -> str:

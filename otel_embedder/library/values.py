@@ -12,14 +12,17 @@ import numpy as np
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from otel_embedder.errors import MalformedTraceError
+from otel_embedder.text.purse import ATTRIBUTE_BYTES
 from otel_embedder.text.values import MAX_ITEMS, MAX_NESTING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 INT64 = range(-(2**63), 2**63)
 # protobuf reads messages up to 100 deep; a value takes up to three of them.
 MAX_DEPTH = 32
+# Each takes two bytes at least, so the renderer reads no more of them in an attribute.
+MAX_VALUES = ATTRIBUTE_BYTES
 
 
 def encode_value(value: object, depth: int = 0) -> AnyValue:  # noqa: PLR0911 - one for each kind
@@ -69,17 +72,22 @@ def whole(value: object) -> object:
     return value
 
 
-def pruned(value: object, depth: int = 0) -> object:
+def pruned(value: object) -> object:
     """Leave out of a value what the renderer does not read: a huge one costs no more than that."""
+    return _pruned(value, 0, iter(range(MAX_VALUES)))
+
+
+def _pruned(value: object, depth: int, left: Iterator[int]) -> object:
+    most = MAX_ITEMS if depth < MAX_NESTING else 0
     match value:
         case str() | bytes() | bytearray() | memoryview():
             return value
         case Mapping():
-            pairs = islice(value.items(), MAX_ITEMS if depth < MAX_NESTING else 0)
-            return {plain_text(key): pruned(item, depth + 1) for key, item in pairs}
+            pairs = zip(islice(value.items(), most), left, strict=False)
+            return {plain_text(key): _pruned(item, depth + 1, left) for (key, item), _ in pairs}
         case Sequence() | AbstractSet() | np.ndarray():
-            items = islice(_in_order(value), MAX_ITEMS if depth < MAX_NESTING else 0)
-            return [pruned(item, depth + 1) for item in items]
+            items = zip(islice(_in_order(value), most), left, strict=False)
+            return [_pruned(item, depth + 1, left) for item, _ in items]
         case _:
             return value
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#otel_embedder/proto/otlp_wire.proto\x12\x15otel_embedder.wire.v1\"L\n\x0cTraceRequest\x12<\n\x0eresource_spans\x18\x01 \x03(\x0b\x32$.otel_embedder.wire.v1.ResourceSpans\"Y\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x36\n\x0bscope_spans\x18\x02 \x03(\x0b\x32!.otel_embedder.wire.v1.ScopeSpans\"\x1b\n\nScopeSpans\x12\r\n\x05spans\x18\x02 \x03(\x0c\"\x82\x01\n\x04Span\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\x12\x0e\n\x06status\x18\x0f \x01(\x0c\",\n\x07SpanIds\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\"$\n\x0eSpanAttributes\x12\x12\n\nattributes\x18\t \x03(\x0c\"\'\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x05\x45vent\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\x03 \x03(\x0c\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xb4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\x0cH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x15\n\x0b\x61rray_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0ckvlist_value\x18\x06 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1c\n\nArrayValue\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"\x1e\n\x0cKeyValueList\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"O\n\rTraceResponse\x12>\n\x0fpartial_success\x18\x01 \x01(\x0b\x32%.otel_embedder.wire.v1.PartialSuccess\"?\n\x0ePartialSuccess\x12\x16\n\x0erejected_spans\x18\x01 \x01(\x03\x12\x15\n\rerror_message\x18\x02 \x01(\x0c\" \n\rStatusDetails\x12\x0f\n\x07\x64\x65tails\x18\x03 \x03(\x0c\")\n\x06\x44\x65tail\x12\x10\n\x08type_url\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"A\n\tRetryInfo\x12\x34\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x1f.otel_embedder.wire.v1.Duration\"*\n\x08\x44uration\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#otel_embedder/proto/otlp_wire.proto\x12\x15otel_embedder.wire.v1\"L\n\x0cTraceRequest\x12<\n\x0eresource_spans\x18\x01 \x03(\x0b\x32$.otel_embedder.wire.v1.ResourceSpans\"Y\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x36\n\x0bscope_spans\x18\x02 \x03(\x0b\x32!.otel_embedder.wire.v1.ScopeSpans\"\x1b\n\nScopeSpans\x12\r\n\x05spans\x18\x02 \x03(\x0c\"\x82\x01\n\x04Span\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\x12\x0e\n\x06status\x18\x0f \x01(\x0c\"b\n\x08SpanHead\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x0e\n\x06status\x18\x0f \x01(\x0c\",\n\x07SpanIds\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\"$\n\x0eSpanAttributes\x12\x12\n\nattributes\x18\t \x03(\x0c\"\'\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x05\x45vent\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\x03 \x03(\x0c\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xb4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\x0cH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x15\n\x0b\x61rray_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0ckvlist_value\x18\x06 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1c\n\nArrayValue\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"\x1e\n\x0cKeyValueList\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"O\n\rTraceResponse\x12>\n\x0fpartial_success\x18\x01 \x01(\x0b\x32%.otel_embedder.wire.v1.PartialSuccess\"?\n\x0ePartialSuccess\x12\x16\n\x0erejected_spans\x18\x01 \x01(\x03\x12\x15\n\rerror_message\x18\x02 \x01(\x0c\" \n\rStatusDetails\x12\x0f\n\x07\x64\x65tails\x18\x03 \x03(\x0c\")\n\x06\x44\x65tail\x12\x10\n\x08type_url\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"A\n\tRetryInfo\x12\x34\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x1f.otel_embedder.wire.v1.Duration\"*\n\x08\x44uration\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,34 +39,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOPESPANS']._serialized_end=258
   _globals['_SPAN']._serialized_start=261
   _globals['_SPAN']._serialized_end=391
-  _globals['_SPANIDS']._serialized_start=393
-  _globals['_SPANIDS']._serialized_end=437
-  _globals['_SPANATTRIBUTES']._serialized_start=439
-  _globals['_SPANATTRIBUTES']._serialized_end=475
-  _globals['_STATUS']._serialized_start=477
-  _globals['_STATUS']._serialized_end=516
-  _globals['_EVENT']._serialized_start=518
-  _globals['_EVENT']._serialized_end=559
-  _globals['_RESOURCE']._serialized_start=561
-  _globals['_RESOURCE']._serialized_end=591
-  _globals['_KEYVALUE']._serialized_start=593
-  _globals['_KEYVALUE']._serialized_end=631
-  _globals['_ANYVALUE']._serialized_start=634
-  _globals['_ANYVALUE']._serialized_end=814
-  _globals['_ARRAYVALUE']._serialized_start=816
-  _globals['_ARRAYVALUE']._serialized_end=844
-  _globals['_KEYVALUELIST']._serialized_start=846
-  _globals['_KEYVALUELIST']._serialized_end=876
-  _globals['_TRACERESPONSE']._serialized_start=878
-  _globals['_TRACERESPONSE']._serialized_end=957
-  _globals['_PARTIALSUCCESS']._serialized_start=959
-  _globals['_PARTIALSUCCESS']._serialized_end=1022
-  _globals['_STATUSDETAILS']._serialized_start=1024
-  _globals['_STATUSDETAILS']._serialized_end=1056
-  _globals['_DETAIL']._serialized_start=1058
-  _globals['_DETAIL']._serialized_end=1099
-  _globals['_RETRYINFO']._serialized_start=1101
-  _globals['_RETRYINFO']._serialized_end=1166
-  _globals['_DURATION']._serialized_start=1168
-  _globals['_DURATION']._serialized_end=1210
+  _globals['_SPANHEAD']._serialized_start=393
+  _globals['_SPANHEAD']._serialized_end=491
+  _globals['_SPANIDS']._serialized_start=493
+  _globals['_SPANIDS']._serialized_end=537
+  _globals['_SPANATTRIBUTES']._serialized_start=539
+  _globals['_SPANATTRIBUTES']._serialized_end=575
+  _globals['_STATUS']._serialized_start=577
+  _globals['_STATUS']._serialized_end=616
+  _globals['_EVENT']._serialized_start=618
+  _globals['_EVENT']._serialized_end=659
+  _globals['_RESOURCE']._serialized_start=661
+  _globals['_RESOURCE']._serialized_end=691
+  _globals['_KEYVALUE']._serialized_start=693
+  _globals['_KEYVALUE']._serialized_end=731
+  _globals['_ANYVALUE']._serialized_start=734
+  _globals['_ANYVALUE']._serialized_end=914
+  _globals['_ARRAYVALUE']._serialized_start=916
+  _globals['_ARRAYVALUE']._serialized_end=944
+  _globals['_KEYVALUELIST']._serialized_start=946
+  _globals['_KEYVALUELIST']._serialized_end=976
+  _globals['_TRACERESPONSE']._serialized_start=978
+  _globals['_TRACERESPONSE']._serialized_end=1057
+  _globals['_PARTIALSUCCESS']._serialized_start=1059
+  _globals['_PARTIALSUCCESS']._serialized_end=1122
+  _globals['_STATUSDETAILS']._serialized_start=1124
+  _globals['_STATUSDETAILS']._serialized_end=1156
+  _globals['_DETAIL']._serialized_start=1158
+  _globals['_DETAIL']._serialized_end=1199
+  _globals['_RETRYINFO']._serialized_start=1201
+  _globals['_RETRYINFO']._serialized_end=1266
+  _globals['_DURATION']._serialized_start=1268
+  _globals['_DURATION']._serialized_end=1310
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from otel_embedder.fields import RoomSettings, check_host_and_port
+from otel_embedder.fields import EmptyForNone, RoomSettings, check_host_and_port
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -21,7 +21,7 @@ def _address_or_nothing(value: str) -> str:
 class MetricsSettings(RoomSettings):
     """Where the metrics are."""
 
-    metrics_listen: Annotated[str, AfterValidator(_address_or_nothing)] = Field(
+    metrics_listen: Annotated[str, AfterValidator(_address_or_nothing), EmptyForNone()] = Field(
         "127.0.0.1:9464", description="HOST:PORT for Prometheus to scrape; empty for none."
     )
 

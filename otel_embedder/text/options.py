@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from otel_embedder.fields import RoomSettings
+from otel_embedder.fields import EmptyForNone, RoomSettings
 from otel_embedder.text.template import DEFAULT_TEMPLATE, parse_template
 
 DEFAULT_VOLATILE_KEYS = (
@@ -27,7 +27,7 @@ DEFAULT_SECRET_KEYS = (
     *("*connectionstring", "dsn", "sig", "signature", "otp", "cvc", "cvv"),
 )
 # Raise it when the same span with the same options would get another text.
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def _words(value: object) -> object:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words), EmptyForNone()]
 
 
 class TextSettings(RoomSettings):
@@ -89,11 +90,13 @@ class TextSettings(RoomSettings):
         DEFAULTS.mask_values, description="Put words for ids, addresses and times."
     )
     volatile_keys: Words = Field(
-        DEFAULTS.volatile_keys, description="Patterns of attribute keys to leave out, with commas."
+        DEFAULTS.volatile_keys,
+        description="Patterns of attribute keys to leave out, with commas; empty for none.",
     )
     secret_keys: Words = Field(
         DEFAULTS.secret_keys,
-        description="Words of keys whose values are secret, with commas; each shows as <secret>.",
+        description="Words of keys whose values are secret, with commas; each shows as <secret>. "
+        "Empty for none.",
     )
     mask_secrets: bool = Field(
         DEFAULTS.mask_secrets,

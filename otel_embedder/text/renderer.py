@@ -9,12 +9,23 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
+from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.masks import mask
+from otel_embedder.text.purse import (
+    EXCEPTION,
+    EXCEPTION_KEYS,
+    SERVICE_KEY,
+    SPAN_BYTES,
+    cut_attribute,
+    cut_resource,
+    cut_span,
+    cut_value,
+)
 from otel_embedder.text.secrets import Secrets
 from otel_embedder.text.template import FIELDS, parse_template
 from otel_embedder.text.values import decode, read_key_value, render_named, render_value
@@ -36,18 +47,11 @@ MAX_ERROR_CHARACTERS = 512
 MAX_TEXT_CHARACTERS = 2_048
 # A status message often is the exception's, with a word before it and both cut off.
 REPEATED_CHARACTERS = 64
-
-# An SDK allows 128 attributes a span, unless told otherwise. To look at more
-# would hold up everybody else, and the text has no room for them.
-MAX_ATTRIBUTES = 1_024
-
+# Whoever compares two spans can wait: for a second, if they are made for it.
+SHOWN_BYTES = 256 * 1024
 
 # NUL sorts below every other character, so fragments sort by their keys.
 KEY_END = "\0"
-
-# semconv/exceptions: an event of this name, with these attributes.
-EXCEPTION = b"exception"
-EXCEPTION_KEYS = ("exception.type", "exception.message")
 
 NEVER = r"(?!)"  # a pattern that matches nothing
 
@@ -113,7 +117,7 @@ class Renderer:
         """
         template = parse_template(options.template)
         self.text_version = options.version()
-        self._template = template.text
+        self._positions = template.positions
         self._format = template.text.format
         self._between = template.between
         self._separator = template.separator
@@ -143,11 +147,12 @@ class Renderer:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
+        if len(encoded) > SPAN_BYTES:
+            encoded = cut_span(encoded)
         span = pb.Span.FromString(encoded)
         status = self._statuses[span.status]
-        fragments = sorted(
-            filter(None, map(self._fragments.__getitem__, span.attributes[:MAX_ATTRIBUTES]))
-        )
+        # To loop over a list of them is cheaper.
+        fragments = sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))
         content = self._format(
             service,
             self._operations[span.name],
@@ -165,12 +170,11 @@ class Renderer:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
-        span = pb.Span.FromString(encoded)
-        return [
-            *self._field_sayings(span, service),
-            *map(self._attribute_saying, span.attributes[:MAX_ATTRIBUTES]),
-            *map(self._unread_saying, span.attributes[MAX_ATTRIBUTES:]),
-        ]
+        whole = pb.Span.FromString(encoded).attributes
+        shown = pb.Span.FromString(cut_span(encoded, SHOWN_BYTES)).attributes
+        read = pb.Span.FromString(cut_span(encoded))
+        parts = zip(whole, shown, chain(read.attributes, repeat(None)), strict=False)
+        return [*self._field_sayings(read, service), *starmap(self._attribute_saying, parts)]
 
     def _field_sayings(self, span: pb.Span, service: str) -> Iterator[Saying]:
         status = self._statuses[span.status]
@@ -187,14 +191,18 @@ class Renderer:
             said = self._said(FIELDS.index(name), words)
             yield Saying(f"{{{name}}}", value.encode(), value, said)
 
-    def _attribute_saying(self, encoded: bytes) -> Saying:
-        _, is_said, words = self._fragments[encoded].partition(KEY_END)
-        said = self._said(len(FIELDS), words) if is_said else None
-        return self._unread_saying(encoded)._replace(words=said)
+    def _attribute_saying(self, whole: bytes, shown: bytes, read: bytes | None) -> Saying:
+        key, value = read_key_value(cut_attribute(shown), self._secrets)
+        encoded = pb.KeyValue.FromString(whole).value
+        saying = Saying(key, encoded, render_named(key, value, self._secrets), words=None)
+        if not (fragment := read is not None and self._fragments[read]):
+            return saying
+        name, _, words = fragment.partition(KEY_END)
+        return saying._replace(name=name, words=self._said(len(FIELDS), words))
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
-        return words if f"{{{position}}}" in self._template else None
+        return words if position in self._positions else None
 
     def _error_words(self, status: Status, span: pb.Span) -> str:
         """Give the status with the exception's own words behind it, each only once."""
@@ -212,7 +220,7 @@ class Renderer:
         return self._mask(value)[:MAX_ERROR_CHARACTERS]
 
     def _read_fragment(self, encoded: bytes) -> str:
-        key, value = read_key_value(encoded, self._secrets)
+        key, value = read_key_value(cut_attribute(encoded), self._secrets)
         if self._volatile.match(key):
             return ""
         return f"{key}{KEY_END}{self._words(render_named(key, value, self._secrets))}"
@@ -228,19 +236,15 @@ class Renderer:
         return Status(name, message, words, is_error=name == "ERROR")
 
     def _read_service(self, resource: bytes) -> str:
-        for encoded in pb.Resource.FromString(resource).attributes:
+        for encoded in pb.Resource.FromString(cut_resource(resource)).attributes:
             key, value = read_key_value(encoded, self._secrets)
-            if key == "service.name" and value:
+            if key == SERVICE_KEY and value:
                 return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
         return UNKNOWN_SERVICE
 
     def _unmasked_words(self, status: Status, span: pb.Span) -> str:
         """Give status, message and exception as they are, without mask."""
         return " ".join(filter(None, (status.name, status.message, *self._exception(span))))
-
-    def _unread_saying(self, attribute: bytes) -> Saying:
-        key, value = read_key_value(attribute, self._secrets)
-        return Saying(key, value, render_named(key, value, self._secrets), words=None)
 
     def _exception(self, span: pb.Span) -> tuple[str, ...]:
         """Give type and message of the last exception that the span recorded, if it did."""
@@ -254,7 +258,7 @@ class Renderer:
         return ()
 
     def _render(self, value: bytes) -> str:
-        return render_value(value, self._secrets)
+        return render_value(cut_value(value), self._secrets)
 
     def _decode(self, encoded: bytes) -> str:
         return decode(encoded, self._secrets.hidden)

@@ -130,6 +130,15 @@ _TOKEN = re.compile(
         |lin_api_\w{32,}+|PMAK-[\w-]{32,}+|NRAK-[\w-]{20,}+ # Linear, Postman, New Relic
         |gl(?:c|sa)_[\w+/=-]{20,}+|sq0[a-z]{3}-[\w-]{20,}+  # Grafana, Square
         |\d{8,10}:AA[\w-]{30,}+                             # Telegram
+        |dckr_[a-z]{3}_[\w-]{20,}+|figd_[\w-]{20,}+         # Docker, Figma
+        |(?:xai|pplx|nvapi)-[\w-]{20,}+                     # xAI, Perplexity, NVIDIA
+        # Whoever made it, behind a short prefix: letters and digits without a name in them, for
+        # digits stand in three places, or are many, or no five letters of a case stand together.
+        |(?<![%\\])(?:[A-Za-z\d]{1,16}_){1,2}
+         (?=\d*+[A-Za-z])(?=[A-Za-z]*+\d)
+         (?:(?=(?:[A-Za-z]*+\d++){3})|(?=(?:[A-Za-z]*+\d){8})
+           |(?![A-Za-z\d]*?(?:[a-z]{5}|[A-Z]{5})))
+         [A-Za-z\d]{20,}+[\w-]*+
     )
     """,
     re.VERBOSE,
@@ -177,7 +186,9 @@ _CARD = re.compile(
     """,
     re.VERBOSE,
 )
-_NO_DIGIT = re.compile(r"\D")
+_NO_GAPS = str.maketrans("", "", " .-")
+# Of every other digit counts the double, or the sum of that one's digits.
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 class Secrets:
@@ -308,10 +319,11 @@ def _found(text: str, what: str, start: int) -> int:
 def _cards(text: str) -> Iterator[Span]:
     """Find the numbers that have a card's length, first digit and check digit."""
     for match in _CARD.finditer(text):
-        digits = [int(digit) for digit in _NO_DIGIT.sub("", match[0] + match["rest"])]
-        doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+        end = match.end("rest")
+        digits = [*map(int, text[match.start() : end].translate(_NO_GAPS))]
+        doubled = map(_DOUBLED.__getitem__, digits[-2::-2])
         if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0:
-            yield match.start(), match.end("rest")
+            yield match.start(), end
 
 
 def _replaced(text: str, spans: Iterable[Span], word: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 DEFAULT_TEMPLATE = "{service} {operation} {status} in {duration_ms}ms attributes: {k}={v} ..."
 
 FIELDS = ("service", "operation", "status", "duration_ms")
+POSITIONS = (*FIELDS, "attributes")
 KNOWN_FIELDS = f"there are {', '.join(f'{{{field}}}' for field in FIELDS)} and {{k}}={{v}} ..."
 _REPEATED = re.compile(r"\{k\}(?P<between>[^{}]*)\{v\}(?P<separator>[^{}]*?)\.\.\.")
 
@@ -34,6 +35,12 @@ class Template:
     between: str
     separator: str
 
+    @property
+    def positions(self) -> frozenset[int]:
+        """The positions that it has, of those in POSITIONS."""
+        names = [name for _, name, _, _ in string.Formatter().parse(self.text)]
+        return frozenset(int(name) for name in names if name is not None)
+
 
 def parse_template(template: str) -> Template:
     """Read a template.
@@ -43,22 +50,29 @@ def parse_template(template: str) -> Template:
 
     """
     repeated = _REPEATED.search(template)
-    text = _REPEATED.sub("{attributes}", template, count=1)
-    _check_fields(text)
-    if "{" not in text:
+    parts = [*string.Formatter().parse(_REPEATED.sub("{attributes}", template, count=1))]
+    for _, name, specification, conversion in parts:
+        _check_field(name, specification, conversion)
+    if all(name is None for _, name, _, _ in parts):
         raise ValueError(f"it needs a field, or every span reads the same; {KNOWN_FIELDS}")
-    for position, name in enumerate((*FIELDS, "attributes")):
-        text = text.replace(f"{{{name}}}", f"{{{position}}}")
+    text = "".join(_escaped(literal) + _numbered(name) for literal, name, _, _ in parts)
     if repeated is None:
         return Template(text, "=", " ")
     return Template(text, repeated["between"], repeated["separator"])
 
 
-def _check_fields(text: str) -> None:
-    for _, name, specification, conversion in string.Formatter().parse(text):
-        if name in {"k", "v"}:
-            raise ValueError("attributes are written {k}={v} ..., once and with the three dots")
-        if name is not None and name not in {*FIELDS, "attributes"}:
-            raise ValueError(f"there is no field {{{name}}}; {KNOWN_FIELDS}")
-        if specification or conversion:
-            raise ValueError(f"{{{name}}} takes no format or conversion")
+def _check_field(name: str | None, specification: str | None, conversion: str | None) -> None:
+    if name in {"k", "v"}:
+        raise ValueError("attributes are written {k}={v} ..., once and with the three dots")
+    if name is not None and name not in POSITIONS:
+        raise ValueError(f"there is no field {{{name}}}; {KNOWN_FIELDS}")
+    if specification or conversion:
+        raise ValueError(f"{{{name}}} takes no format or conversion")
+
+
+def _escaped(literal: str) -> str:
+    return literal.replace("{", "{{").replace("}", "}}")
+
+
+def _numbered(name: str | None) -> str:
+    return "" if name is None else f"{{{POSITIONS.index(name)}}}"

@@ -8,13 +8,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
-from otel_embedder.annotation.work import Work, collect
+from otel_embedder.annotation.work import Work, collect, spans_of
 from otel_embedder.embedder.fallback import stand_in
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.support.fakes import FakeMetrics, embedding_of
-from tests.support.otlp_samples import TRACE_ID, request, span
+from tests.support.otlp_samples import TRACE_ID, field, request, span
 from tests.support.wire import encoded_spans
 
 if TYPE_CHECKING:
@@ -123,3 +123,29 @@ def test_what_is_attached_replaces_what_is_outdated() -> None:
     [encoded] = encoded_spans(traces)
     assert encoded == work.bare + b"attributes"
     assert len(traces.encode()) <= traces.size
+
+
+class Resources:
+    """Names a service by its resource; remembers each that it was asked for."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def service(self, resource: bytes) -> str:
+        self.seen.append(resource)
+        return str(len(resource))
+
+    def render(self, span: bytes, service: str) -> tuple[str, bool]:
+        return f"{service} {len(span)}", False
+
+
+def test_a_resource_is_read_once_and_only_for_a_span() -> None:
+    scope, empty = field(2, field(2, b"")), field(2, b"")
+    of = [field(1, field(1, b"a")), field(1, field(1, b"bc"))]
+    encoded = field(1, of[0] + empty + scope + scope) + field(1, of[1] + empty)
+    renderer = Resources()
+
+    spans = [*spans_of(parse_request(encoded), renderer)]
+
+    assert [service for _, service in spans] == ["3", "3"]
+    assert renderer.seen == [field(1, b"a")]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.faults.__main__ import chosen
 from tests.faults.collector_metrics import Counts
 from tests.faults.fault import fault
 from tests.faults.ledger import MALFORMED, Account, Ledger, spans_of
+from tests.faults.rows import chosen
 from tests.support.comparison import DIMENSION
 from tests.support.generated import requests_of_every_shape
 from tests.support.otlp_samples import UNKNOWN_FIELDS, field, request, span

@@ -15,8 +15,8 @@ from rich.table import Column
 from otel_embedder.cli.tables import columns, new_table
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
-from tests.faults import hops, load, models, requests
 from tests.faults.fault import MEGABYTE, Fault, Row
+from tests.faults.rows import chosen, run_together
 from tests.support.processes import collector_binary
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-MODULES = (hops, models, requests, load)
+
+AT_ONCE = 2
 WIDTH = 150  # no name and no header is cut
 
 
@@ -37,34 +38,23 @@ def main() -> int:
         parser.error("there is no such row")
     console = Console(width=max(columns(), WIDTH), highlight=False)
     started = time.monotonic()
-    rows = [*run(faults, console)]
+    order = [fault.name for fault in faults]
+    rows = sorted(run(faults, console), key=lambda row: order.index(row.fault.name))
     show(console, rows, time.monotonic() - started)
     return int(any(row.problems for row in rows))
 
 
-def chosen(names: Sequence[str]) -> list[Fault]:
-    """Give the faults whose names contain one of these; all, without any."""
-    faults = (fault for module in MODULES for fault in vars(module).values())
-    return [
-        fault
-        for fault in faults
-        if isinstance(fault, Fault) and any(name in fault.name for name in names or [""])
-    ]
-
-
 def run(faults: Sequence[Fault], console: Console) -> Iterator[Row]:
-    """Run one after the other; say of each how it ended."""
+    """Run them, and say of each how it ended: two at a time, then those that must be alone."""
     collector_binary()
     with TemporaryDirectory() as scratch:
         model_cache = Path(scratch, "models")
         converted_model(DEFAULT_MODEL, model_cache)
-        for number, fault in enumerate(faults):
-            directory = Path(scratch, str(number))
-            directory.mkdir()
-            started = time.monotonic()
-            row = fault.run(directory, model_cache)
-            console.print(f"{time.monotonic() - started:5.1f} s  {in_words(row)}", markup=False)
-            yield row
+        for is_alone, workers in ((False, AT_ONCE), (True, 1)):
+            chosen_ = [fault for fault in faults if fault.is_alone is is_alone]
+            for row, seconds in run_together(chosen_, workers, Path(scratch), model_cache):
+                console.print(f"{seconds:5.1f} s  {in_words(row)}", markup=False)
+                yield row
 
 
 def in_words(row: Row) -> str:

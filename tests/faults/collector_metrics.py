@@ -1,4 +1,4 @@
-"""What a Collector counts of itself, to hold against the ledger."""
+"""What a Collector counts of itself, to hold against the ledger; and what a sidecar counts."""
 
 from __future__ import annotations
 
@@ -86,15 +86,19 @@ class CollectorMetrics:
         )
 
     def _samples(self) -> dict[str, int]:
-        """Give the sum of each metric over its labels, by its name without a suffix."""
-        with urlopen(f"http://{self._address}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
-        sums: dict[str, int] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                name = sample.name.removesuffix("_total")
-                sums[name] = sums.get(name, 0) + int(sample.value)
-        return sums
+        return samples(self._address)
+
+
+def samples(address: str) -> dict[str, int]:
+    """Give the sum of each metric served there over its labels, by its name without a suffix."""
+    with urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    sums: dict[str, int] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            name = sample.name.removesuffix("_total")
+            sums[name] = sums.get(name, 0) + int(sample.value)
+    return sums
 
 
 def _partially_rejected(collector: Collector) -> int:

@@ -32,6 +32,7 @@ class Fault:
         may_duplicate: whether spans may come more than once.
         may_reject: whether spans may be refused for good.
         max_bytes: what the sidecar may hold at most.
+        is_alone: whether nothing else should run beside it, as it measures times.
         note: why that is allowed.
 
     """
@@ -41,6 +42,7 @@ class Fault:
     may_duplicate: bool
     may_reject: bool
     max_bytes: float
+    is_alone: bool
     note: str
 
     def run(self, directory: Path, model_cache: Path) -> Row:
@@ -79,11 +81,12 @@ def fault(
     may_duplicate: str = "",
     may_reject: str = "",
     max_bytes: float = float("inf"),
+    is_alone: bool = False,
 ) -> Callable[[Inject], Fault]:
     """Make a row of a function; what is allowed is the reason for it."""
     note = "; ".join(filter(None, (may_duplicate, may_reject)))
     return lambda inject: Fault(
-        name, inject, bool(may_duplicate), bool(may_reject), max_bytes, note
+        name, inject, bool(may_duplicate), bool(may_reject), max_bytes, is_alone, note
     )
 
 

@@ -250,6 +250,11 @@ class Ledger:
             if not self._changed.wait_for(is_met, timeout):
                 raise ProcessError(f"{self._account().lost} spans did not come in {timeout} s")
 
+    def most_copies(self) -> int:
+        """Give how often the span has come that came most often."""
+        with self._changed:
+            return max(self._came.values(), default=0)
+
     def account(self) -> Account:
         with self._changed:
             return self._account()

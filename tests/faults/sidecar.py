@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import count
 from threading import Event
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 SLOW_SECONDS = 5.0
 # More than an address can name.
 IMPOSSIBLE_BYTES = 2**60
+
+
+# Of all models that are loaded, one after the other.
+BATCHES = count()
 
 
 class WorkerPanicError(BaseException):
@@ -58,6 +63,11 @@ def hang() -> None:
     Event().wait()
 
 
+def hang_once() -> None:
+    if next(BATCHES) == 0:
+        hang()
+
+
 def panic() -> NoReturn:
     raise WorkerPanicError("a fault: the worker panicked")
 
@@ -67,6 +77,7 @@ FAULTS = {
     "raising": fail,
     "out-of-memory": run_out_of_memory,
     "hanging": hang,
+    "hanging-once": hang_once,
     "panicking": panic,
 }
 

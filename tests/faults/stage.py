@@ -7,14 +7,17 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.faults.collector_metrics import CollectorMetrics
+from tests.faults.client import Client
+from tests.faults.collector_metrics import CollectorMetrics, samples
 from tests.faults.ledger import Ledger
 from tests.faults.next_hop import NextHop
+from tests.faults.straight import DEADLINE_SECONDS
 from tests.support.processes import (
     CONFIGURATIONS,
     OTEL_EMBEDDER,
     Collector,
     Sidecar,
+    every_line,
     free_address,
     peak_bytes,
     running_collector,
@@ -23,9 +26,11 @@ from tests.support.processes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from typing import IO
 
+    from tests.faults.client import Answer
     from tests.faults.collector_metrics import Counts
     from tests.faults.straight import Straight
 
@@ -62,6 +67,7 @@ class Stage:
         self.peak_bytes = 0
         self.counts: Counts | None = None
         self.address = free_address()
+        self.metrics_address = free_address()
         self.model_cache = model_cache
         self._collector: Collector | None = None
 
@@ -83,14 +89,16 @@ class Stage:
         program: Sequence[str] = OTEL_EMBEDDER,
         next_hop: str = "",
         has_model: bool = True,
+        heard: Callable[[IO[str]], Iterator[str]] = every_line,
     ) -> Iterator[Sidecar]:
         """Run a sidecar that has loaded its model, always at the same address."""
         with running_sidecar(
             next_hop or self.next_hop.address,
             listen=self.address,
-            settings=settings,
+            settings=("--metrics-listen", self.metrics_address, *settings),
             environment={"OTEL_EMBEDDER_MODEL_CACHE": str(self.model_cache)},
             program=program,
+            heard=heard,
         ) as sidecar:
             if has_model:
                 sidecar.wait_for_model()
@@ -98,6 +106,11 @@ class Stage:
                 yield sidecar
             finally:
                 self.note_memory(sidecar)
+
+    def metric(self, *names: str) -> float:
+        """Give what the sidecar counts under these names, in all; 0 where there is no such name."""
+        found = samples(self.metrics_address)
+        return sum(found.get(name.removesuffix("_total"), 0) for name in names)
 
     def note_memory(self, sidecar: Sidecar) -> None:
         """Look at the memory of a sidecar, unless it is gone."""
@@ -138,6 +151,18 @@ class Stage:
     def send_straight(self, requests: Sequence[bytes], straight: Straight) -> list[str]:
         """Send to the sidecar as a Collector would; give the last status of each request."""
         return asyncio.run(straight.send(self.address, requests, self.ledger))
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Give a client of the sidecar that tries each request once."""
+        with Client(self.address) as client:
+            yield client
+
+    def send_once(self, request: bytes, *, timeout: float = DEADLINE_SECONDS) -> Answer:
+        """Send to the sidecar, once; give what it says."""
+        self.ledger.sent(request)
+        with self.client() as client:
+            return client.send(request, timeout=timeout)
 
     def _noted(self, requests: Sequence[bytes]) -> Iterator[bytes]:
         for request in requests:

@@ -523,7 +523,7 @@ def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> N
         assert [one.source for one in service.embed_all([sample_trace_dict] * 2)] == ["model"] * 2
         assert (service.embed_text(TEXT) == vector).all()
         assert (service.embed_texts([TEXT, TEXT])[1] == vector).all()
-        assert service.text_version == "2"
+        assert service.text_version == "3"
         assert service.cache_info() == CacheInfo(hits=5, misses=1, maxsize=7, currsize=1)
 
 

@@ -284,6 +284,37 @@ def test_a_dict_of_a_span_has_the_same_text(made: Span, of: Resource) -> None:
     assert text_of(from_otlp(made, of)) == text_of_encoded(*encoded)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 100_000,
+        b"x" * 100_000,
+        list(range(100_000)),
+        {str(number): [number] * 9 for number in range(10_000)},
+        [[[["x"] * 64] * 64] * 9] * 2,
+        [[[[[[["x" * 10_000]]]]]]] * 9,
+        {"a": {"b": {"c": {"d": {"e": "x" * 10_000}}}}, "f": "g"},
+        ["x" * 3_000, {"a": "y" * 3_000}, "z" * 3_000],
+    ],
+    ids=["text", "bytes", "numbers", "pairs", "wide", "deep", "deep pairs", "long items"],
+)
+def test_a_dict_of_a_large_span_has_the_same_text(value: Value) -> None:
+    made = span("pay", {"before": 1, "large": value, **dict.fromkeys("abcdef", "x" * 4_000)})
+    encoded = resource("shop").SerializeToString(), made.SerializeToString()
+
+    text = text_of(from_otlp(made, resource("shop")))
+    assert text == text_of_encoded(*encoded)
+    assert "before=1" in text
+
+
+def test_a_dict_of_very_many_values_is_not_read_to_its_end() -> None:
+    many: list[object] = ["x"]
+    for _ in range(12):
+        many = [many] * 64
+
+    assert "large=[[[[[...]" in text_of({"attributes": {"large": many}})
+
+
 def _make_distinct(pairs: Iterable[KeyValue]) -> None:
     """Let no key come twice, which OTLP forbids and a dict can't have."""
     for number, pair in enumerate(pairs):

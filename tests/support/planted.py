@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from otel_embedder.text.renderer import MAX_ATTRIBUTES
+from otel_embedder.text.purse import SPAN_BYTES
 from otel_embedder.text.values import MAX_BYTES
 from tests.support.otlp_samples import event, span
 
@@ -48,7 +48,9 @@ ATTRIBUTES: dict[str, dict[str, Value]] = {
     "key": {JWT: 1},
     "card": {"note": CARD},
     "card as a number": {"note": int(CARD.replace(" ", ""))},
-    "last of many": {**{str(number): 1 for number in range(MAX_ATTRIBUTES)}, "token": SECRET},
+    "last of many": {**{str(number): 1 for number in range(500)}, "token": SECRET},
+    "beyond what is read": {"a": ["b" * 100] * (SPAN_BYTES // 100), "token": SECRET * 2_000},
+    "cut off": {"a": ["b" * 90] * 40 + [f"ghp_{SECRET * 100}"] * 10},
 }
 
 

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from inspect import isgeneratorfunction
 from itertools import count
 from pathlib import Path
 from threading import Condition, Thread
@@ -54,6 +55,11 @@ PORTS_A_PROCESS = 1_009
 _numbers = count(os.getpid() * PORTS_A_PROCESS)
 
 
+def every_line(stream: IO[str]) -> Iterator[str]:
+    """Hear all that a process tells."""
+    yield from stream
+
+
 class ProcessError(Exception):
     """Raised when a process did not do what it was waited for; shows its last words."""
 
@@ -61,9 +67,17 @@ class ProcessError(Exception):
 class Process:
     """A process that tells on stderr, line by line, how it is doing."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        heard: Callable[[IO[str]], Iterator[str]] = every_line,
+    ) -> None:
+        """Prepare to run a command; `heard` gives the lines that are read, then hangs up."""
         self._command = command
         self._environment = environment
+        self._heard = heard
         self._lines: list[str] = []
         self._is_over = False
         self._changed = Condition()
@@ -94,6 +108,9 @@ class Process:
     def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def wait(self) -> int:
         """Wait until it ends by itself; give its exit code."""
         return self._process.wait(STOP_SECONDS)
@@ -119,7 +136,7 @@ class Process:
 
     def _read(self, stream: IO[str]) -> None:
         with stream:
-            for line in stream:
+            for line in self._heard(stream):
                 self._note(line)
         with self._changed:
             self._is_over = True
@@ -157,9 +174,10 @@ class Sidecar(Process):
 
     address = ""
 
-    def wait_for_event(self, event: str) -> dict[str, Any]:
+    def wait_for_event(self, event: str, *, timeout: float = START_SECONDS) -> dict[str, Any]:
         """Give the facts of a log line of this name, once it is there."""
-        facts: dict[str, Any] = json.loads(self.wait_for_line(f'"event": "{event}"'))
+        line = self.wait_for_line(f'"event": "{event}"', timeout=timeout)
+        facts: dict[str, Any] = json.loads(line)
         return facts
 
     def wait_for_model(self) -> None:
@@ -174,6 +192,7 @@ def running_sidecar(
     settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     program: Sequence[str] = OTEL_EMBEDDER,
+    heard: Callable[[IO[str]], Iterator[str]] = every_line,
 ) -> Iterator[Sidecar]:
     """Run a sidecar that listens already; `settings` are more flags."""
     command = [
@@ -181,7 +200,7 @@ def running_sidecar(
         *("--listen", listen, "--next-hop", f"http://{next_hop}", "--metrics-listen", ""),
         *settings,
     ]
-    with Sidecar(command, own_environment(environment or {})) as sidecar:
+    with Sidecar(command, own_environment(environment or {}), heard=heard) as sidecar:
         sidecar.address = f"127.0.0.1:{sidecar.wait_for_event('service.started')['port']}"
         yield sidecar
 
@@ -254,15 +273,19 @@ def free_address() -> str:
 
 
 def trace_server(
-    export: Callable[[bytes, Context], bytes],
+    export: Callable[[bytes, Context], bytes | Iterator[bytes]],
     *,
     listen: str = "127.0.0.1:0",
     threads: int = 4,
     options: Sequence[tuple[str, int]] = (),
 ) -> tuple[grpc.Server, str]:
-    """Start a server that answers TraceService/Export with a function; give its address, too."""
+    """Start a server that answers TraceService/Export with a function; give its address, too.
+
+    One that yields may yield nothing: an answer of a status alone.
+    """
     server = grpc.server(ThreadPoolExecutor(threads), options=options)
-    handler: Handler = grpc.unary_unary_rpc_method_handler(export)
+    handlers = (grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler)
+    handler: Handler = handlers[isgeneratorfunction(export)](export)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": handler}),)
     )

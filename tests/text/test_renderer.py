@@ -13,7 +13,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES, Remembered
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS, DEFAULT_VOLATILE_KEYS, RenderOptions
 from otel_embedder.text.renderer import (
-    MAX_ATTRIBUTES,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
     Renderer,
@@ -395,9 +394,9 @@ def test_the_same_options_make_the_same_version_of_the_text() -> None:
         mask_secrets=True,
     )
 
-    assert spelt_out.version() == RenderOptions().version() == "2"
+    assert spelt_out.version() == RenderOptions().version() == "3"
     # Written down, for it must be the same tomorrow and on another machine.
-    assert RenderOptions(exact_durations=True).version() == "2.69b38b40"
+    assert RenderOptions(exact_durations=True).version() == "3.69b38b40"
 
 
 def test_a_renderer_knows_the_version_of_its_text() -> None:
@@ -551,10 +550,19 @@ def test_what_the_template_lacks_is_a_part_without_words() -> None:
     ]
 
 
-def test_an_attribute_that_is_not_looked_at_is_a_part_without_words() -> None:
-    said = sayings(span(attributes={f"{number:04}": 1 for number in range(MAX_ATTRIBUTES + 1)}))
+def test_an_attribute_that_is_not_read_is_a_part_without_words() -> None:
+    said = sayings(span(attributes={f"{number:04}": "a" * 20 for number in range(1_000)}))
 
-    assert [name for name, saying in said.items() if saying.words is None] == ["1024"]
+    left_out = [name for name, saying in said.items() if saying.words is None]
+    assert left_out == [f"{number:04}" for number in range(1_000 - len(left_out), 1_000)]
+    assert said["0999"].value == "a" * 20
+
+
+def test_long_values_are_told_apart_by_what_is_not_read() -> None:
+    one, other = (sayings(span(attributes={"a": "b" * 20_000 + end})) for end in "cd")
+
+    assert one["a"].words == other["a"].words
+    assert one["a"].encoded != other["a"].encoded
 
 
 def test_values_that_read_alike_are_told_apart_by_their_bytes() -> None:

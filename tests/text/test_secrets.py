@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
@@ -288,6 +289,73 @@ def test_what_looks_a_little_like_a_secret_stays(text: str) -> None:
     assert ONLY_LOOKS.hidden(text) == text
 
 
+# As many makers have them, and some that nobody has; none of them is in a list of ours.
+MIXED = "9fK2mQ7xL4vB8nR1tY6w"
+LOWER = "4bf92f3577b34da6a3ce929d0e0e4736"
+SHAPED = [
+    f"gsk_{MIXED}{MIXED}",
+    f"lsv2_pt_{LOWER}_1a2b3c4d5e",
+    f"r8_{MIXED}{MIXED[:17]}",
+    f"sntryu_{LOWER}{LOWER}",
+    f"sbp_{LOWER}1a2b3c4d",
+    f"phc_{MIXED}{MIXED}abc",
+    f"figd_{MIXED[:12]}-{MIXED[:9]}_{MIXED}",
+    f"bkua_{LOWER}",
+    f"nfp_{MIXED}{MIXED[:16]}",
+    f"dckr_pat_{MIXED[:9]}-{MIXED[:9]}_{MIXED[:7]}",
+    f"xai-{MIXED}{MIXED}",
+    f"pplx-{LOWER}",
+    f"nvapi-{MIXED}_{MIXED}",
+    f"acme_{MIXED}",
+    f"acme_live_{MIXED}",
+    f"a1_{LOWER}",
+    f"ourVeryOwnTokens_{MIXED}",
+    "tok_abcdef0123456789abcdef0123456789",
+    "tok_QWRtaW5zLVpXcVBsT2tl",
+    "tok_UmFuZG9tVG9rZW5GcmV1",
+    "TOK_7QYV3ZKX2MWR5TNB4JHC",
+]
+
+# What programs, databases and clusters call their things.
+NAMES = """
+snake_case_names_with_2_numbers test_that_20_users_may_log_in_at_once_v2 utf8_general_ci
+utf8mb4_unicode_520_ci x86_64_unknown_linux_gnu_v2_1_3 get_oauth2authorizationcode_flow
+E_Message_ExtensionDefaultedSfixed64 Default_TestAllTypesProto2Editions_DefaultFixed32
+Proto3FieldSemanticsService_GetFilter_0 handle_Http2ServerConnectionManager
+sodium_crypto_pwhash_scryptsalsa208sha256_str_verify MsV1_0Lm20GetChallengeResponse
+set_s3UsEast1RegionalEndpoints parse_ISO8601DateTimeFormatter ETHTOOL_LINK_MODE_200000baseLR2_ER2
+cipher_TLS_DH_anon_WITH_RC4_128_MD5 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 MAX_HTTP2_STREAMS_V2
+ERR_SSL_VERSION_OR_CIPHER_MISMATCH_2 SCREAMING_CASE_CONSTANT_NUMBER_42 HTTP_X_FORWARDED_FOR_IPV4
+customer_address_line_2 billing_address_2_postal_code_v1 idx_orders_customer_id_created_at_2024
+order_items_2024_05_01_partition_12 fk_orders_7_customers_3 app.models.user_profile_v2.load_1
+/usr/lib/python3.11/site-packages/sqlalchemy_utils2/types.py:42 otel_collector_contrib_0_161_0
+postgres_exporter_pg14_bin k8s_deployment_shop_checkoutservice2 p99_latency_ms_over_5m_window
+__attribute2__ feature_flag_2025_q3_rollout_50_percent en_US_UTF8 node_cpu_seconds_total_5m_avg
+all_MiniLM_L6_v2 sha256_of_the_file base64_urlsafe_encode md5_hex_digest_2 run_20240501
+version_20240501120000123456 v1beta1_customresourcedefinition2 TestClient_Response_Code100Continue
+"""
+
+
+@pytest.mark.parametrize("secret", SHAPED)
+def test_a_secret_of_any_maker_is_known_by_its_shape(secret: str) -> None:
+    assert ONLY_LOOKS.hidden(secret) == "<secret>"
+    assert ONLY_LOOKS.hidden(f"no, {secret}!") == "no, <secret>!"
+    assert ONLY_LOOKS.hidden(f'{{"a":"{secret}","b":1}}') == '{"a":"<secret>","b":1}'
+    assert ONLY_LOOKS.hidden(f"GET /a?b={secret}&c=d") == "GET /a?b=<secret>&c=d"
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_a_name_is_no_secret(name: str) -> None:
+    assert SECRETS.hidden(name) == name
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=40))
+def test_nothing_of_a_random_token_is_shown(token: str) -> None:
+    assume(re.search(r"\d\D+\d\D+\d", token))
+
+    assert ONLY_LOOKS.hidden(f"a tok_{token} b") == "a <secret> b"
+
+
 def test_looks_can_be_switched_off() -> None:
     assert ONLY_KEYS.hidden(f"ghp_{BASE64}") == f"ghp_{BASE64}"
     assert ONLY_KEYS.hidden("4111 1111 1111 1111") == "4111 1111 1111 1111"
@@ -363,6 +431,7 @@ def test_of_a_secret_that_is_cut_off_no_more_than_can_be_dropped_is_seen(room: i
         *("eyJabcdefghijklmnop.", "ghp_", "://a:", "://a:b", "://a:b@", "a:b@", "a@b", "bearer "),
         *("basic aA", "identified by ", "password '", "-----BEGIN PRIVATE KEY-----a-", "token,"),
         *('"password",', "%5D", "%22", "api key ", "token.count.", "aB", "token='\\", "sk-"),
+        *("a_", "a1_", "abcdefghijklmno1_", "aaaaA_1", "dckr_pat_", "tok_aaaaaaaaaaaaaaaaaaaa1"),
     ],
 )
 def test_no_text_takes_long(piece: str) -> None:

@@ -61,7 +61,25 @@ def test_a_wrong_template_is_refused_with_a_reason(template: str, complaint: str
         parse_template(template)
 
 
-@pytest.mark.parametrize("template", ["", "   ", "the same for every span"])
+def test_doubled_braces_are_no_field() -> None:
+    template = parse_template("{{service}} {operation} {{0}} {{k}}={{v}} ...")
+
+    assert template.text.format("shop", "pay") == "{service} pay {0} {k}={v} ..."
+    assert template.positions == {1}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "   ",
+        "the same for every span",
+        "{{service}}",
+        "{{}}",
+        "{{{{status}}}}",
+        "{{k}}={{v}} ...",
+    ],
+)
 def test_a_template_without_any_field_is_refused(template: str) -> None:
     with pytest.raises(ValueError, match="field"):
         parse_template(template)

@@ -1,0 +1,232 @@
+"""How much of a span is read: one purse of bytes, spent on what tells most first.
+
+Whatever a byte is part of, it takes a microsecond or two to make words of it. So a
+bound of bytes is one of time, if it holds for all that is read of a span together:
+name, status, exception, attributes, and what is nested in them. What the purse does
+not pay for is cut off while it is still encoded, and the renderer reads a small span.
+The same span is always cut in the same way, whatever was seen before it.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from google.protobuf.empty_pb2 import Empty
+
+from otel_embedder.otlp.fields import fields
+from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.text.values import ELLIPSIS, MAX_BYTES, MAX_ITEMS, MAX_NESTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+# What takes longest to read, digits as of cards in arrays in arrays, takes 40 ms.
+SPAN_BYTES = 12 * 1024
+# A string as long as it is read, and its key.
+ATTRIBUTE_BYTES = MAX_BYTES + 512
+# So many fields of a span are passed to find what is read, and so many within what is cut.
+MAX_FIELDS = 4_096
+# What stands before a part: its tag and its length.
+PREFIX_BYTES = 2
+
+# semconv/exceptions: an event of this name, with these attributes.
+EXCEPTION = b"exception"
+EXCEPTION_KEYS = ("exception.type", "exception.message")
+SERVICE_KEY = "service.name"
+
+UNREAD_VALUE = pb.AnyValue(string_value=ELLIPSIS.encode()).SerializeToString()
+UNREAD_PAIR = pb.KeyValue(key=ELLIPSIS.encode(), value=UNREAD_VALUE).SerializeToString()
+
+
+class Place(NamedTuple):
+    """Where a part of the bytes starts and ends."""
+
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.end - self.start
+
+
+NOWHERE = Place(0, 0)
+
+
+def cut_span(encoded: bytes, size: int = SPAN_BYTES) -> bytes:
+    """Give an encoded Span with about as much in it as so many bytes pay for.
+
+    Name, status and exception go first, then attributes as they come. The value of one that is
+    too large for what is left is `...`; smaller ones behind it may still have theirs.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Span.
+
+    """
+    if len(encoded) <= size:
+        return encoded
+    head, cut = pb.SpanHead.FromString(encoded), _Cut(encoded)
+    status = pb.Status.FromString(head.status)
+    status = pb.Status(message=_as_read(status.message), code=status.code)
+    span = pb.Span(
+        name=_as_read(head.name),
+        start_time_unix_nano=head.start_time_unix_nano,
+        end_time_unix_nano=head.end_time_unix_nano,
+        status=status.SerializeToString(),
+    )
+    attributes, events = cut.places(pb.Span.ATTRIBUTES_FIELD_NUMBER, pb.Span.EVENTS_FIELD_NUMBER)
+    size -= len(span.name) + len(span.status)
+    span.events.extend(cut.exception(events, size))
+    size -= sum(map(len, span.events))
+    span.attributes.extend(cut.pairs(attributes, size))
+    return span.SerializeToString()
+
+
+def cut_resource(encoded: bytes) -> bytes:
+    """Give an encoded Resource; if it is large, with nothing in it but its service's name.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Resource.
+
+    """
+    if len(encoded) <= SPAN_BYTES:
+        return encoded
+    Empty.FromString(encoded)  # what is not read is to be a message as well
+    cut = _Cut(encoded)
+    (attributes,) = cut.places(pb.Resource.ATTRIBUTES_FIELD_NUMBER)
+    named = cut.of_keys([SERVICE_KEY], attributes)
+    return pb.Resource(attributes=cut.pairs(named, SPAN_BYTES)).SerializeToString()
+
+
+def cut_attribute(encoded: bytes) -> bytes:
+    """Give an encoded KeyValue with about as much in it as is read of one.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a KeyValue.
+
+    """
+    if len(encoded) <= ATTRIBUTE_BYTES:
+        return encoded
+    return _Cut(encoded).pair(Place(0, len(encoded)), ATTRIBUTE_BYTES)
+
+
+def cut_value(encoded: bytes) -> bytes:
+    """Give an encoded AnyValue with about as much in it as is read of one.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not an AnyValue.
+
+    """
+    if len(encoded) <= ATTRIBUTE_BYTES:
+        return encoded
+    return _Cut(encoded).value(Place(0, len(encoded)), ATTRIBUTE_BYTES)
+
+
+def _as_read(string: bytes) -> bytes:
+    """Give what is read of a string, and a byte more to tell that there was more."""
+    return string[: MAX_BYTES + 1]
+
+
+class _Cut:
+    """Cuts parts out of an encoded message, without a copy of what is left out."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self._encoded = encoded
+        self._fields_left = MAX_FIELDS
+
+    def places(self, *numbers: int) -> list[list[Place]]:
+        """Give where the message has fields of these numbers, for each of them."""
+        found = [*islice(fields(self._encoded, 0, len(self._encoded)), MAX_FIELDS)]
+        return [
+            [Place(start, end) for field, start, end in found if field == number]
+            for number in numbers
+        ]
+
+    def of_keys(self, keys: Iterable[str], pairs: Iterable[Place]) -> list[Place]:
+        """Give those KeyValues that have one of these keys."""
+        starts = tuple(pb.KeyValue(key=key.encode()).SerializeToString() for key in keys)
+        return [pair for pair in pairs if self._encoded.startswith(starts, *pair)]
+
+    def exception(self, events: list[Place], room: int) -> list[bytes]:
+        """Give the last of these Events that is an exception, if there is one."""
+        for event in reversed(events):
+            if self._encoded.find(EXCEPTION, *event) < 0:
+                continue
+            parts = [*self._parts(event)]
+            if self._bytes(dict(parts).get(pb.Event.NAME_FIELD_NUMBER, NOWHERE)) == EXCEPTION:
+                number = pb.Event.ATTRIBUTES_FIELD_NUMBER
+                pairs = [place for field, place in parts if field == number]
+                said = self.pairs(self.of_keys(EXCEPTION_KEYS, pairs), room)
+                return [pb.Event(name=EXCEPTION, attributes=said).SerializeToString()]
+        return []
+
+    def pairs(self, places: Iterable[Place], room: int) -> Iterator[bytes]:
+        """Give KeyValues in about so many bytes together, each with what is read of it."""
+        return _together(places, room, self._attribute)
+
+    def _attribute(self, place: Place, room: int) -> bytes:
+        return self.pair(place, min(room, ATTRIBUTE_BYTES))
+
+    def pair(self, place: Place, room: int, depth: int = 0) -> bytes:
+        """Give a KeyValue in about so many bytes, at the cost of its value."""
+        if place.size <= room:
+            return self._bytes(place)
+        parts = dict(self._parts(place))
+        key = parts.get(pb.KeyValue.KEY_FIELD_NUMBER, NOWHERE)
+        value = parts.get(pb.KeyValue.VALUE_FIELD_NUMBER, NOWHERE)
+        if key.size >= room:
+            return UNREAD_PAIR
+        encoded = self.value(value, room - key.size, depth)
+        return pb.KeyValue(key=self._bytes(key), value=encoded).SerializeToString()
+
+    def value(self, place: Place, room: int, depth: int = 0) -> bytes:
+        """Give an AnyValue in about so many bytes: as much as is read of a string, or `...`."""
+        if place.size <= room:
+            return self._bytes(place)
+        kind, content = ([*self._parts(place)] or [(0, NOWHERE)])[-1]
+        match kind if room else 0:
+            case pb.AnyValue.STRING_VALUE_FIELD_NUMBER if min(content.size, MAX_BYTES) < room:
+                cut = pb.AnyValue(string_value=self._bytes(content, MAX_BYTES + 1))
+            case pb.AnyValue.BYTES_VALUE_FIELD_NUMBER:
+                cut = pb.AnyValue(string_value=f"<{content.size} bytes>".encode())
+            case pb.AnyValue.ARRAY_VALUE_FIELD_NUMBER:
+                items = pb.ArrayValue(values=self._items(content, room, depth + 1, self.value))
+                cut = pb.AnyValue(array_value=items.SerializeToString())
+            case pb.AnyValue.KVLIST_VALUE_FIELD_NUMBER:
+                pairs = pb.KeyValueList(values=self._items(content, room, depth + 1, self.pair))
+                cut = pb.AnyValue(kvlist_value=pairs.SerializeToString())
+            case _:
+                return UNREAD_VALUE
+        return cut.SerializeToString()
+
+    def _items(
+        self, place: Place, room: int, depth: int, cut: Callable[[Place, int, int], bytes]
+    ) -> Iterator[bytes]:
+        items = islice(self._parts(place), MAX_ITEMS if depth <= MAX_NESTING else 0)
+        return _together(
+            (item for _, item in items), room, lambda item, left: cut(item, left, depth)
+        )
+
+    def _parts(self, place: Place) -> Iterator[tuple[int, Place]]:
+        """Give the fields of a part, their numbers and where they are, as far as the purse goes."""
+        for number, start, end in islice(fields(self._encoded, *place), self._fields_left):
+            self._fields_left -= 1
+            yield number, Place(start, end)
+
+    def _bytes(self, place: Place, size: int | None = None) -> bytes:
+        """Give a part, or so many bytes of it at most."""
+        end = place.end if size is None else min(place.end, place.start + size)
+        return self._encoded[place.start : end]
+
+
+def _together(
+    places: Iterable[Place], room: int, cut: Callable[[Place, int], bytes]
+) -> Iterator[bytes]:
+    """Give parts in about so many bytes together, and one without room if there are more."""
+    for place in places:
+        part = cut(place, max(0, room))
+        yield part
+        if room <= 0:
+            return
+        room -= len(part) + PREFIX_BYTES

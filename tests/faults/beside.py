@@ -1,0 +1,41 @@
+"""What goes on beside a row's own requests: health checks and requests of one span, all along."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.stalls.probe import HEALTH, SPAN
+from tests.stalls.watched import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# As of an idle machine, and for a health check what a scheduler may do to it besides.
+SPAN_SECONDS = 1.0
+HEALTH_SECONDS = 0.5
+MOST_TIMES = 3.0
+
+
+def on_this_machine(seconds: float) -> float:
+    """Give what takes so long on an idle machine, on this one by what else it has to do."""
+    return seconds * min(MOST_TIMES, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+
+
+@contextmanager
+def nobody_waits(
+    address: str, *, span_seconds: float = SPAN_SECONDS, health_seconds: float = HEALTH_SECONDS
+) -> Iterator[None]:
+    """Fail if, meanwhile, a health check or a request of one span waits for longer."""
+    with Probe(address) as probe:
+        probe.within(time.monotonic(), time.monotonic())
+        begin = time.monotonic()
+        yield
+        seen = probe.within(begin, time.monotonic())
+    health, span = (max(one.seconds for one in seen if one.kind == kind) for kind in (HEALTH, SPAN))
+    assert health < on_this_machine(health_seconds), f"a health check waited {health:.1f} s"
+    assert span < on_this_machine(span_seconds), f"a request of one span waited {span:.1f} s"
+    refused = {one.status for one in seen} - {"OK"}
+    assert not refused, f"meanwhile others were answered {', '.join(sorted(refused))}"
