@@ -22,7 +22,8 @@ class Call:
     Attributes:
         deadline: the event loop's time at which the caller stops waiting.
         metadata: the caller's own headers.
-        grow: lets the request have so many more bytes of what is in flight, or raises BusyError.
+        grow: lets the request have so many more bytes of what is in flight, for what it can do
+            without, or raises BusyError.
 
     """
 

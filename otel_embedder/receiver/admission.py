@@ -37,12 +37,14 @@ class Admitted:
 
     Attributes:
         size: how many bytes that is, by now.
+        attached: how many bytes what is attached to it has, besides.
 
     """
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.size = 0
+        self.attached = 0
 
     def grow(self, more: int) -> None:
         """Take so many more bytes.
@@ -52,6 +54,15 @@ class Admitted:
 
         """
         self._admission.grow(self, more)
+
+    def attach(self, more: int) -> None:
+        """Take so many more bytes for what the request can do without.
+
+        Raises:
+            BusyError: there is no room for them.
+
+        """
+        self._admission.attach(self, more)
 
 
 class Admission:
@@ -73,14 +84,15 @@ class Admission:
         # Plain numbers: the metrics' thread reads them while they change.
         self._requests = 0
         self._bytes = 0
+        self._attached = 0
 
     def requests(self) -> int:
         """How many requests are in flight."""
         return self._requests
 
     def bytes(self) -> int:
-        """How many bytes the requests in flight have together."""
-        return self._bytes
+        """How many bytes the requests in flight have together, with what is attached to them."""
+        return self._bytes + self._attached
 
     def check(self) -> None:
         """Make sure that there is room for one more request, of the usual size.
@@ -120,6 +132,7 @@ class Admission:
         finally:
             self._requests -= 1
             self._bytes -= admitted.size
+            self._attached -= admitted.attached
 
     def grow(self, admitted: Admitted, more: int) -> None:
         """Let a request have so many more bytes.
@@ -133,6 +146,24 @@ class Admission:
             raise self._busy(f"requests of {others} bytes are in flight besides this one")
         self._bytes += more
         admitted.size += more
+
+    def attach(self, admitted: Admitted, more: int) -> None:
+        """Let a request have so many more bytes for what it can do without.
+
+        It gets what requests leave of the room for all. They don't count it when they come: what
+        one can do without never keeps another out. Nor is a refusal one of a request.
+
+        Raises:
+            BusyError: there is no room for them.
+
+        """
+        if self.bytes() + more > self._max_bytes:
+            raise BusyError(
+                f"too much at once: requests of {self.bytes()} bytes are in flight",
+                retry_after=MAX_RETRY_SECONDS,
+            )
+        self._attached += more
+        admitted.attached += more
 
     def _busy(self, reason: str) -> BusyError:
         self._metrics.turned_away()

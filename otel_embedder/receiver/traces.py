@@ -92,7 +92,7 @@ class TraceReceiver:
             self._messages.received(context) as message,
         ):
             request = await self._messages.parsed(message)
-            bounded = replace(call, grow=message.grow)
+            bounded = replace(call, grow=message.attach)
             del message  # nobody needs its bytes any more
             return await self._answer(request, bounded)
 

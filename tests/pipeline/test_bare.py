@@ -181,7 +181,7 @@ async def test_large_requests_without_a_model_stay_within_what_may_be_in_flight(
         with door.admit() as admitted:
             sent = of_traces(spans=1_000, traces=1_000)
             admitted.grow(sent.size)
-            await processor.consume(sent, Call(math.inf, (), admitted.grow))
+            await processor.consume(sent, Call(math.inf, (), admitted.attach))
 
     exporter.hold()
     tasks = [asyncio.create_task(send()) for _ in range(5)]

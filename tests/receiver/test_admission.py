@@ -97,6 +97,44 @@ def test_a_request_that_is_alone_may_be_larger_than_all_together() -> None:
         assert door.bytes() == 299
 
 
+def test_what_is_attached_is_in_flight_and_has_the_room_that_requests_leave() -> None:
+    door = admission(max_bytes=100)
+    with door.admit() as one, door.admit() as other:
+        one.grow(30)
+        one.attach(50)
+        other.grow(10)
+        other.attach(10)
+        with pytest.raises(BusyError):
+            other.attach(1)
+        within = door.bytes()
+
+    assert within == 100
+    assert door.bytes() == 0
+
+
+def test_also_a_request_that_is_alone_has_no_more_than_that() -> None:
+    door = admission(max_bytes=100)
+    with door.admit() as one:
+        one.grow(90)
+        with pytest.raises(BusyError):
+            one.attach(11)
+
+
+def test_what_is_attached_keeps_no_request_out() -> None:
+    metrics = FakeMetrics()
+    door = admission(max_bytes=100, metrics=metrics)
+    with door.admit() as one:
+        one.grow(10)
+        one.attach(90)
+        with pytest.raises(BusyError):
+            one.attach(1)
+        door.check()
+        with door.admit() as other:
+            other.grow(90)
+
+    assert metrics.counts == {}
+
+
 def test_a_request_that_fails_leaves_its_place() -> None:
     door = admission()
 

@@ -297,7 +297,7 @@ async def test_words_of_the_next_hops_that_cannot_be_sent_lose_no_span() -> None
 async def test_what_a_request_takes_besides_is_in_flight_with_it() -> None:
     metrics = FakeMetrics()
     messages = new_messages(metrics, max_bytes=10_000, max_inflight_bytes=10_000)
-    consumer = GrowingConsumer(9_000)
+    consumer = GrowingConsumer(6_000)
     receiver = TraceReceiver(consumer, new_calls(metrics), messages, metrics=metrics)
     settings = load_settings({"listen": "127.0.0.1:0"})
     async with (

@@ -40,11 +40,13 @@ class Message:
     Attributes:
         encoded: it, inflated.
         grow: lets its request have so many more bytes of what is in flight, or raises BusyError.
+        attach: the same for what the request can do without.
 
     """
 
     encoded: bytes
     grow: Callable[[int], None]
+    attach: Callable[[int], None]
 
 
 class Messages:
@@ -97,7 +99,7 @@ class Messages:
         admitted.grow(len(message))
         async with self._unpacking.task() as turn:
             encoded = await inflated(message, turn, max_bytes=self._max_bytes, grow=admitted.grow)
-        return Message(encoded, admitted.grow)
+        return Message(encoded, admitted.grow, admitted.attach)
 
     async def parsed(self, message: Message) -> TraceRequest:
         """Give a trace request down to its spans, of which it has copies.
