@@ -104,11 +104,15 @@ class Sender:
 
     async def _call(self, method: str, encoded: bytes, way: Way) -> bytes:
         timeout = min(self._timeout, way.deadline - asyncio.get_running_loop().time())
+        began = time.monotonic()
         try:
             with self._pace.learning(len(encoded)):
                 answer = await self._channel.call(
                     method, encoded, timeout=timeout, metadata=way.headers
                 )
+        except asyncio.CancelledError:
+            self._pace.gave_up(len(encoded), after=time.monotonic() - began)
+            raise
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._pace.gave_up(len(encoded), after=timeout)
