@@ -10,6 +10,7 @@
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
     ├── MalformedRequestError     not OTLP: never send it again
+    │   └── ForeignContentError       nothing is wrong with it, but traces are wanted
     ├── IncompleteRequestError    it never arrived whole
     ├── RequestTooLargeError      send it in smaller pieces
     ├── BusyError                 too much at once: send it again in a while
@@ -81,6 +82,10 @@ class UnwritableFileError(OtelEmbedderError):
 
 class MalformedRequestError(OtelEmbedderError):
     """Raised when bytes are not a valid ExportTraceServiceRequest."""
+
+
+class ForeignContentError(MalformedRequestError):
+    """Raised when what should be traces is another signal, or another tool's format."""
 
 
 class IncompleteRequestError(OtelEmbedderError):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, cast
 from google.protobuf.message import DecodeError
 
 from otel_embedder.errors import CutOffFileError, UnreadableFileError
-from otel_embedder.files.requests import RequestReader, open_contents
+from otel_embedder.files.requests import Form, RequestReader, open_contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from io import BufferedReader
 
-    from otel_embedder.files.requests import Form, StoredRequest
+    from otel_embedder.files.requests import StoredRequest
     from otel_embedder.otlp.wire import TraceRequest
 
 STDIN = "-"
@@ -76,8 +76,9 @@ class TraceFiles:
         """
         reader = RequestReader()
         for stored in self.stored_requests():
-            self._given = stored
-            yield reader.read(stored)
+            if stored.content or stored.form is Form.PROTOBUF:
+                self._given = stored
+                yield reader.read(stored)
 
     @contextmanager
     def naming_faults(self) -> Iterator[None]:
