@@ -29,11 +29,12 @@ MIN_TAG = 8
 LEADING_BLANKS = re.compile(BLANKS)
 SPACE = rb"[ \t\r\n]*+"
 # Protobuf has a byte below a space where this has none.
+OBJECT_START = rb'\{%b(?:"(?:[^"\\\0-\x1f]|\\.)*+"%b:|\})'.replace(b"%b", SPACE)
 JSON_START = re.compile(
-    rb'(?:\[%b)?+(?:\{%b(?:"(?:[^"\\\0-\x1f]|\\.)*+"%b:|\})|\[|\])'.replace(b"%b", SPACE)
+    OBJECT_START + rb"|\[%b(?:\]|".replace(b"%b", SPACE) + OBJECT_START + rb")"
 )
 # A file may begin in the middle of a line, where it was cut.
-LATER_JSON_START = re.compile(rb"[^\0-\x08\x0e-\x1f]*?\n" + JSON_START.pattern)
+LATER_JSON_START = re.compile(rb"[^\0-\x08\x0e-\x1f]*?\n(?:" + JSON_START.pattern + rb")")
 UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[\{\[]\0[\"\{\[ \r\n]\0|\0[\{\[]\0[\"\{\[ \r\n]")
 NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
