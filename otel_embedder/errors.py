@@ -9,6 +9,7 @@
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
+    ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
     │   └── ForeignContentError       nothing is wrong with it, but traces are wanted
     ├── IncompleteRequestError    it never arrived whole
@@ -78,6 +79,10 @@ class CutOffFileError(UnreadableFileError):
 
 class UnwritableFileError(OtelEmbedderError):
     """Raised when a file can't be written, or must not: it is there already, or another's."""
+
+
+class SkippedRequestsError(OtelEmbedderError):
+    """Raised at the end, when requests were left out that could not be read."""
 
 
 class MalformedRequestError(OtelEmbedderError):

@@ -90,6 +90,25 @@ class ProtobufDocument:
         return pieces if self.is_alone else [size.to_bytes(LENGTH_BYTES), *pieces]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A request that could not be read, and is not written.
+
+    Attributes:
+        stored: it as it came.
+        request: no spans.
+
+    """
+
+    stored: StoredRequest
+    request: TraceRequest
+
+    def pieces(self) -> list[bytes]:
+        """Give what stood around it in JSON; a list keeps an element in its place."""
+        stored = self.stored
+        return [stored.before, *([b"{}", stored.after] if stored.in_list else [])]
+
+
 class Format(NamedTuple):
     """How requests of one form are read, and how attributes are written to them.
 

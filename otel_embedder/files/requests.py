@@ -72,6 +72,11 @@ class StoredRequest(NamedTuple):
     after: bytes = b""
     in_list: bool = False
 
+    @property
+    def is_request(self) -> bool:
+        """Whether there is a request, and not only what stands behind the last one."""
+        return self.form is Form.PROTOBUF or bool(self.content)
+
     def refusal(self, reason: Exception) -> UnreadableFileError:
         """Give the error that says where this stands, and why it can't be read."""
         if isinstance(reason, ForeignContentError):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, cast
 from google.protobuf.message import DecodeError
 
 from otel_embedder.errors import CutOffFileError, UnreadableFileError
-from otel_embedder.files.requests import Form, RequestReader, open_contents
+from otel_embedder.files.requests import RequestReader, open_contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from io import BufferedReader
 
-    from otel_embedder.files.requests import StoredRequest
+    from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.otlp.wire import TraceRequest
 
 STDIN = "-"
@@ -67,6 +67,17 @@ class TraceFiles:
             found = " and ".join(f"{name} {form.value}" for form, name in examples.items() if form)
             raise UnreadableFileError(f"files of different forms, {found}: name one form at a time")
 
+    def refuse_others(self) -> None:
+        """Make sure that each begins with a request of traces, before anything is done.
+
+        Raises:
+            UnreadableFileError: one does not.
+
+        """
+        for name in self._names:
+            if name != STDIN:
+                next(TraceFiles([name], on_cut_off=_leave).requests(), None)
+
     def requests(self) -> Iterator[TraceRequest]:
         """Give the requests of all files, in order, read down to their spans.
 
@@ -76,7 +87,7 @@ class TraceFiles:
         """
         reader = RequestReader()
         for stored in self.stored_requests():
-            if stored.content or stored.form is Form.PROTOBUF:
+            if stored.is_request:
                 self._given = stored
                 yield reader.read(stored)
 
@@ -133,6 +144,10 @@ class TraceFiles:
             raise UnreadableFileError(f"{_shown(name)}: {error}") from error
         except OSError as error:
             raise UnreadableFileError(f"{_shown(name)} can't be read: {error.strerror}") from error
+
+
+def _leave(_: CutOffFileError) -> None:
+    """Leave it to whoever reads the file whole to tell of this."""
 
 
 def _opened(name: str) -> AbstractContextManager[BufferedReader]:
