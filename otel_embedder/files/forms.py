@@ -7,21 +7,22 @@ JSON it is where a whole beginning of JSON stands, and not by a first byte.
 
 from __future__ import annotations
 
-import io
 import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from otel_embedder.errors import UnreadableFileError
+from otel_embedder.files.decompression import seen_again
 from otel_embedder.files.json_text import BLANKS
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    import io
 
 # How much of a file is looked at, at most: a longer hole is one in JSON, for no file begins with
 # so many requests of nothing.
 LOOK_BYTES = 65_536
-BUFFER_BYTES = 131_072
+# A byte order mark, or a letter of UTF-16 and what follows it.
+MIN_LOOK_BYTES = 4
 # A protobuf message begins with a field's number times eight, and no field is number 0. So a
 # first byte below eight is a length's, of up to 128 MiB.
 MIN_TAG = 8
@@ -33,10 +34,11 @@ OBJECT_START = rb'\{%b(?:"(?:[^"\\\0-\x1f]|\\.)*+"%b:|\})'.replace(b"%b", SPACE)
 JSON_START = re.compile(
     OBJECT_START + rb"|\[%b(?:\]|".replace(b"%b", SPACE) + OBJECT_START + rb")"
 )
+CONTROL = rb"\0-\x08\x0e-\x1a\x1c-\x1f\x7f"  # what no text has
 # A file may begin in the middle of a line, where it was cut.
-LATER_JSON_START = re.compile(rb"[^\0-\x08\x0e-\x1f]*?\n(?:" + JSON_START.pattern + rb")")
+LATER_JSON_START = re.compile(rb"[^%b]*?\n(?:".replace(b"%b", CONTROL) + JSON_START.pattern + rb")")
 UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[\{\[]\0[\"\{\[ \r\n]\0|\0[\{\[]\0[\"\{\[ \r\n]")
-NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+NO_TEXT = re.compile(rb"[" + CONTROL + rb"]")
 
 # What files of traces are packed into that are not read here.
 PACKED = {
@@ -59,28 +61,6 @@ class Look(Enum):
     ALONE = auto()  # one protobuf request
 
 
-class Seen(io.RawIOBase):
-    """A file of which the beginning was read to look at it, and is read again."""
-
-    def __init__(self, head: bytes, file: io.BufferedIOBase) -> None:
-        self._head = memoryview(head)
-        self._file = file
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer as far as there is something; give how far."""
-        if not self._head:
-            return self._file.readinto1(buffer)
-        target = memoryview(buffer).cast("B")
-        size = min(len(target), len(self._head))
-        target[:size] = self._head[:size]
-        self._head = self._head[size:]
-        return size
-
-
 def look_at(file: io.BufferedReader) -> tuple[Look, io.BufferedReader]:
     """Find out what a file seems to be; give that, and the file from its beginning.
 
@@ -95,7 +75,7 @@ def look_at(file: io.BufferedReader) -> tuple[Look, io.BufferedReader]:
         more = file.read1(LOOK_BYTES)
         head += more
         look = seems(head, is_all=not more or len(head) >= LOOK_BYTES)
-    return look, io.BufferedReader(Seen(head, file), BUFFER_BYTES)
+    return look, seen_again(head, file)
 
 
 def seems(head: bytes, *, is_all: bool) -> Look | None:
@@ -111,14 +91,16 @@ def seems(head: bytes, *, is_all: bool) -> Look | None:
     """
     blanks = LEADING_BLANKS.match(head)
     rest = head[blanks.end() :] if blanks else head
+    if not is_all and (not rest or len(head) < MIN_LOOK_BYTES):
+        return None
     if not rest:
-        return _blank(head) if is_all else None
+        return _blank(head)
     if head[:1] in {b"{", b"["} or JSON_START.match(rest):
         return _checked(head, Look.JSON)
-    if not is_all and rest[:1] in {b"{", b"["}:
-        return None
     if head[:1] != b"\n" and LATER_JSON_START.match(head):
         return Look.JSON
+    if not is_all and (rest[:1] in {b"{", b"["} or not NO_TEXT.search(head)):
+        return None
     return _checked(head, Look.LENGTHS if head[0] < MIN_TAG else Look.ALONE)
 
 

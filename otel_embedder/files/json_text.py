@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Of what stands between requests, which may be as long as a file with a hole in it.
 GAP_BYTES = 1_048_576
 
+HOLE = bytes(65_536)
+
 BLANKS = rb"(?:[ \t\r\n\0]|\xef\xbb\xbf)*+"  # NULs of a hole and byte order marks among them
 # What may stand between two requests: blanks, a comma, and what begins and ends a list of them.
 GAP = re.compile(
@@ -92,7 +94,7 @@ class JsonText:
         found = self._finder.find(block).moved(len(self._held))
         self._held += block
         yield from self._walk_all(joined(self._undecided, found))
-        if self._start is not None and not block.strip(b"\0"):
+        if self._start is not None and self._held.endswith(HOLE):
             # To wait within a hole for the request's end would hold all of the hole.
             yield from self._broken(len(self._held))
         while self._start is None and len(self._held) - self._given > GAP_BYTES:
