@@ -97,9 +97,9 @@ def seems(head: bytes, *, is_all: bool) -> Look | None:
         return _blank(head)
     if head[:1] in {b"{", b"["} or JSON_START.match(rest):
         return _checked(head, Look.JSON)
-    if head[:1] != b"\n" and LATER_JSON_START.match(head):
+    if head[:1] != b"\n" and LATER_JSON_START.match(rest):
         return Look.JSON
-    if not is_all and (rest[:1] in {b"{", b"["} or not NO_TEXT.search(head)):
+    if not is_all and (rest[:1] in {b"{", b"["} or not NO_TEXT.search(rest)):
         return None
     return _checked(head, Look.LENGTHS if head[0] < MIN_TAG else Look.ALONE)
 
