@@ -57,12 +57,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         _complain([f"bad settings ({len(error.problems)}):", *error.problems])
         return EXIT_USAGE
-    except SkippedRequestsError as error:
-        _complain([str(error)])
-        return EXIT_SKIPPED
     except OtelEmbedderError as error:
         _complain([str(error)])
-        return EXIT_FAILED
+        return EXIT_SKIPPED if isinstance(error, SkippedRequestsError) else EXIT_FAILED
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

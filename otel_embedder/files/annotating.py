@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from otel_embedder.annotation.work import Work
-    from otel_embedder.errors import UnreadableFileError
     from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.errors import UnreadableFileError
     from otel_embedder.files.documents import Document, Format
     from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile

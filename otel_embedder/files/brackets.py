@@ -45,7 +45,6 @@ class Brackets(NamedTuple):
         """Give them without the first of them."""
         return Brackets(self.places[count:], self.steps[count:], self.lead[count:])
 
-
     def moved(self, offset: int) -> Brackets:
         """Give them with their places counted from somewhere else."""
         return self._replace(places=self.places + offset)
@@ -58,8 +57,11 @@ def joined(first: Brackets, second: Brackets) -> Brackets:
     """Give brackets with those behind them."""
     if not len(first.places):
         return second
-    places, steps, lead = map(np.concatenate, zip(first, second, strict=True))
-    return Brackets(places, steps, lead)
+    return Brackets(
+        np.concatenate((first.places, second.places)),
+        np.concatenate((first.steps, second.steps)),
+        np.concatenate((first.lead, second.lead)),
+    )
 
 
 class BracketFinder:
@@ -100,7 +102,9 @@ class BracketFinder:
     ) -> npt.NDArray[np.bool_]:
         """Tell which places stand within a string: an odd number of quotes since the last break."""
         # In front of the first break, a string may go on from the block before.
-        quotes_at_breaks = np.concatenate(([-int(self._in_string)], np.searchsorted(quotes, breaks)))
+        quotes_at_breaks = np.concatenate(
+            ([-int(self._in_string)], np.searchsorted(quotes, breaks))
+        )
         since = quotes_at_breaks[np.searchsorted(breaks, places)]
         within: npt.NDArray[np.bool_] = (np.searchsorted(quotes, places) - since) % 2 == 1
         return within

@@ -31,9 +31,7 @@ LEADING_BLANKS = re.compile(BLANKS)
 SPACE = rb"[ \t\r\n]*+"
 # Protobuf has a byte below a space where this has none.
 OBJECT_START = rb'\{%b(?:"(?:[^"\\\0-\x1f]|\\.)*+"%b:|\})'.replace(b"%b", SPACE)
-JSON_START = re.compile(
-    OBJECT_START + rb"|\[%b(?:\]|".replace(b"%b", SPACE) + OBJECT_START + rb")"
-)
+JSON_START = re.compile(OBJECT_START + rb"|\[%b(?:\]|".replace(b"%b", SPACE) + OBJECT_START + rb")")
 CONTROL = rb"\0-\x08\x0e-\x1a\x1c-\x1f\x7f"  # what no text has
 # A file may begin in the middle of a line, where it was cut.
 LATER_JSON_START = re.compile(rb"[^%b]*?\n(?:".replace(b"%b", CONTROL) + JSON_START.pattern + rb")")

@@ -29,9 +29,7 @@ HOLE = bytes(65_536)
 
 BLANKS = rb"(?:[ \t\r\n\0]|\xef\xbb\xbf)*+"  # NULs of a hole and byte order marks among them
 # What may stand between two requests: blanks, a comma, and what begins and ends a list of them.
-GAP = re.compile(
-    rb"%b(?:,%b)?(?:\]%b)?(?:\[%b\]%b)*+(?:\[%b)?".replace(b"%b", BLANKS)
-)
+GAP = re.compile(rb"%b(?:,%b)?(?:\]%b)?(?:\[%b\]%b)*+(?:\[%b)?".replace(b"%b", BLANKS))
 LEADING_BLANKS = re.compile(BLANKS)
 TO_LINE_END = re.compile(rb"[ \t\r]*+\n")
 TRAILING_BLANKS = b" \t\r\n\0"
@@ -147,7 +145,7 @@ class JsonText:
                         return index
                 self._open(place, depth)
             elif depth == self._list_depth + 1 and self._start is not None:
-                yield from self._request(place + 1)
+                yield from self._request(self._start, place + 1)
             elif depth == 1:
                 self._list_depth = 0
             elif depth == 0:
@@ -184,12 +182,12 @@ class JsonText:
     def _broken(self, place: int) -> Iterator[Piece]:
         """Give what has begun and has no end before a place, for whoever parses it to refuse."""
         self._depth = self._list_depth
-        return self._request(self._content_end(place))
+        start = self._given if self._start is None else self._start
+        return self._request(start, self._content_end(place))
 
-    def _request(self, end: int) -> Iterator[Piece]:
-        """Give the request that ends here, and in front of it what should not stand there."""
-        assert self._start is not None
-        start, self._start = self._start, None
+    def _request(self, start: int, end: int) -> Iterator[Piece]:
+        """Give the request that stands here, and in front of it what should not stand there."""
+        self._start = None
         if not GAP.fullmatch(self._held, self._given, start):
             yield self._gap(start)
         line_end = TO_LINE_END.match(self._held, end)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from otel_embedder.errors import UnwritableFileError
@@ -17,6 +16,7 @@ from otel_embedder.files.requests import LENGTH_BYTES, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
     from typing import IO
 
@@ -40,10 +40,13 @@ class Rejected:
     reasons_size: int = 0
 
 
+NONE = Rejected()
+
+
 class RejectedFile:
     """Keeps rejected requests. There is no file before there is one of these."""
 
-    def __init__(self, path: Path, start: Rejected = Rejected()) -> None:  # noqa: B008 - frozen
+    def __init__(self, path: Path, start: Rejected = NONE) -> None:
         """Prepare to keep them.
 
         Args:
@@ -105,9 +108,7 @@ class RejectedFile:
             requests.writelines(_as_it_came(stored))
             reasons.write(f"{' '.join(str(reason).split())}\n".encode(errors="replace"))
         except OSError as error:
-            raise UnwritableFileError(
-                f"{self.path} can't be written: {error.strerror}"
-            ) from error
+            raise UnwritableFileError(f"{self.path} can't be written: {error.strerror}") from error
         self._requests += 1
 
     def save(self) -> Rejected:

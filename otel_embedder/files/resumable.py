@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from otel_embedder.errors import UnwritableFileError
 from otel_embedder.files.compression import framed_writer
-from otel_embedder.files.rejected import Rejected, RejectedFile
+from otel_embedder.files.rejected import NONE, Rejected, RejectedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ class Checkpoint:
     run: Mapping[str, str]
     requests: int = 0
     size: int = 0
-    rejected: Rejected = Rejected()
+    rejected: Rejected = NONE
 
 
 @dataclass(frozen=True, slots=True)

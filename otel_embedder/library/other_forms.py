@@ -40,7 +40,7 @@ def as_trace(fields: Fields) -> Fields:
         MalformedTraceError: it is none, or a field of it holds what it can't.
 
     """
-    if any(plain_name(key) in REQUEST_NAMES for key in fields if isinstance(key, str)):
+    if any(plain_name(str(key)) in REQUEST_NAMES for key in fields):
         return _from_request(fields)
     if isinstance(fields.get("context"), Mapping):
         return _from_sdk_json(fields)

@@ -339,18 +339,17 @@ def _is_word(value: object) -> bool:
 
 def integer(value: object) -> int | None:
     """Give the whole number that a value of JSON is, None if it is none."""
+    if isinstance(value, str) and not WHOLE_NUMBER.fullmatch(value):
+        value = _number(value)
     match value:
         case bool():
             return None
         case int():
             return value
+        case str():
+            return int(value)
         case float() if value.is_integer():
             return int(value)
-        case str() if WHOLE_NUMBER.fullmatch(value):
-            return int(value)
-        case str():
-            number = _number(value)
-            return integer(number) if number is not None else None
         # A 64-bit integer as protobuf.js has it.
         case {"low": int(low), "high": int(high)}:
             return (high << 32) + (low & MAX_UINT32)

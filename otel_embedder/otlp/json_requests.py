@@ -26,7 +26,6 @@ from otel_embedder.otlp.json_fields import (
     plain_name,
     shown,
     utf8,
-    wanted,
 )
 from otel_embedder.otlp.json_names import (
     RESOURCE_SPANS,
@@ -296,9 +295,7 @@ def _read_object(
     return Found(found, children, rest)
 
 
-def _read_all(
-    cursor: JsonCursor, key: str, read: Callable[[JsonCursor], Child]
-) -> list[Child]:
+def _read_all(cursor: JsonCursor, key: str, read: Callable[[JsonCursor], Child]) -> list[Child]:
     children: list[Child] = []
     try:
         for _ in cursor.elements():
@@ -358,8 +355,8 @@ def _read_attribute(text: bytes) -> Attribute:
     try:
         encoded = KEY_VALUE.encode(attribute)
     except FieldError as error:
-        key = attribute.get("key") if isinstance(attribute, dict) else None
-        raise error.within(f"attributes[{shown(key)}]" if key else "attributes") from error
+        name = attribute.get("key") if isinstance(attribute, dict) else None
+        raise error.within(f"attributes[{shown(name)}]" if name else "attributes") from error
     field = b"".join(length_delimited(ATTRIBUTES_TAG, [encoded]))
     return Attribute(pb.KeyValue.FromString(encoded).key, field)
 

@@ -107,4 +107,4 @@ def _fields(encoded: bytes) -> list[Field]:
         unknown = UnknownFieldSet(Empty.FromString(encoded))
     except DecodeError:
         return []
-    return [(field.field_number, field.wire_type, field.data) for field in unknown]
+    return [(field.field_number, field.wire_type, field.data) for field in unknown]  # type: ignore[attr-defined]

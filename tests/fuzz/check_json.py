@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding

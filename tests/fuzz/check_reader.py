@@ -81,7 +81,7 @@ def read(raw: io.RawIOBase | io.BytesIO) -> Reading:
     reading = Reading([], [], "")
     reader = RequestReader()
     try:
-        for stored in open_contents(io.BufferedReader(raw)).requests:  # type: ignore[type-var]
+        for stored in open_contents(io.BufferedReader(raw)).requests:
             try:
                 request = reader.read(stored)
                 render_all(request)
@@ -116,7 +116,7 @@ def check_text(content: bytes, reading: Reading) -> None:
     if reading.stored[0].position.startswith("request"):
         return  # behind lengths: their text is a line
     pieces = b"".join(stored.before + stored.content + stored.after for stored in reading.stored)
-    text = decompressed(io.BufferedReader(io.BytesIO(content))).read()  # type: ignore[type-var]
+    text = decompressed(io.BufferedReader(io.BytesIO(content))).read()
     assert pieces in {text, text + b"\n"}
 
 
