@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 GAP_BYTES = 1_048_576
 
 HOLE = bytes(65_536)
+# A line is waited for up to here; one that is longer may be many requests.
+MAX_LINE_BYTES = 16_777_216
+CLOSING = ord("}")
 
 BLANKS = rb"(?:[ \t\r\n\0]|\xef\xbb\xbf)*+"  # NULs of a hole and byte order marks among them
-# What may stand between two requests: blanks, a comma, and what begins and ends a list of them.
-GAP = re.compile(rb"%b(?:,%b)?(?:\]%b)?(?:\[%b\]%b)*+(?:\[%b)?".replace(b"%b", BLANKS))
+# What may stand between two requests: blanks, and what ends and begins a list of them.
+GAP = re.compile(rb"%b(?:\]%b)?(?:\[%b\]%b)*+(?:\[%b)?".replace(b"%b", BLANKS))
+COMMA = re.compile(rb"%b,%b".replace(b"%b", BLANKS))
 LEADING_BLANKS = re.compile(BLANKS)
 TO_LINE_END = re.compile(rb"[ \t\r]*+\n")
 TRAILING_BLANKS = b" \t\r\n\0"
@@ -79,6 +83,7 @@ class JsonText:
         self._held = bytearray()
         self._undecided = NONE  # what is left to walk over when more has come
         self._is_over = False
+        self._looked_through = 0  # so many bytes of what is held were
         self._given = 0  # so many bytes of what is held were given
         self._start: int | None = None  # where a request began that has not ended yet
         self._depth = 0
@@ -89,15 +94,63 @@ class JsonText:
 
     def take(self, block: bytes) -> Iterator[Piece]:
         """Take the next block; give the pieces that end in it."""
-        found = self._finder.find(block).moved(len(self._held))
+        searched = len(self._held)
         self._held += block
+        yield from self._whole_lines(searched)
+        if not self._awaits_line_end():
+            yield from self._look_through()
+        self._forget()
+
+    def _whole_lines(self, searched: int) -> Iterator[Piece]:
+        """Give lines that are requests for certain, as nearly all of most files are.
+
+        Where a line ends in } and { follows, no request goes on: JSON would have a comma there.
+
+        Args:
+            searched: up to where there is no line feed that was not seen.
+
+        """
+        held = self._held
+        while self._is_at_line_start() and held.startswith(b"{", self._given):
+            line_feed = held.find(b"\n", max(searched, self._given))
+            end = line_feed - 1 if held.startswith(b"\r", line_feed - 1) else line_feed
+            if line_feed < 0 or not (
+                held[end - 1] == CLOSING and held.startswith(b"{", line_feed + 1)
+            ):
+                return
+            after = self._bytes(end, line_feed + 1)
+            yield Piece(
+                f"line {self._line}", b"", self._bytes(self._given, end), after, in_list=False
+            )
+            self._line += 1
+            self._given = self._looked_through = line_feed + 1
+
+    def _is_at_line_start(self) -> bool:
+        """Tell whether all before was given, and a line begins."""
+        return self._looked_through == self._given and self._column == 1 and not self._list_depth
+
+    def _awaits_line_end(self) -> bool:
+        """Tell whether there is the beginning of a line that may be a request."""
+        return (
+            self._is_at_line_start()
+            and self._held.startswith(b"{", self._given)
+            and len(self._held) - self._given < MAX_LINE_BYTES
+            and self._held.find(b"\n", self._given) < 0
+        )
+
+    def _look_through(self) -> Iterator[Piece]:
+        """Give the pieces in what was not looked through yet."""
+        block = self._bytes(self._looked_through, len(self._held))
+        if not block:
+            return
+        found = self._finder.find(block).moved(self._looked_through)
+        self._looked_through = len(self._held)
         yield from self._walk_all(joined(self._undecided, found))
         if self._start is not None and self._held.endswith(HOLE):
             # To wait within a hole for the request's end would hold all of the hole.
             yield from self._broken(len(self._held))
         while self._start is None and len(self._held) - self._given > GAP_BYTES:
             yield self._gap(self._given + GAP_BYTES)
-        self._forget()
 
     def end(self) -> Iterator[Piece]:
         """Give what is left at the end of the text.
@@ -106,6 +159,7 @@ class JsonText:
             EOFError: that is no whole request, or no whole list.
 
         """
+        yield from self._look_through()
         self._is_over = True
         yield from self._walk_all(self._undecided)
         if self._start is not None:
@@ -188,21 +242,26 @@ class JsonText:
     def _request(self, start: int, end: int) -> Iterator[Piece]:
         """Give the request that stands here, and in front of it what should not stand there."""
         self._start = None
-        if not GAP.fullmatch(self._held, self._given, start):
+        if not self._is_gap(start):
             yield self._gap(start)
         line_end = TO_LINE_END.match(self._held, end)
         yield self._piece(start, end, line_end.end() if line_end else end)
 
+    def _is_gap(self, end: int) -> bool:
+        """Tell whether all up to a place may stand between requests."""
+        is_comma = self._list_depth and COMMA.fullmatch(self._held, self._given, end)
+        return bool(is_comma or GAP.fullmatch(self._held, self._given, end))
+
     def _gap(self, end: int) -> Piece:
         """Give all up to a place as what stands between requests, or as what should not."""
-        if GAP.fullmatch(self._held, self._given, end):
+        if self._is_gap(end):
             return self._piece(end, end, end)
         blanks = LEADING_BLANKS.match(self._held, self._given, end)
         return self._piece(blanks.end() if blanks else end, self._content_end(end), end)
 
     def _piece(self, start: int, end: int, line_end: int) -> Piece:
         before, content, after = (
-            bytes(self._held[since:until])
+            self._bytes(since, until)
             for since, until in ((self._given, start), (start, end), (end, line_end))
         )
         self._given = line_end
@@ -211,6 +270,10 @@ class JsonText:
         self._move_over(content + after)
         self._is_first = self._column == 1 or (self._is_first and not content)
         return Piece(position, before, content, after, self._list_depth == 1)
+
+    def _bytes(self, start: int, end: int) -> bytes:
+        with memoryview(self._held) as view:
+            return bytes(view[start:end])
 
     def _place_in_line(self) -> str:
         return f"line {self._line}, column {self._column}"
@@ -230,4 +293,5 @@ class JsonText:
         if self._start is not None:
             self._start -= self._given
         self._undecided = self._undecided.moved(-self._given)
+        self._looked_through -= self._given
         self._given = 0

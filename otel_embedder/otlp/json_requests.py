@@ -185,7 +185,7 @@ class JsonReader:
         self._read_attributes = Remembered(_read_attribute)
 
     def read(self, content: bytes) -> JsonRequest:
-        """Read a request; where there is no text there is none, and so no span.
+        """Read a request, or several behind each other as one; where there is no text, none.
 
         Raises:
             MalformedRequestError: it is not OTLP/JSON of traces, or a field holds what it can't.
@@ -204,23 +204,28 @@ class JsonReader:
             raise MalformedRequestError("a number in it has too many digits") from error
 
     def _request(self, cursor: JsonCursor) -> JsonRequest:
-        found = _read_object(cursor, RESOURCE_SPANS, self._resource)
-        cursor.finish()
-        resources = found.children
-        if not found.key and found.rest:
-            resources = self._unwrapped(cursor.text, found)
+        resources = self._resources(cursor)
+        while cursor.is_before_more():
+            resources += self._resources(cursor)
         request = TraceRequest.of([resource.spans for resource in resources])
         scopes = [scope for resource in resources for scope in resource.scopes]
         return JsonRequest(cursor.text, request, scopes)
 
-    def _unwrapped(self, text: str, found: Found[JsonResource]) -> list[JsonResource]:
+    def _resources(self, cursor: JsonCursor) -> list[JsonResource]:
+        start = cursor.position
+        found = _read_object(cursor, RESOURCE_SPANS, self._resource)
+        if found.key or not found.rest:
+            return found.children
+        return self._unwrapped(JsonCursor(cursor.text, start), found)
+
+    def _unwrapped(self, cursor: JsonCursor, found: Found[JsonResource]) -> list[JsonResource]:
         """Read an object without resourceSpans: what stands around these, or what stands within.
 
         Raises:
             ForeignContentError: it is neither.
 
         """
-        cursor = JsonCursor(text)
+        start = cursor.position
         if [*found.rest] == [TRACE]:
             next(cursor.members())
             inner = _read_object(cursor, RESOURCE_SPANS, self._resource)
@@ -228,8 +233,9 @@ class JsonReader:
                 return inner.children
         # Java's logging exporter writes each ResourceSpans by itself.
         if any(key == SCOPE_SPANS.usual or SCOPE_SPANS.is_spelt(key) for key in found.rest):
+            cursor.position = start
             return [self._resource(cursor)]
-        raise foreign(found.rest.keys(), text)
+        raise foreign(found.rest.keys(), cursor.text)
 
     def _resource(self, cursor: JsonCursor) -> JsonResource:
         found = _read_object(cursor, SCOPE_SPANS, self._scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.attributes import JSON
+from otel_embedder.otlp.json_cursor import JsonCursor
 from otel_embedder.otlp.json_fields import plain_name
 from otel_embedder.otlp.json_names import RESOURCE_SPANS, SCOPE_SPANS, SPANS, Name
 from otel_embedder.otlp.json_requests import ESCAPED, JsonReader
@@ -70,7 +71,7 @@ def check_appending(content: bytes, read: JsonRequest) -> None:
     """Check that the line has our attributes on each span, in the place of older ones of ours."""
     annotate_all(read.request, OURS)
     expected = parsed(content)
-    for span in spans_of(expected):
+    for span in (span for value in expected for span in spans_of(value)):
         key = attributes_key(span)
         kept = (each for each in span.get(key) or () if not is_ours(each))
         span[key] = [*kept, *json.loads(b"[%b]" % OURS)]
@@ -78,10 +79,12 @@ def check_appending(content: bytes, read: JsonRequest) -> None:
     assert json.dumps(parsed(written(read))) == json.dumps(expected)
 
 
-def parsed(content: bytes) -> Fields:
-    """Parse a text, of which not all may be UTF-8."""
-    fields: Fields = json.loads(content.decode(errors=ESCAPED)) if content else {}
-    return fields
+def parsed(content: bytes) -> list[Fields]:
+    """Parse the values of a text, of which not all may be UTF-8."""
+    cursor, values = JsonCursor(content.decode(errors=ESCAPED)), []
+    while cursor.is_before_more():
+        values.append(cursor.value())
+    return cast("list[Fields]", values)
 
 
 def written(read: JsonRequest) -> bytes:
