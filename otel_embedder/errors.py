@@ -9,7 +9,9 @@
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
+    ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
+    │   └── ForeignContentError       nothing is wrong with it, but traces are wanted
     ├── IncompleteRequestError    it never arrived whole
     ├── SurplusRequestError       a call brought more than one: give each its own
     ├── RequestTooLargeError      send it in smaller pieces
@@ -80,8 +82,16 @@ class UnwritableFileError(OtelEmbedderError):
     """Raised when a file can't be written, or must not: it is there already, or another's."""
 
 
+class SkippedRequestsError(OtelEmbedderError):
+    """Raised at the end, when requests were left out that could not be read."""
+
+
 class MalformedRequestError(OtelEmbedderError):
     """Raised when bytes are not a valid ExportTraceServiceRequest."""
+
+
+class ForeignContentError(MalformedRequestError):
+    """Raised when what should be traces is another signal, or another tool's format."""
 
 
 class IncompleteRequestError(OtelEmbedderError):

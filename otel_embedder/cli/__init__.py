@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder import __version__
-from otel_embedder.errors import OtelEmbedderError, SettingsError
+from otel_embedder.errors import OtelEmbedderError, SettingsError, SkippedRequestsError
 from otel_embedder.telemetry.logs import configure_logs, finish_logs
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
@@ -42,7 +43,10 @@ class Commands(click.Group):
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; give the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
+    """Run a command; give the exit code.
+
+    0 done, 1 failed, 2 wrong usage or settings, 3 done but for requests that could not be read.
+    """
     try:
         _call(arguments)
     except click.exceptions.Abort:
@@ -55,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except OtelEmbedderError as error:
         _complain([str(error)])
-        return EXIT_FAILED
+        return EXIT_SKIPPED if isinstance(error, SkippedRequestsError) else EXIT_FAILED
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

@@ -11,7 +11,13 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.cli.arguments import NewPath, files_argument, tell_of_cut_off
+from otel_embedder.cli.arguments import (
+    NewPath,
+    Skipping,
+    files_argument,
+    on_error_options,
+    tell_of_cut_off,
+)
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
@@ -60,6 +66,7 @@ ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text")
     is_flag=True,
     help="Where a FILE is cut off, as by a Collector that was killed, go on without the rest.",
 )
+@on_error_options("OUT.rejected")
 @click.option(
     "--cache-size",
     "cache_size",
@@ -67,13 +74,15 @@ ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text")
     f"[env: OTEL_EMBEDDER_CACHE_SIZE; default: {CACHE_SIZE}]",
 )
 @settings_options(*ATTRIBUTE_SETTINGS, *MODEL_SETTINGS, *TEXT_SETTINGS)
-def command(
+def command(  # noqa: PLR0913 - an option is an argument
     *,
     files: Sequence[str],
     out: Path,
     resume: bool,
     overwrite: bool,
     skip_cut_off: bool,
+    on_error: str,
+    skip_damaged: bool,
     **flags: object,
 ) -> None:
     """Put a vector on each span in FILE..., and write them all to OUT; - is stdin.
@@ -98,7 +107,12 @@ def command(
     paths.refuse_inputs([Path(file) for file in files if file != STDIN])
     start = paths.start(_run(files, settings), resume=resume, overwrite=overwrite)
     traces.refuse_mixture()
-    _annotate(files, traces, OutputFile(paths, start), settings)
+    output = OutputFile(paths, start)
+    skipping = Skipping(output.rejected, is_wanted=skip_damaged or on_error == "skip")
+    if not skip_damaged and on_error == "stop":
+        traces.refuse_others()
+    _annotate(files, traces, output, settings, skipping)
+    skipping.finish()
 
 
 def settings_with_cache(flags: dict[str, object]) -> Settings:
@@ -137,7 +151,11 @@ def _identity(file: str) -> str:
 
 
 def _annotate(
-    files: Sequence[str], traces: TraceFiles, output: OutputFile, settings: Settings
+    files: Sequence[str],
+    traces: TraceFiles,
+    output: OutputFile,
+    settings: Settings,
+    skipping: Skipping,
 ) -> None:
     choice = model_choice(settings)
     model = load_model(choice)
@@ -150,7 +168,7 @@ def _annotate(
         progress_bar("Bytes read", _total_bytes(files)) as advance,
     ):
         formats = _formats(settings, renderer.text_version, is_single=len(files) == 1)
-        spans = SpanAnnotator(renderer, embedder, formats, tally)
+        spans = SpanAnnotator(renderer, embedder, formats, tally, on_unreadable=skipping)
         annotate_files(
             traces, spans, output, checkpoint_seconds=CHECKPOINT_SECONDS, advance=advance
         )

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from otel_embedder.errors import SkippedRequestsError, UnreadableFileError
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
     from otel_embedder.errors import CutOffFileError
+    from otel_embedder.files.rejected import RejectedFile
+    from otel_embedder.files.requests import StoredRequest
 
 Command = TypeVar("Command", bound="Callable[..., object]")
 
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 file_argument = click.argument("file", type=FILE)
 files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+
+MAX_TOLD = 5  # requests that were skipped, each by a line; all are in the file of reasons
 
 
 class NewPath(click.Path):
@@ -86,6 +92,72 @@ def output_option(help_: str) -> Callable[[Command], Command]:
         show_default=True,
         help=help_,
     )
+
+
+def on_error_options(kept: str) -> Callable[[Command], Command]:
+    """Give a command the choice of what to do where a request can't be read.
+
+    Args:
+        kept: where those are kept that are skipped, in words.
+
+    """
+
+    def decorate(command: Command) -> Command:
+        for option in (
+            click.option("--skip-damaged", is_flag=True, help="The same as --on-error skip."),
+            click.option(
+                "--on-error",
+                type=click.Choice(["stop", "skip"]),
+                default="stop",
+                show_default=True,
+                help=f"Where a request can't be read: stop, or skip it and keep it in {kept}, with "
+                f"place and reason in {kept}.reasons. The exit code then is 3.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+class Skipping:
+    """Decides what becomes of requests that can't be read, and tells of those that are skipped."""
+
+    def __init__(self, rejected: RejectedFile, *, is_wanted: bool) -> None:
+        """Prepare to decide.
+
+        Args:
+            rejected: where they are kept.
+            is_wanted: whether they are skipped; if not, the first ends the command.
+
+        """
+        self._rejected = rejected
+        self._is_wanted = is_wanted
+
+    def __call__(self, stored: StoredRequest, error: UnreadableFileError) -> None:
+        """Skip a request.
+
+        Raises:
+            UnreadableFileError: it is to end the command.
+
+        """
+        if not self._is_wanted:
+            raise UnreadableFileError(f"{error}; --on-error skip goes on without it") from error
+        self._rejected.reject(stored, error)
+        if self._rejected.requests <= MAX_TOLD:
+            click.echo(f"otel-embedder: {error}; skipped", err=True)
+
+    def finish(self) -> None:
+        """Tell at the end how many were skipped.
+
+        Raises:
+            SkippedRequestsError: some were.
+
+        """
+        count, path = self._rejected.requests, self._rejected.path
+        if count:
+            were = "1 request that can't be read was" if count == 1 else f"{count:,} requests were"
+            raise SkippedRequestsError(f"{were} skipped, and kept in {path}; why: {path}.reasons")
 
 
 def refuse_cut_off(error: CutOffFileError) -> None:

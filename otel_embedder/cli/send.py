@@ -6,22 +6,32 @@ import asyncio
 import json
 import signal
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import click
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from google.protobuf.message import DecodeError
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.arguments import files_argument, output_option, refuse_cut_off
+from otel_embedder.cli.arguments import (
+    Skipping,
+    files_argument,
+    on_error_options,
+    output_option,
+    refuse_cut_off,
+)
 from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.tables import cell, columns, new_table
-from otel_embedder.errors import ExportError
+from otel_embedder.errors import ExportError, UnreadableFileError
 from otel_embedder.exporter.exporter import otlp_exporter
 from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach
+from otel_embedder.files.rejected import RejectedFile
+from otel_embedder.files.requests import RequestReader
 from otel_embedder.files.trace_files import STDIN, TraceFiles
+from otel_embedder.otlp.spans import check_span
 from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.settings import Settings
 from otel_embedder.telemetry.metrics import Metrics
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_embedder.exporter.replay import Clock
+    from otel_embedder.files.requests import StoredRequest
     from otel_embedder.otlp.wire import TraceRequest
 
 TARGET_SETTINGS = (
@@ -99,6 +110,13 @@ def _target_url(_: click.Context, __: click.Parameter, value: str | None) -> str
     show_default=True,
     help="Seconds that the target has to come up.",
 )
+@on_error_options("OUT")
+@click.option(
+    "--rejected",
+    metavar="OUT",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where requests that can't be read are kept. [default: FILE.rejected, of the first FILE]",
+)
 @output_option("The summary as a table on stderr, or as JSON on stdout.")
 @settings_options(*TARGET_SETTINGS)
 def command(  # noqa: PLR0913 - an option is an argument
@@ -110,6 +128,9 @@ def command(  # noqa: PLR0913 - an option is an argument
     attempts: int,
     repeat: int,
     wait: float,
+    on_error: str,
+    skip_damaged: bool,
+    rejected: Path | None,
     output: str,
     **flags: object,
 ) -> None:
@@ -126,14 +147,21 @@ def command(  # noqa: PLR0913 - an option is an argument
         raise click.UsageError("stdin (-) can be read only once: name a file, or leave --repeat.")
     settings = settings_from(flags)
     url = target or _sidecar_url(settings)
-    sending = _send(
-        _traces(files, repeat),
-        settings.model_copy(update={"next_hop": url}),
-        Load(rate, concurrency, attempts),
-        wait=wait,
-        show=SUMMARIES[output],
-    )
-    asyncio.run(sending)
+    is_skipping = skip_damaged or on_error == "skip"
+    kept = RejectedFile(rejected or _rejected_path(files))
+    if is_skipping:
+        kept.refuse_existing()
+    skipping = Skipping(kept, is_wanted=is_skipping)
+    with kept:
+        sending = _send(
+            _traces(files, repeat, skipping),
+            settings.model_copy(update={"next_hop": url}),
+            Load(rate, concurrency, attempts),
+            wait=wait,
+            show=SUMMARIES[output],
+        )
+        asyncio.run(sending)
+    skipping.finish()
 
 
 def _sidecar_url(settings: Settings) -> str:
@@ -145,20 +173,36 @@ def _sidecar_url(settings: Settings) -> str:
     raise click.UsageError("the sidecar listens on Unix sockets only: name the target with --to.")
 
 
-def _traces(files: Sequence[str], repeat: int) -> Iterator[TraceRequest]:
+def _traces(files: Sequence[str], repeat: int, skipping: Skipping) -> Iterator[TraceRequest]:
     """Give the requests that hold spans, with no more than one file open.
 
     Raises:
         UnreadableFileError: a file holds something else. What came before was given.
 
     """
-    traces = TraceFiles(files, on_cut_off=refuse_cut_off)
-    with traces.naming_faults():
-        for _ in range(repeat):
-            for request in traces.requests():
-                _check_spans(request)
-                if request.spans:
-                    yield request
+    yield from _with_spans(files, skipping)
+    for _ in range(1, repeat):
+        # What was skipped is known, and kept.
+        yield from _with_spans(files, lambda *_: None)
+
+
+def _with_spans(
+    files: Sequence[str], on_unreadable: Callable[[StoredRequest, UnreadableFileError], None]
+) -> Iterator[TraceRequest]:
+    traces, reader = TraceFiles(files, on_cut_off=refuse_cut_off), RequestReader()
+    for stored in traces.stored_requests():
+        if not stored.is_request:
+            continue
+        try:
+            request = reader.read(stored)
+            _check_spans(request)
+        except UnreadableFileError as error:
+            on_unreadable(stored, error)
+        except DecodeError as error:
+            on_unreadable(stored, stored.refusal(error))
+        else:
+            if request.spans:
+                yield request
 
 
 def _check_spans(request: TraceRequest) -> None:
@@ -170,7 +214,11 @@ def _check_spans(request: TraceRequest) -> None:
     """
     for _, scope in request.scopes():
         for span in scope.spans:
-            Span.FromString(span.encoded)
+            check_span(span.encoded)
+
+
+def _rejected_path(files: Sequence[str]) -> Path:
+    return Path("stdin.rejected" if files[0] == STDIN else f"{files[0]}.rejected")
 
 
 async def _send(

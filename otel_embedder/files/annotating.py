@@ -19,12 +19,15 @@ from google.protobuf.message import DecodeError
 
 from otel_embedder.annotation.work import collect
 from otel_embedder.errors import MalformedRequestError
+from otel_embedder.files.documents import LeftOut
+from otel_embedder.otlp.wire import TraceRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from otel_embedder.annotation.work import Work
     from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.errors import UnreadableFileError
     from otel_embedder.files.documents import Document, Format
     from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile
@@ -59,6 +62,16 @@ class FilesTally:
         return self.annotated + self.left_alone.total()
 
 
+def refuse(_: StoredRequest, error: UnreadableFileError) -> None:
+    """Let a request that can't be read end the run.
+
+    Raises:
+        UnreadableFileError: always.
+
+    """
+    raise error
+
+
 class SpanAnnotator:
     """Gives the spans of requests their vectors."""
 
@@ -68,7 +81,20 @@ class SpanAnnotator:
         embedder: TextEmbedder,
         formats: Mapping[Form, Format],
         tally: FilesTally,
+        *,
+        on_unreadable: Callable[[StoredRequest, UnreadableFileError], None] = refuse,
     ) -> None:
+        """Prepare to annotate.
+
+        Args:
+            renderer: makes the texts.
+            embedder: embeds them.
+            formats: how each form is read and written.
+            tally: where to count.
+            on_unreadable: is told of a request that can't be read; if it returns, that is left out.
+
+        """
+        self._on_unreadable = on_unreadable
         self._renderer = renderer
         self._embedder = embedder
         self._formats = formats
@@ -83,11 +109,7 @@ class SpanAnnotator:
 
         """
         format_ = self._formats[window[0].form]
-        documents = [self._read(stored, format_) for stored in window]
-        works = [
-            self._collected(stored, document, format_)
-            for stored, document in zip(window, documents, strict=True)
-        ]
+        documents, works = zip(*(self._read(stored, format_) for stored in window), strict=True)
         texts = [work.content for work in chain.from_iterable(works) if work.content is not None]
         embeddings = iter(self._embedder.embed(texts))
         for document, found in zip(documents, works, strict=True):
@@ -95,20 +117,22 @@ class SpanAnnotator:
                 attributes = format_.annotator.attributes(next(embeddings), work.content)
                 work.attach(attributes, document.request)
             self._tally.annotated += len(found)
-        return documents
+        return [*documents]
 
-    def _read(self, stored: StoredRequest, format_: Format) -> Document:
+    def _read(self, stored: StoredRequest, format_: Format) -> tuple[Document, list[Work]]:
+        """Give a request, and what is to be done with its spans: all of it or none."""
+        tally = FilesTally()
         try:
-            return format_.read(stored)
-        except MalformedRequestError as error:
-            raise stored.refusal(error) from error
-
-    def _collected(self, stored: StoredRequest, document: Document, format_: Format) -> list[Work]:
-        found = collect(document.request, self._renderer, format_.annotator, self._tally)
-        try:
-            return [work for _, work in found if work is not None]
-        except DecodeError as error:
-            raise stored.refusal(error) from error
+            document = format_.read(stored)
+            found = collect(document.request, self._renderer, format_.annotator, tally)
+            works = [work for _, work in found if work is not None]
+        except (MalformedRequestError, DecodeError) as error:
+            refusal = stored.refusal(error)
+            refusal.__cause__ = error
+            self._on_unreadable(stored, refusal)
+            return LeftOut(stored, TraceRequest.of([])), []
+        self._tally.left_alone += tally.left_alone
+        return document, works
 
 
 def annotate_files(

@@ -45,13 +45,41 @@ class Frame(Protocol):
         ...
 
 
+class Seen(io.RawIOBase):
+    """A file of which the beginning was read to look at it, and is read again."""
+
+    def __init__(self, head: bytes, file: io.BufferedReader) -> None:
+        self._head = memoryview(head)
+        self._file = file
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill the buffer as far as there is something; give how far."""
+        if not self._head:
+            return self._file.readinto1(buffer)
+        target = memoryview(buffer).cast("B")
+        size = min(len(target), len(self._head))
+        target[:size] = self._head[:size]
+        self._head = self._head[size:]
+        return size
+
+
+def seen_again(head: bytes, file: io.BufferedReader) -> io.BufferedReader:
+    """Give a file from its beginning, of which so much was read to look at it."""
+    return io.BufferedReader(Seen(head, file), BUFFER_BYTES)
+
+
 def decompressed(file: io.BufferedReader) -> io.BufferedReader:
     """Give a file with its content decompressed, if it is compressed.
 
     To read it raises EOFError where it is cut off, zlib.error or
     zstandard.ZstdError where it is damaged.
     """
-    head = file.peek(len(ZSTD_MAGIC))
+    head = file.read(len(ZSTD_MAGIC))
+    file = seen_again(head, file)
     if head.startswith(GZIP_MAGIC):
         return _opened(file, lambda: zlib.decompressobj(GZIP_FORMAT))
     if head.startswith(ZSTD_MAGIC):

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.errors import UnwritableFileError
-from otel_embedder.files.requests import LENGTH_BYTES, MAX_LENGTH, StoredRequest
+from otel_embedder.files.requests import (
+    LENGTH_BYTES,
+    MAX_LENGTH,
+    StoredRequest,
+    read_protobuf,
+)
 from otel_embedder.otlp.json_requests import JsonReader
-from otel_embedder.otlp.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.otlp.json_requests import JsonRequest
+    from otel_embedder.otlp.wire import TraceRequest
 
 
 class Document(Protocol):
@@ -27,6 +33,31 @@ class Document(Protocol):
     def pieces(self) -> Iterable[bytes]:
         """Give what goes to the file, to be written one after the other."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class JsonDocument:
+    """A request of OTLP/JSON, and what stands around it in its file.
+
+    Attributes:
+        stored: it as it came.
+        json: it as it was read.
+
+    """
+
+    stored: StoredRequest
+    json: JsonRequest
+
+    @property
+    def request(self) -> TraceRequest:
+        """Its spans, to be rendered and annotated."""
+        return self.json.request
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the text as it came, but for what was appended to spans."""
+        yield self.stored.before
+        yield from self.json.pieces()
+        yield self.stored.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,25 @@ class ProtobufDocument:
         return pieces if self.is_alone else [size.to_bytes(LENGTH_BYTES), *pieces]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A request that could not be read, and is not written.
+
+    Attributes:
+        stored: it as it came.
+        request: no spans.
+
+    """
+
+    stored: StoredRequest
+    request: TraceRequest
+
+    def pieces(self) -> list[bytes]:
+        """Give what stood around it in JSON; a list keeps an element in its place."""
+        stored = self.stored
+        return [stored.before, *([b"{}", stored.after] if stored.in_list else [])]
+
+
 class Format(NamedTuple):
     """How requests of one form are read, and how attributes are written to them.
 
@@ -73,9 +123,9 @@ class Format(NamedTuple):
 
 
 def json_format(annotator: Annotator) -> Format:
-    """Give how OTLP/JSON lines are read and written; the annotator must write JSON."""
+    """Give how OTLP/JSON is read and written; the annotator must write JSON."""
     reader = JsonReader(annotator.keys)
-    return Format(lambda stored: reader.read(stored.content), annotator)
+    return Format(lambda stored: JsonDocument(stored, reader.read(stored.content)), annotator)
 
 
 def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
@@ -89,6 +139,6 @@ def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:
 
     def read(stored: StoredRequest) -> ProtobufDocument:
         is_alone = stored.is_alone and not with_lengths
-        return ProtobufDocument(parse_request(stored.content), is_alone)
+        return ProtobufDocument(read_protobuf(stored.content), is_alone)
 
     return Format(read, annotator)

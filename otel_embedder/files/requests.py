@@ -1,10 +1,10 @@
 """The requests of a file, as a Collector's file exporter writes them, and others.
 
-Files hold OTLP/JSON lines, one protobuf request, or many requests each behind
-its length in four bytes. The file may be compressed with gzip or zstd, and so
-may each request behind its length: the exporter does that with `compression:
-zstd`, unless its feature gate `exporter.file.nativeCompression` is set, which
-compresses the file.
+Files hold OTLP/JSON, a request a line or written otherwise, one protobuf request,
+or many requests each behind its length in four bytes. The file may be compressed
+with gzip or zstd, and so may each request behind its length: the exporter does
+that with `compression: zstd`, unless its feature gate
+`exporter.file.nativeCompression` is set, which compresses the file.
 
 A request is read once, down to its spans: what is within a span is left to whoever
 looks into it.
@@ -12,31 +12,35 @@ looks into it.
 
 from __future__ import annotations
 
-import json
 import zlib
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from zstandard import ZstdError
 
-from otel_embedder.errors import CutOffFileError, MalformedRequestError, UnreadableFileError
+from otel_embedder.errors import (
+    CutOffFileError,
+    ForeignContentError,
+    MalformedRequestError,
+    UnreadableFileError,
+)
 from otel_embedder.files.decompression import decompressed, decompressed_message
+from otel_embedder.files.forms import Look, look_at
+from otel_embedder.files.json_text import pieces_of
 from otel_embedder.otlp.json_requests import JsonReader
-from otel_embedder.otlp.wire import parse_request
+from otel_embedder.otlp.signals import refuse_other_signals
+from otel_embedder.otlp.wire import TraceRequest, parse_request
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
-    from otel_embedder.otlp.wire import TraceRequest
-
 LENGTH_BYTES = 4
 MAX_LENGTH = 2**31 - 1  # protobuf's own, for any message
-# A protobuf message begins with a field's number times eight, and no field is number 0. So a
-# first byte below eight is a length's, of up to 128 MiB.
-MIN_TAG = 8
+BLOCK_BYTES = 262_144  # of JSON, looked through at once
 
 
 class Form(Enum):
@@ -52,8 +56,11 @@ class StoredRequest(NamedTuple):
     Attributes:
         form: what it is written as.
         position: where it stands, in words.
-        content: it, decompressed: JSON without a line feed, or protobuf.
+        content: it, decompressed; nothing where only `before` is left of JSON.
         is_alone: whether it is all of its file, without a length in front.
+        before: what of a text of JSON stands between the last one and it.
+        after: the end of its last line in such a text.
+        in_list: whether it is an element of a list of such a text.
 
     """
 
@@ -61,9 +68,19 @@ class StoredRequest(NamedTuple):
     position: str
     content: bytes
     is_alone: bool = False
+    before: bytes = b""
+    after: bytes = b""
+    in_list: bool = False
+
+    @property
+    def is_request(self) -> bool:
+        """Whether there is a request, and not only what stands behind the last one."""
+        return self.form is Form.PROTOBUF or bool(self.content)
 
     def refusal(self, reason: Exception) -> UnreadableFileError:
         """Give the error that says where this stands, and why it can't be read."""
+        if isinstance(reason, ForeignContentError):
+            return UnreadableFileError(f"{self.position} holds no traces of OTLP: {reason}")
         return UnreadableFileError(f"{self.position} is not {self.form.value}: {reason}")
 
 
@@ -97,9 +114,21 @@ class RequestReader:
         try:
             if stored.form is Form.JSON:
                 return self._json.read(stored.content).request
-            return parse_request(stored.content)
+            return read_protobuf(stored.content)
         except MalformedRequestError as error:
             raise stored.refusal(error) from error
+
+
+def read_protobuf(content: bytes) -> TraceRequest:
+    """Read a protobuf request down to its spans.
+
+    Raises:
+        MalformedRequestError: it is none, or one of logs or metrics, which look alike.
+
+    """
+    request = parse_request(content)
+    refuse_other_signals(request)
+    return request
 
 
 def open_contents(file: io.BufferedReader) -> Contents:
@@ -131,22 +160,24 @@ def _telling(given: int) -> Iterator[None]:
 
 
 def _contents(file: io.BufferedReader) -> Contents:
-    first = file.peek(1)[:1]
-    if not first:
-        return Contents(None, iter(()))
-    if first == b"{":
-        return Contents(Form.JSON, _counted(_lines(file)))
-    if first[0] < MIN_TAG:
-        return _behind_lengths(file)
-    position = "the file, which is no JSON,"
-    alone = StoredRequest(Form.PROTOBUF, position, file.read(), is_alone=True)
-    return Contents(Form.PROTOBUF, iter((alone,)))
+    look, file = look_at(file)
+    match look:
+        case Look.NOTHING:
+            return Contents(None, iter(()))
+        case Look.JSON:
+            return Contents(Form.JSON, _counted(_json(file)))
+        case Look.LENGTHS:
+            return _behind_lengths(file)
+        case Look.ALONE:
+            position = "the file, which is no JSON,"
+            alone = StoredRequest(Form.PROTOBUF, position, file.read(), is_alone=True)
+            return Contents(Form.PROTOBUF, iter((alone,)))
 
 
 def _behind_lengths(file: io.BufferedReader) -> Contents:
     requests = _lengths(file)
     first = next(requests)
-    form = Form.JSON if first.startswith(b"{") else Form.PROTOBUF
+    form = Form.JSON if first.lstrip().startswith(b"{") else Form.PROTOBUF
     return Contents(form, _counted(_numbered(chain((first,), requests), form)))
 
 
@@ -161,20 +192,13 @@ def _counted(requests: Iterator[StoredRequest]) -> Iterator[StoredRequest]:
         given += 1
 
 
-def _lines(file: io.BufferedReader) -> Iterator[StoredRequest]:
-    for number, line in enumerate(file, start=1):
-        if not line.endswith(b"\n"):
-            _check_last(line)
-        if line.strip():
-            yield StoredRequest(Form.JSON, f"line {number}", line.removesuffix(b"\n"))
-
-
-def _check_last(line: bytes) -> None:
-    """Make sure that a line without an end is whole."""
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise EOFError("the last line has no end, and is not whole") from error
+def _json(file: io.BufferedReader) -> Iterator[StoredRequest]:
+    for position, before, content, after, in_list in pieces_of(
+        iter(partial(file.read1, BLOCK_BYTES), b"")
+    ):
+        yield StoredRequest(
+            Form.JSON, position, content, before=before, after=after, in_list=in_list
+        )
 
 
 def _lengths(file: io.BufferedReader) -> Iterator[bytes]:
@@ -190,6 +214,10 @@ def _lengths(file: io.BufferedReader) -> Iterator[bytes]:
 
 def _numbered(contents: Iterator[bytes], form: Form) -> Iterator[StoredRequest]:
     for number, content in enumerate(contents, start=1):
-        # A line feed in JSON is mere space, and strings have none: without, it is a line.
-        written = content.replace(b"\n", b" ") if form is Form.JSON else content
-        yield StoredRequest(form, f"request {number}", written)
+        position = f"request {number}"
+        if form is Form.PROTOBUF:
+            yield StoredRequest(form, position, content)
+        else:
+            # A line feed in JSON is mere space, and strings have none: without, it is a line.
+            line = content.replace(b"\n", b" ")
+            yield StoredRequest(form, position, line, after=b"\n")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from otel_embedder.errors import UnwritableFileError
 from otel_embedder.files.compression import framed_writer
+from otel_embedder.files.rejected import NONE, Rejected, RejectedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,12 +35,14 @@ class Checkpoint:
         run: what the content depends on, by name.
         requests: how many requests are done.
         size: how many bytes of the partial file are theirs.
+        rejected: how far the files of those that could not be read have come.
 
     """
 
     run: Mapping[str, str]
     requests: int = 0
     size: int = 0
+    rejected: Rejected = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class OutputPaths:
         """How much of that is good."""
         return self.out.with_name(f"{self.out.name}.checkpoint")
 
+    @property
+    def rejected(self) -> Path:
+        """What could not be read."""
+        return self.out.with_name(f"{self.out.name}.rejected")
+
     def refuse_inputs(self, inputs: Iterable[Path]) -> None:
         """Make sure that nothing which is read would be written.
 
@@ -65,7 +73,8 @@ class OutputPaths:
             UnwritableFileError: something would.
 
         """
-        for path in filter(Path.exists, (self.out, self.partial, self.checkpoint)):
+        written = (self.out, self.partial, self.checkpoint, self.rejected)
+        for path in filter(Path.exists, written):
             for file in inputs:
                 if path.samefile(file):
                     raise UnwritableFileError(f"{path} is an input as well: name another output")
@@ -83,6 +92,8 @@ class OutputPaths:
 
         """
         self._refuse_out(overwrite=overwrite)
+        if not overwrite and not (resume and self.partial.exists()):
+            RejectedFile(self.rejected).refuse_existing()
         if not self.partial.exists():
             return Checkpoint(run)
         if resume:
@@ -119,7 +130,8 @@ class OutputPaths:
 
 def _load(path: Path) -> Checkpoint:
     try:
-        return Checkpoint(**json.loads(path.read_text(encoding="utf-8")))
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        return Checkpoint(**{**noted, "rejected": Rejected(**noted.get("rejected", {}))})
     except (OSError, ValueError, TypeError) as error:
         raise UnwritableFileError(
             f"{path} can't be read ({error}): start anew by --overwrite"
@@ -147,6 +159,7 @@ class OutputFile:
         """
         self._paths = paths
         self._reached = start
+        self.rejected = RejectedFile(paths.rejected, start.rejected)
 
     def __enter__(self) -> Self:
         with _complaining(self._paths.partial), ExitStack() as opened:
@@ -157,6 +170,8 @@ class OutputFile:
             if not self._reached.requests:
                 # What another run noted must not be taken for this one's.
                 self._paths.checkpoint.unlink(missing_ok=True)
+                self.rejected.remove()
+            opened.enter_context(self.rejected)
             self._file.truncate(self._reached.size)
             self._file.seek(self._reached.size)
             self._opened = opened.pop_all()
@@ -172,6 +187,10 @@ class OutputFile:
         # What was not saved would be cut off anyway, and the disk may be full.
         with suppress(OSError):
             self._opened.close()
+            if exc is not None and not self._reached.requests:
+                # There is nothing to go on with.
+                self._paths.partial.unlink()
+                self.rejected.remove()
 
     @property
     def requests(self) -> int:
@@ -200,7 +219,8 @@ class OutputFile:
             self._writer.end_frame()
             self._file.flush()
             os.fsync(self._file.fileno())
-        self._reached = Checkpoint(self._reached.run, requests, self._file.tell())
+            rejected = self.rejected.save()
+        self._reached = Checkpoint(self._reached.run, requests, self._file.tell(), rejected)
         with _complaining(self._paths.checkpoint):
             _save(self._paths.checkpoint, self._reached)
 

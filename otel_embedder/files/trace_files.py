@@ -67,6 +67,17 @@ class TraceFiles:
             found = " and ".join(f"{name} {form.value}" for form, name in examples.items() if form)
             raise UnreadableFileError(f"files of different forms, {found}: name one form at a time")
 
+    def refuse_others(self) -> None:
+        """Make sure that each begins with a request of traces, before anything is done.
+
+        Raises:
+            UnreadableFileError: one does not.
+
+        """
+        for name in self._names:
+            if name != STDIN:
+                next(TraceFiles([name], on_cut_off=_leave).requests(), None)
+
     def requests(self) -> Iterator[TraceRequest]:
         """Give the requests of all files, in order, read down to their spans.
 
@@ -76,8 +87,9 @@ class TraceFiles:
         """
         reader = RequestReader()
         for stored in self.stored_requests():
-            self._given = stored
-            yield reader.read(stored)
+            if stored.is_request:
+                self._given = stored
+                yield reader.read(stored)
 
     @contextmanager
     def naming_faults(self) -> Iterator[None]:
@@ -132,6 +144,10 @@ class TraceFiles:
             raise UnreadableFileError(f"{_shown(name)}: {error}") from error
         except OSError as error:
             raise UnreadableFileError(f"{_shown(name)} can't be read: {error.strerror}") from error
+
+
+def _leave(_: CutOffFileError) -> None:
+    """Leave it to whoever reads the file whole to tell of this."""
 
 
 def _opened(name: str) -> AbstractContextManager[BufferedReader]:

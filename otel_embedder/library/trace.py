@@ -127,7 +127,7 @@ def to_otlp(trace: Mapping[str, object]) -> ResourceSpans:
         MalformedTraceError: an id is none, or a value is nested deeper than protobuf can be.
 
     """
-    with _reading():
+    with reading():
         span = _span(trace, WHOLE)
         span.trace_id = _id(trace, "trace_id", TRACE_ID_BYTES)
         span.span_id = _id(trace, "span_id", SPAN_ID_BYTES)
@@ -146,7 +146,7 @@ def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
         MalformedTraceError: its objects can't be read.
 
     """
-    with _reading():
+    with reading():
         resource, span = _resource(trace, READ), _span(_bare(trace, names), READ)
         return resource.SerializeToString(), span.SerializeToString()
 
@@ -167,7 +167,7 @@ def trace_id_of(trace: Mapping[str, object]) -> str:
         MalformedTraceError: its objects can't be read.
 
     """
-    with _reading():
+    with reading():
         return _trace_id(trace.get("trace_id"))
 
 
@@ -203,7 +203,7 @@ def from_otlp(span: Span, resource: Resource | None = None) -> Trace:
             for event in span.events
         ],
     )
-    _add_times(trace, span.start_time_unix_nano, span.end_time_unix_nano)
+    add_times(trace, span.start_time_unix_nano, span.end_time_unix_nano)
     return trace
 
 
@@ -216,12 +216,12 @@ def from_readable_span(span: ReadableSpan) -> Trace:
     """
     if not hasattr(span, "get_span_context"):
         raise MalformedTraceError(f"a trace is a dict or a ReadableSpan, not {type(span).__name__}")
-    with _reading():
+    with reading():
         return _from_readable_span(span)
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Read objects of strangers, whose methods may raise anything."""
     try:
         yield
@@ -252,11 +252,12 @@ def _from_readable_span(span: ReadableSpan) -> Trace:
             for event in span.events
         ],
     )
-    _add_times(trace, span.start_time or 0, span.end_time or 0)
+    add_times(trace, span.start_time or 0, span.end_time or 0)
     return trace
 
 
-def _add_times(trace: Trace, started: int, ended: int) -> None:
+def add_times(trace: Trace, started: int, ended: int) -> None:
+    """Note when a span began, and how long it took, of nanoseconds since 1970; 0 is unknown."""
     if started:
         trace["start_time_unix_nano"] = started
         if ended >= started:

@@ -16,7 +16,8 @@ from otel_embedder.embedder.fallback import EMBEDDING_FAILED, stand_in
 from otel_embedder.embedder.nest import nested
 from otel_embedder.errors import MalformedTraceError
 from otel_embedder.fairness import TURN_SECONDS, Turn
-from otel_embedder.library.trace import for_text, from_readable_span, trace_id_of
+from otel_embedder.library.other_forms import as_trace, refuse_nothing
+from otel_embedder.library.trace import for_text, from_readable_span, reading, trace_id_of
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class TraceEmbedder:
         trace_id = UNKNOWN_TRACE_ID
         try:
             fields = _fields(trace)
+            refuse_nothing(fields)
             trace_id = trace_id_of(fields)
             return Reading(trace_id, *self._rendering(fields))
         except MalformedTraceError as error:
@@ -198,7 +200,10 @@ class TraceEmbedder:
 
 
 def _fields(trace: AnyTrace) -> Mapping[str, object]:
-    return trace if isinstance(trace, Mapping) else from_readable_span(trace)
+    if not isinstance(trace, Mapping):
+        return from_readable_span(trace)
+    with reading():
+        return as_trace(trace)
 
 
 class _Unheard:

@@ -21,6 +21,8 @@ COLON = re.compile(rf"{SPACE}:{SPACE}")
 # To stop straight behind a bracket is to know where it stands.
 BEHIND_MEMBER = re.compile(rf"{SPACE}(?:,{SPACE}|\}})")
 BEHIND_ELEMENT = re.compile(rf"{SPACE}(?:,{SPACE}|\])")
+# Between two values, the zeros of a hole in a file, and a byte order mark.
+BLANK = re.compile(r"[ \t\n\r\0\ufeff]*+")
 END = re.compile(rf"{SPACE}\Z")
 
 decode = JSONDecoder().raw_decode
@@ -35,9 +37,9 @@ class JsonCursor:
 
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, position: int = 0) -> None:
         self.text = text
-        self.position = 0
+        self.position = position
 
     def value(self) -> object:
         """Give the value that begins here, and move behind it.
@@ -84,6 +86,12 @@ class JsonCursor:
             yield
             self._take(BEHIND_ELEMENT, "Expecting ',' or ']'")
             is_over = self.text[self.position - 1] == "]"
+
+    def is_before_more(self) -> bool:
+        """Move over what is blank; tell whether something follows."""
+        blank = BLANK.match(self.text, self.position)
+        self.position = blank.end() if blank else self.position
+        return self.position < len(self.text)
 
     def finish(self) -> None:
         """Make sure that nothing follows.

@@ -8,42 +8,49 @@ fields of a later version, the order of keys, how a number is spelt.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from google.protobuf.json_format import ParseDict, ParseError
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
 from otel_embedder.otlp.json_cursor import JsonCursor
+from otel_embedder.otlp.json_fields import (
+    KEY_VALUE,
+    FieldError,
+    message_fields,
+    plain_name,
+    shown,
+    utf8,
+)
+from otel_embedder.otlp.json_names import (
+    RESOURCE_SPANS,
+    SCOPE_SPANS,
+    SPANS,
+    TRACE,
+    foreign,
+)
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, Span, TraceRequest, length_delimited
+from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
+    from otel_embedder.otlp.json_names import Name
+
 Child = TypeVar("Child")
 
-# What is raised where a value is not of the type that its field has. OverflowError is for an
-# infinite one, SystemError is protobuf's for a key with half of a surrogate pair in it.
-PARSE_ERRORS = (
-    *(ParseError, ValueError, TypeError, AttributeError),
-    *(RecursionError, OverflowError, SystemError),
-)
+# Bytes that are not UTF-8 are read and written as they are.
+ESCAPED = "surrogateescape"
 
-# OTLP/JSON writes these in hex, unlike every other bytes field.
-# Source: the OTLP specification, "JSON Protobuf Encoding".
-HEX_FIELDS = {"traceId": "trace_id", "spanId": "span_id", "parentSpanId": "parent_span_id"}
-TIME_FIELDS = {
-    "startTimeUnixNano": "start_time_unix_nano",
-    "endTimeUnixNano": "end_time_unix_nano",
-}
+SPAN = message_fields(otlp.Span.DESCRIPTOR)
+RESOURCE = message_fields(otlp.ResourceSpans.DESCRIPTOR)
+SCOPE = message_fields(otlp.ScopeSpans.DESCRIPTOR)
 
 
 class Slot(NamedTuple):
@@ -110,12 +117,32 @@ class JsonResource(NamedTuple):
     scopes: list[JsonScope]
 
 
+class Found(NamedTuple, Generic[Child]):
+    """An object of which one list was walked over.
+
+    Attributes:
+        key: the list's key; empty if the object has no such list.
+        children: the elements of that list.
+        rest: the text of all other values, by their keys.
+
+    """
+
+    key: str
+    children: list[Child]
+    rest: dict[str, str]
+
+    def header(self) -> bytes:
+        """Give the object's text without the list."""
+        members = ",".join(f"{json.dumps(key)}:{value}" for key, value in self.rest.items())
+        return f"{{{members}}}".encode(errors=ESCAPED)
+
+
 @dataclass(frozen=True, slots=True)
 class JsonRequest:
     """An OTLP/JSON request.
 
     Attributes:
-        text: the request as it came, without a line feed.
+        text: the request as it came; what of it is not UTF-8, as lone surrogates.
         request: the same as protobuf, but what is appended to its spans is to be JSON.
         scopes: all scopes in it, in the order of the text.
 
@@ -126,14 +153,14 @@ class JsonRequest:
     scopes: list[JsonScope]
 
     def pieces(self) -> Iterator[bytes]:
-        """Give a line of a file, in pieces: the text with what was appended to its spans."""
+        """Give the text with what was appended to its spans, in pieces."""
         position = 0
         for slot, added in self._added():
-            yield (self.text[position : slot.start] + slot.before).encode()
+            yield (self.text[position : slot.start] + slot.before).encode(errors=ESCAPED)
             yield added
             yield slot.after.encode()
             position = slot.end
-        yield f"{self.text[position:]}\n".encode()
+        yield self.text[position:].encode(errors=ESCAPED)
 
     def _added(self) -> Iterator[tuple[Slot, bytes]]:
         for scope in self.scopes:
@@ -158,54 +185,92 @@ class JsonReader:
         self._read_attributes = Remembered(_read_attribute)
 
     def read(self, content: bytes) -> JsonRequest:
-        """Read a request.
+        """Read a request, or several behind each other as one; where there is no text, none.
 
         Raises:
-            MalformedRequestError: it is not OTLP/JSON.
+            MalformedRequestError: it is not OTLP/JSON of traces, or a field holds what it can't.
 
         """
+        if not content:
+            return JsonRequest("", TraceRequest.of([]), [])
         try:
-            return self._request(JsonCursor(content.decode()))
+            return self._request(JsonCursor(content.decode(errors=ESCAPED)))
         except json.JSONDecodeError as error:
             raise MalformedRequestError(f"{error.msg} at character {error.pos + 1}") from error
-        except PARSE_ERRORS as error:
-            raise MalformedRequestError(str(error)) from error
+        except RecursionError as error:
+            raise MalformedRequestError("it is nested too deep to be read") from error
+        except ValueError as error:
+            # Python reads no number of more than 4,300 digits.
+            raise MalformedRequestError("a number in it has too many digits") from error
 
     def _request(self, cursor: JsonCursor) -> JsonRequest:
-        _, resources = _read_object(cursor, "resourceSpans", self._resource)
-        cursor.finish()
+        resources = self._resources(cursor)
+        while cursor.is_before_more():
+            resources += self._resources(cursor)
         request = TraceRequest.of([resource.spans for resource in resources])
         scopes = [scope for resource in resources for scope in resource.scopes]
         return JsonRequest(cursor.text, request, scopes)
 
+    def _resources(self, cursor: JsonCursor) -> list[JsonResource]:
+        start = cursor.position
+        found = _read_object(cursor, RESOURCE_SPANS, self._resource)
+        if found.key or not found.rest:
+            return found.children
+        return self._unwrapped(JsonCursor(cursor.text, start), found)
+
+    def _unwrapped(self, cursor: JsonCursor, found: Found[JsonResource]) -> list[JsonResource]:
+        """Read an object without resourceSpans: what stands around these, or what stands within.
+
+        Raises:
+            ForeignContentError: it is neither.
+
+        """
+        start = cursor.position
+        if [*found.rest] == [TRACE]:
+            next(cursor.members())
+            inner = _read_object(cursor, RESOURCE_SPANS, self._resource)
+            if inner.key or not inner.rest:
+                return inner.children
+        # Java's logging exporter writes each ResourceSpans by itself.
+        if any(key == SCOPE_SPANS.usual or SCOPE_SPANS.is_spelt(key) for key in found.rest):
+            cursor.position = start
+            return [self._resource(cursor)]
+        raise foreign(found.rest.keys(), cursor.text)
+
     def _resource(self, cursor: JsonCursor) -> JsonResource:
-        rest, scopes = _read_object(cursor, "scopeSpans", self._scope)
-        header = self._resource_headers[rest]
-        spans = [scope.spans for scope in scopes]
-        return JsonResource(ResourceSpans(header.encoded, header.resource, spans), scopes)
+        found = _read_object(cursor, SCOPE_SPANS, self._scope)
+        header = self._resource_headers[found.header()]
+        spans = [scope.spans for scope in found.children]
+        resource = ResourceSpans(header.encoded, header.resource, spans)
+        return JsonResource(resource, found.children)
 
     def _scope(self, cursor: JsonCursor) -> JsonScope:
-        rest, spans = _read_object(cursor, "spans", self._span)
-        scope = ScopeSpans(self._scope_headers[rest], [Span(span.encoded) for span in spans])
-        return JsonScope(scope, [span.slot for span in spans])
+        found = _read_object(cursor, SPANS, self._span)
+        header = self._scope_headers[found.header()]
+        scope = ScopeSpans(header, [Span(span.encoded) for span in found.children])
+        return JsonScope(scope, [span.slot for span in found.children])
 
-    def _span(self, cursor: JsonCursor) -> JsonSpan:
+    def _span(self, cursor: JsonCursor, attributes: str = "attributes") -> JsonSpan:
+        start = cursor.position
         rest: dict[str, Any] = {}
         fields: list[bytes] = []
         slot: Slot | None = None
         for key in cursor.members():
-            if key == "attributes":
+            if key == attributes:
                 fields, slot = self._attributes(cursor)
             else:
                 rest[key] = cursor.value()
+        if slot is None and (other := _attributes_key(rest)):
+            cursor.position = start
+            return self._span(cursor, other)
         slot = slot or _slot_of_none(cursor.position, is_first=not rest)
-        return JsonSpan(_encode_span(rest) + b"".join(fields), slot)
+        return JsonSpan(SPAN.encode(rest) + b"".join(fields), slot)
 
     def _attributes(self, cursor: JsonCursor) -> tuple[list[bytes], Slot]:
         """Give the attributes here as fields, and where in the array's text others go."""
         start = cursor.position
         texts = [_text_of_value(cursor) for _ in cursor.elements()]
-        attributes = [self._read_attributes[text.encode()] for text in texts]
+        attributes = [self._read_attributes[text.encode(errors=ESCAPED)] for text in texts]
         kept = [
             text
             for text, attribute in zip(texts, attributes, strict=True)
@@ -219,18 +284,31 @@ class JsonReader:
 
 
 def _read_object(
-    cursor: JsonCursor, field: str, read: Callable[[JsonCursor], Child]
-) -> tuple[bytes, list[Child]]:
-    """Read the elements of one field of the object here; give what else it has as text."""
+    cursor: JsonCursor, name: Name, read: Callable[[JsonCursor], Child]
+) -> Found[Child]:
+    """Walk over the list of one name in the object here, and note what else it has."""
     rest: dict[str, str] = {}
     children: list[Child] = []
+    found = ""
     for key in cursor.members():
-        if key == field:
-            children = [read(cursor) for _ in cursor.elements()]
+        if key == name.usual or (key not in name.beside and name.is_spelt(key)):
+            before, children = children, _read_all(cursor, key, read)
+            if before and children:
+                raise FieldError(f"is the same as {shown(found)}, which has more", key)
+            found, children = key, children or before
         else:
-            rest[json.dumps(key)] = _text_of_value(cursor)
-    members = ",".join(f"{key}:{value}" for key, value in rest.items())
-    return f"{{{members}}}".encode(), children
+            rest[key] = _text_of_value(cursor)
+    return Found(found, children, rest)
+
+
+def _read_all(cursor: JsonCursor, key: str, read: Callable[[JsonCursor], Child]) -> list[Child]:
+    children: list[Child] = []
+    try:
+        for _ in cursor.elements():
+            children.append(read(cursor))  # noqa: PERF401 - so many are known where one fails
+    except FieldError as error:
+        raise error.within(f"{key}[{len(children)}]") from error
+    return children
 
 
 def _text_of_value(cursor: JsonCursor) -> str:
@@ -254,52 +332,24 @@ def _slot_of_none(end: int, *, is_first: bool) -> Slot:
     return Slot(brace, brace, f'{comma}"attributes":[', "]")
 
 
-def _encode_span(fields: dict[str, Any]) -> bytes:
-    """Give a span's fields, which are used up, as protobuf."""
-    span = otlp.Span()
-    _take_usual(fields, span)
-    for link in fields.get("links") or ():
-        _hex_to_base64(link)
-    return ParseDict(fields, span, ignore_unknown_fields=True).SerializeToString()
-
-
-def _take_usual(fields: dict[str, Any], span: otlp.Span) -> None:
-    """Take from the fields what nearly every span has, and has in one spelling.
-
-    Protobuf's own reader of JSON is written in Python, and takes longer for
-    these few than all else here does.
-    """
-    for key, name in HEX_FIELDS.items():
-        if fields.get(key) is not None:
-            setattr(span, name, bytes.fromhex(fields.pop(key)))
-    for key, name in TIME_FIELDS.items():
-        if isinstance(fields.get(key), str) and fields[key].isdecimal():
-            setattr(span, name, int(fields.pop(key)))
-    if isinstance(fields.get("name"), str):
-        span.name = fields.pop("name")
-
-
-def _hex_to_base64(fields: dict[str, Any]) -> None:
-    for key in HEX_FIELDS:
-        if fields.get(key) is not None:
-            fields[key] = base64.b64encode(bytes.fromhex(fields[key])).decode()
+def _attributes_key(fields: dict[str, Any]) -> str | None:
+    """Give the key of a span's attributes where it is not the usual one; None if there is none."""
+    if SPAN.knows(fields):
+        return None
+    return next((key for key in fields if plain_name(key) == "attributes"), None)
 
 
 def _read_resource_header(text: bytes) -> Header:
-    parsed = ParseDict(json.loads(text), otlp.ResourceSpans(), ignore_unknown_fields=True)
-    return Header(parsed.SerializeToString(), parsed.resource.SerializeToString())
+    encoded = RESOURCE.encode(json.loads(text.decode(errors=ESCAPED)))
+    return Header(encoded, b"".join(pb.ResourceSpans.FromString(encoded).resource))
 
 
 def _read_scope_header(text: bytes) -> bytes:
-    parsed = ParseDict(json.loads(text), otlp.ScopeSpans(), ignore_unknown_fields=True)
-    return parsed.SerializeToString()
+    return SCOPE.encode(json.loads(text.decode(errors=ESCAPED)))
 
 
 def _read_attribute(text: bytes) -> Attribute:
-    attribute = json.loads(text)
-    # Protobuf's reader of JSON would go through a string or an array for keys that it knows.
-    if not isinstance(attribute, dict):
-        raise MalformedRequestError("an attribute is not an object")
+    attribute = json.loads(text.decode(errors=ESCAPED))
     match attribute:
         # A vector. To read its numbers one by one would take some milliseconds.
         case {"key": str(key), "value": {"arrayValue": {"values": [*values]}}} if _are_doubles(
@@ -307,10 +357,14 @@ def _read_attribute(text: bytes) -> Attribute:
         ):
             vector = np.array([value["doubleValue"] for value in values])
             array = PROTOBUF.doubles(vector)
-            return Attribute(key.encode(), PROTOBUF.attribute(key.encode(), array))
-    parsed = ParseDict(attribute, KeyValue(), ignore_unknown_fields=True)
-    field = b"".join(length_delimited(ATTRIBUTES_TAG, [parsed.SerializeToString()]))
-    return Attribute(parsed.key.encode(), field)
+            return Attribute(utf8(key), PROTOBUF.attribute(utf8(key), array))
+    try:
+        encoded = KEY_VALUE.encode(attribute)
+    except FieldError as error:
+        name = attribute.get("key") if isinstance(attribute, dict) else None
+        raise error.within(f"attributes[{shown(name)}]" if name else "attributes") from error
+    field = b"".join(length_delimited(ATTRIBUTES_TAG, [encoded]))
+    return Attribute(pb.KeyValue.FromString(encoded).key, field)
 
 
 def _are_doubles(values: Sequence[object]) -> bool:

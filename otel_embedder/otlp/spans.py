@@ -23,3 +23,18 @@ def span_ids(encoded: bytes) -> SpanIds:
     """
     ids = pb.SpanIds.FromString(encoded)
     return SpanIds(ids.trace_id, ids.span_id)
+
+
+def check_span(encoded: bytes) -> None:
+    """Make sure that a span is one: itself, its status, attributes and events.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not.
+
+    """
+    span = pb.Span.FromString(encoded)
+    pb.Status.FromString(span.status)
+    for attribute in span.attributes:
+        pb.KeyValue.FromString(attribute)
+    for event in span.events:
+        pb.Event.FromString(event)

@@ -17,6 +17,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.fuzz.check_json import check_json
+from tests.fuzz.check_reader import check_reader
 from tests.fuzz.check_receiver import check_receiver
 from tests.fuzz.check_render import check_render
 from tests.fuzz.check_wire import check_wire
@@ -37,6 +38,17 @@ ENCODED_SPANS = st.one_of(
 )
 JSON_REQUESTS = messages(ExportTraceServiceRequest, depth=6).map(
     lambda request: json.dumps(otlp_json(request)).encode()
+)
+SEPARATORS = st.sampled_from([b"", b"\n", b"\r\n\n", b" ", b"\0\0\0", b",\n", b"\xef\xbb\xbf"])
+FILES = st.one_of(
+    st.lists(JSON_REQUESTS, max_size=3).flatmap(
+        lambda requests: SEPARATORS.map(lambda separator: separator.join(requests))
+    ),
+    st.lists(JSON_REQUESTS, max_size=3).map(lambda requests: b"[%b]" % b",".join(requests)),
+    st.lists(ENCODED_REQUESTS, max_size=3).map(
+        lambda requests: b"".join(len(each).to_bytes(4) + each for each in requests)
+    ),
+    ENCODED_REQUESTS,
 )
 
 
@@ -80,3 +92,8 @@ def test_whatever_comes_in_goes_on_or_is_refused(message: bytes) -> None:
 @given(any_of("json", JSON_REQUESTS))
 def test_every_line_of_json_is_refused_or_left_as_it_came(content: bytes) -> None:
     check_json(content)
+
+
+@given(any_of("reader", FILES))
+def test_every_file_is_read_whole_or_refused_in_our_words(content: bytes) -> None:
+    check_reader(content)

@@ -212,8 +212,8 @@ def test_a_protobuf_span_keeps_its_bytes(tmp_path: Path) -> None:
     assert parse_request(came).header == UNKNOWN_FIELDS[2]
 
 
-def test_lines_of_other_signals_stay_as_they_are(tmp_path: Path) -> None:
-    content = b'{"resourceLogs": [ {} ]}\n{}\r\n'
+def test_lines_without_spans_stay_as_they_are(tmp_path: Path) -> None:
+    content = b'{"resourceSpans": [ {} ]}\n{}\r\n'
     (tmp_path / "in").write_bytes(content)
     annotate([tmp_path / "in"], tmp_path / "out")
 
@@ -313,7 +313,7 @@ def test_a_request_that_grows_too_large_is_refused() -> None:
 @pytest.mark.parametrize(
     ("content", "position"),
     [
-        (b"{}\n[]\n", "line 2 is not OTLP/JSON"),
+        (b"{}\n[5]\n", "line 2 is not OTLP/JSON"),
         (with_length(b"") + with_length(b"\xff"), "request 2 is not OTLP protobuf"),
         (with_length(field(1, field(2, field(2, b"\xff")))), "request 1 is not OTLP protobuf"),
         (b"\xff", "the file, which is no JSON, is not OTLP protobuf"),

@@ -81,6 +81,8 @@ def requests_in(content: bytes) -> Iterator[ExportTraceServiceRequest]:
     """Give the requests of a file with this content."""
     reader = RequestReader()
     for stored in open_contents(io.BufferedReader(io.BytesIO(content))).requests:
+        if stored.form is Form.JSON and not stored.content:
+            continue  # what is left behind the last request
         yield ExportTraceServiceRequest.FromString(reader.read(stored).encode())
 
 
@@ -171,8 +173,8 @@ def test_json_behind_a_length_may_have_lines() -> None:
     assert json.loads(stored.content) == OTLP_JSON
 
 
-def test_lines_of_other_signals_hold_no_spans() -> None:
-    assert read(b'{"resourceLogs": []}\n' + JSON_LINE) == [ExportTraceServiceRequest(), OTLP]
+def test_an_object_of_nothing_is_a_request_without_spans() -> None:
+    assert read(b"{}\n" + JSON_LINE) == [ExportTraceServiceRequest(), OTLP]
 
 
 def test_a_resource_alone_is_read() -> None:
@@ -190,28 +192,31 @@ def test_a_resource_alone_is_read() -> None:
         (b'{"resourceSpans": 5}', "Expecting an array at character 19"),
         (b'{"resourceSpans": [5]}', "Expecting an object at character 20"),
         (b'{"resourceSpans": {"scopeSpans": []}}', "Expecting an array"),
-        (b'{"resourceSpans": null}{}', "Extra data at character 24"),
+        (b'{"resourceSpans": nul}', "Expecting an array at character 19"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [5]}]}]}', "Expecting an object"),
         (
             b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}]}]}]}',
-            "non-hexadecimal",
+            r"resourceSpans\[0\].scopeSpans\[0\].spans\[0\].traceId is \"xyz\", not 32 hex digits",
         ),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": 5}]}]}]}', "must be str"),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": 5}]}]}]}', "name"),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\xff"}]}]}]}', "utf-8"),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"links": [5]}]}]}]}', "int"),
+        (
+            b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": 5}]}]}]}',
+            "traceId is 5, not 32 hex digits",
+        ),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": 5}]}]}]}', "name is 5, not a"),
+        (
+            b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"links": [5]}]}]}]}',
+            r"links\[0\] is 5, not an object",
+        ),
         (
             b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"endTimeUnixNano": "%d"}]}]}]}'
             % 2**64,
-            "range",
+            "beyond 64 bits",
         ),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"\\ud800": 5}]}]}]}', ""),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\\ud800"}]}]}]}', "utf-8"),
-        (b'{"resourceSpans": ' + b"[" * 100_000, ""),
-        (b"[]", "Expecting an object"),
+        (b'{"resourceSpans": [{"resource": ' + b"[" * 100_000, "nested too deep"),
+        (b"[5]", "Expecting an object"),
         (b"text", "Expecting an object"),
     ],
-    ids=range(17),
+    ids=range(14),
 )
 def test_a_line_that_is_not_otlp_is_named(line: bytes, reason: str) -> None:
     with pytest.raises(UnreadableFileError, match=f"^line 2 is not OTLP/JSON: .*{reason}"):

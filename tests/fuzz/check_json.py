@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.attributes import JSON
-from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.otlp.json_cursor import JsonCursor
+from otel_embedder.otlp.json_fields import plain_name
+from otel_embedder.otlp.json_names import RESOURCE_SPANS, SCOPE_SPANS, SPANS, Name
+from otel_embedder.otlp.json_requests import ESCAPED, JsonReader
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import Renderer
 from tests.support.wire import annotate_all
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ OURS = ANNOTATOR.attributes(
     Embedding(np.array([0.6, 0.8], np.float32), "a-model", "model"), "a text"
 )
 LONG_USED = JsonReader(ANNOTATOR.keys)
+RENDERER = Renderer(RenderOptions())
 
 Fields = dict[str, Any]
 
@@ -45,8 +50,11 @@ def check_json(content: bytes) -> None:
         check_refused_again(content)
         return
     assert LONG_USED.read(content) == read
-    assert written(read) == content + b"\n"
-    ExportTraceServiceRequest.FromString(read.request.encode())
+    assert written(read) == content
+    for resource, scope in read.request.scopes():
+        service = RENDERER.service(resource.resource)
+        for span in scope.spans:
+            RENDERER.render(span.encoded, service)
     check_appending(content, read)
 
 
@@ -62,24 +70,49 @@ def check_refused_again(content: bytes) -> None:
 def check_appending(content: bytes, read: JsonRequest) -> None:
     """Check that the line has our attributes on each span, in the place of older ones of ours."""
     annotate_all(read.request, OURS)
-    expected = json.loads(content)
-    for span in spans_of(expected):
-        kept = (each for each in span.get("attributes") or () if not is_ours(each))
-        span["attributes"] = [*kept, *json.loads(b"[%b]" % OURS)]
+    expected = parsed(content)
+    for span in (span for value in expected for span in spans_of(value)):
+        key = attributes_key(span)
+        kept = (each for each in span.get(key) or () if not is_ours(each))
+        span[key] = [*kept, *json.loads(b"[%b]" % OURS)]
     # In words, for NaN is not equal to itself.
-    assert json.dumps(json.loads(written(read))) == json.dumps(expected)
+    assert json.dumps(parsed(written(read))) == json.dumps(expected)
+
+
+def parsed(content: bytes) -> list[Fields]:
+    """Parse the values of a text, of which not all may be UTF-8."""
+    cursor, values = JsonCursor(content.decode(errors=ESCAPED)), []
+    while cursor.is_before_more():
+        values.append(cursor.value())
+    return cast("list[Fields]", values)
 
 
 def written(read: JsonRequest) -> bytes:
-    """Give the line that a request is written as."""
+    """Give the text that a request is written as."""
     return b"".join(read.pieces())
 
 
 def spans_of(request: Fields) -> Iterator[Fields]:
-    """Give the spans of a parsed line."""
-    for resource in request.get("resourceSpans") or ():
-        for scope in resource.get("scopeSpans") or ():
-            yield from scope.get("spans") or ()
+    """Give the spans of a parsed request, whatever its names are spelt like."""
+    inner = request["trace"] if [*request] == ["trace"] else request
+    is_resource = any(plain_name(key) in SCOPE_SPANS.others for key in inner)
+    is_request = any(plain_name(key) in RESOURCE_SPANS.others for key in inner)
+    for resource in [inner] if is_resource and not is_request else named(inner, RESOURCE_SPANS):
+        for scope in named(resource, SCOPE_SPANS):
+            yield from named(scope, SPANS)
+
+
+def named(fields: Fields, name: Name) -> Iterator[Fields]:
+    """Give the elements of all lists of a name."""
+    for key, value in fields.items():
+        if plain_name(key) in name.others:
+            yield from value or ()
+
+
+def attributes_key(span: Fields) -> str:
+    """Give the name that a span's attributes have."""
+    other = (key for key in span if plain_name(key) == "attributes")
+    return "attributes" if "attributes" in span else next(other, "attributes")
 
 
 def is_ours(attribute: Fields) -> bool:

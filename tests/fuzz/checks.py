@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tests.fuzz.check_json import check_json
+from tests.fuzz.check_reader import check_reader
 from tests.fuzz.check_receiver import check_receiver
 from tests.fuzz.check_render import check_render
 from tests.fuzz.check_wire import check_wire
@@ -24,5 +25,6 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "render": check_render,
         "receiver": check_receiver,
         "json": check_json,
+        "reader": check_reader,
     }
 )

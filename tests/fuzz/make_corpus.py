@@ -5,17 +5,20 @@ They are made up by our own code. Inputs that were findings lie beside them, and
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import TYPE_CHECKING
 
+import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.fuzz.checks import CORPUS
 from tests.fuzz.encoded import FIXED_64, GROUP, GROUP_END, VARINT, Field, encode, part, tag
 from tests.support.generated import requests_of_every_shape
-from tests.support.otlp_json import otlp_line
+from tests.support.otlp_json import otlp_json, otlp_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 SEEDS_OF_EACH = 6
 SPANS_OF_A_SEED = 3
@@ -33,6 +36,7 @@ def main() -> None:
     write("render", {**numbered(map(first_span, requests)), **odd_spans()})
     lines = numbered(otlp_line(request).rstrip() for request in requests)
     write("json", {**lines, **odd_lines()})
+    write("reader", files(requests))
 
 
 def shaped_requests() -> Iterator[ExportTraceServiceRequest]:
@@ -88,6 +92,40 @@ def odd_lines() -> dict[str, bytes]:
         f"odd-{name}": f'{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}'.encode()
         for name, span in spans.items()
     }
+
+
+def files(requests: Sequence[ExportTraceServiceRequest]) -> dict[str, bytes]:
+    """Give files of every form, and what looks like one."""
+    one, other = (otlp_json(request) for request in requests[:2])
+    line, small = json.dumps(one).encode(), b'{"resourceSpans":[{"scopeSpans":[{"spans":[{}]}]}]}'
+    message = requests[0].SerializeToString()
+    return {
+        "line": line + b"\n",
+        "lines-one-cut": small + b"\n" + small[:-9] + b"\n" + small + b"\n",
+        "indented": json.dumps(json.loads(small), indent=2).encode() * 2,
+        "on-one-line": small * 3,
+        "list": json.dumps([json.loads(small), other], indent=0).encode(),
+        "list-on-one-line": b"[%b, %b,{}]" % (small, small),
+        "mark-and-hole": b"\xef\xbb\xbf \n\0\0\0\0" + small + b"\0\0\0" + small,
+        "utf-16": small.decode().encode("utf-16"),
+        "not-utf-8": b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"\xe9\\ud83d"}]}]}]}',
+        "former-names": b'{"batches":[{"instrumentationLibrarySpans":[{"instrumentationLibrary":'
+        b'{"name":"a"},"spans":[{"trace_id":"W47/95gDgQPSabYzgT/GDA==","kind":"server"}]}]}]}',
+        "resource-alone": b'{"resource":{},"scopeSpans":[{"spans":[{"Name":"a"}]}]}',
+        "trace": b'{"trace":{"resource_spans":[]}}',
+        "jaeger": b'{"data":[{"traceID":"1","spans":[],"processes":{}}]}',
+        "logs": b'{"resourceLogs":[]}',
+        "text": b"no traces at all",
+        "alone": message,
+        "lengths": with_length(message) + with_length(b""),
+        "lengths-of-json": with_length(small) * 2,
+        "gzip": gzip.compress(small, mtime=0),
+        "zstd-in-lengths": with_length(zstandard.compress(message)),
+    }
+
+
+def with_length(message: bytes) -> bytes:
+    return len(message).to_bytes(4) + message
 
 
 def attribute(number: int, key: bytes, value: bytes) -> bytes:

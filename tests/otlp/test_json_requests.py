@@ -172,7 +172,7 @@ def test_an_array_of_what_json_has_not_is_refused(number: str) -> None:
 def test_what_nobody_appends_to_stays_as_it_is() -> None:
     text = line_of_spans('{"name":"a", "zebra" : 1.50, "attributes" : [ ] }').replace(",", " ,")
 
-    assert annotated(text) == f"{text}\n"
+    assert annotated(text) == text
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_what_nobody_appends_to_stays_as_it_is() -> None:
 def test_all_else_of_a_span_stays_when_attributes_are_appended(before: str, after: str) -> None:
     expected = line_of_spans(after.replace("NEW", APPENDED.decode()))
 
-    assert annotated(line_of_spans(before), 0) == f"{expected}\n"
+    assert annotated(line_of_spans(before), 0) == expected
 
 
 def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
     spans = '{"attributes":[{"key":"a"}],"attributes":[]}'
     expected = spans.replace("[]", f"[{APPENDED.decode()}]")
 
-    assert annotated(line_of_spans(spans), 0) == f"{line_of_spans(expected)}\n"
+    assert annotated(line_of_spans(spans), 0) == line_of_spans(expected)
 
 
 def test_ours_stay_on_a_span_that_nothing_is_appended_to() -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
 
-from otel_embedder.otlp.json_requests import HEX_FIELDS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,13 +15,15 @@ if TYPE_CHECKING:
 
 Fields = dict[str, Any]
 
+HEX_KEYS = ("traceId", "spanId", "parentSpanId")
+
 
 def otlp_json(request: ExportTraceServiceRequest) -> Fields:
     """Give a request as OTLP/JSON, parsed."""
     fields: Fields = MessageToDict(request, use_integers_for_enums=True)
     for span in spans_of(fields):
         for each in (span, *span.get("links", ())):
-            for key in HEX_FIELDS:
+            for key in HEX_KEYS:
                 if key in each:
                     each[key] = base64.b64decode(each[key]).hex()
     return fields
