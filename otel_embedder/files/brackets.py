@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     Bytes = npt.NDArray[np.uint8]
@@ -25,6 +27,25 @@ SQUARE_TO_CURLY = 0x20  # the bit that [ and ] lack of { and }
 # No JSON has a line feed or a NUL within a string. Where one is, no string goes on: what was cut
 # off in the middle does not take what follows for its end.
 ESCAPE = re.compile(rb"\\[^\n\0]")
+
+
+class Bracket(NamedTuple):
+    """A bracket in a block.
+
+    Attributes:
+        number: its place among those of the block.
+        place: where it stands.
+        depth: how many are open in front of it.
+        opens: whether it opens or closes.
+        leads: whether it is the first byte of its line, or comes straight behind a NUL.
+
+    """
+
+    number: int
+    place: int
+    depth: int
+    opens: bool
+    leads: bool
 
 
 class Brackets(NamedTuple):
@@ -40,6 +61,34 @@ class Brackets(NamedTuple):
     places: Places
     steps: npt.NDArray[np.int64]
     lead: npt.NDArray[np.bool_]
+
+    def that_matter(self, depth: int) -> Iterator[Bracket]:
+        """Give those that open or close one of the two outermost levels, or begin a line.
+
+        Args:
+            depth: how many are open in front of the first.
+
+        """
+        behind = depth + np.cumsum(self.steps)
+        before = behind - self.steps
+        matter = (np.minimum(behind, before) <= 1) | (self.lead & (self.steps > 0))
+        for index in np.flatnonzero(matter).tolist():
+            yield Bracket(
+                index,
+                int(self.places[index]),
+                int(before[index]),
+                opens=bool(self.steps[index] > 0),
+                leads=bool(self.lead[index]),
+            )
+
+    def depth(self) -> int:
+        """Give how many more are open behind the last than in front of the first."""
+        return int(self.steps.sum())
+
+    def next_opening(self, index: int) -> int:
+        """Give the index of the first from one on that opens; how many there are if none does."""
+        opening = np.flatnonzero(self.steps[index:] > 0)
+        return index + int(opening[0]) if len(opening) else len(self.steps)
 
     def behind(self, count: int) -> Brackets:
         """Give them without the first of them."""

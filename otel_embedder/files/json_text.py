@@ -13,8 +13,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from otel_embedder.files.brackets import NONE, BracketFinder, joined
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 # Of what stands between requests, which may be as long as a file with a hole in it.
 GAP_BYTES = 1_048_576
 
+BLOCK_BYTES = 262_144  # looked through at once
 HOLE = bytes(65_536)
 # A line is waited for up to here; one that is longer may be many requests.
 MAX_LINE_BYTES = 16_777_216
@@ -140,17 +139,15 @@ class JsonText:
 
     def _look_through(self) -> Iterator[Piece]:
         """Give the pieces in what was not looked through yet."""
-        block = self._bytes(self._looked_through, len(self._held))
-        if not block:
-            return
-        found = self._finder.find(block).moved(self._looked_through)
-        self._looked_through = len(self._held)
-        yield from self._walk_all(joined(self._undecided, found))
+        while block := self._bytes(self._looked_through, self._looked_through + BLOCK_BYTES):
+            found = self._finder.find(block).moved(self._looked_through)
+            self._looked_through += len(block)
+            yield from self._walk_all(joined(self._undecided, found))
+            while self._start is None and self._looked_through - self._given > GAP_BYTES:
+                yield self._gap(self._given + GAP_BYTES)
         if self._start is not None and self._held.endswith(HOLE):
             # To wait within a hole for the request's end would hold all of the hole.
             yield from self._broken(len(self._held))
-        while self._start is None and len(self._held) - self._given > GAP_BYTES:
-            yield self._gap(self._given + GAP_BYTES)
 
     def end(self) -> Iterator[Piece]:
         """Give what is left at the end of the text.
@@ -184,13 +181,9 @@ class JsonText:
         That is all of them, but where one is of no use, and those behind it stand at another
         depth than was reckoned.
         """
-        depths = self._depth + np.cumsum(found.steps)
-        before = depths - found.steps
-        matter = (np.minimum(depths, before) <= 1) | (found.lead & (found.steps > 0))
-        for index in np.flatnonzero(matter).tolist():
-            place, depth = int(found.places[index]), before[index]
-            if found.steps[index] > 0:
-                if found.lead[index] and depth > self._list_depth:
+        for index, place, depth, opens, leads in found.that_matter(self._depth):
+            if opens:
+                if leads and depth > self._list_depth:
                     if self._is_undecided(place):
                         self._depth, self._undecided = depth, found.behind(index)
                         return len(found.places)
@@ -205,9 +198,8 @@ class JsonText:
             elif depth == 0:
                 # It closes nothing, and is left to the gap, as are all straight behind it.
                 self._depth = 0
-                opening = np.flatnonzero(found.steps[index:] > 0)
-                return index + int(opening[0]) if len(opening) else len(found.steps)
-        self._depth = depths[-1]
+                return found.next_opening(index)
+        self._depth += found.depth()
         return len(found.places)
 
     def _open(self, place: int, depth: int) -> None:

@@ -29,7 +29,7 @@ from otel_embedder.errors import (
 )
 from otel_embedder.files.decompression import decompressed, decompressed_message
 from otel_embedder.files.forms import Look, look_at
-from otel_embedder.files.json_text import pieces_of
+from otel_embedder.files.json_text import BLOCK_BYTES, pieces_of
 from otel_embedder.otlp.json_requests import JsonReader
 from otel_embedder.otlp.signals import refuse_other_signals
 from otel_embedder.otlp.wire import TraceRequest, parse_request
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 LENGTH_BYTES = 4
 MAX_LENGTH = 2**31 - 1  # protobuf's own, for any message
-BLOCK_BYTES = 262_144  # of JSON, looked through at once
 
 
 class Form(Enum):
