@@ -11,6 +11,7 @@
     ├── UnwritableFileError       make room for it, or name another
     ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
+    │   ├── MalformedFieldError       one of its fields holds what it can't
     │   └── ForeignContentError       nothing is wrong with it, but traces are wanted
     ├── IncompleteRequestError    it never arrived whole
     ├── SurplusRequestError       a call brought more than one: give each its own
@@ -83,11 +84,31 @@ class UnwritableFileError(OtelEmbedderError):
 
 
 class SkippedRequestsError(OtelEmbedderError):
-    """Raised at the end, when requests were left out that could not be read."""
+    """Raised when all is done but for requests that could not be read."""
 
 
 class MalformedRequestError(OtelEmbedderError):
     """Raised when bytes are not a valid ExportTraceServiceRequest."""
+
+
+class MalformedFieldError(MalformedRequestError):
+    """Raised when a field holds what it can't; says which, what was found, and what is wanted.
+
+    Attributes:
+        path: where the field is, such as `status.code`.
+        reason: what is wrong with it.
+
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path} {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+    def within(self, outer: str) -> MalformedFieldError:
+        """Give the error as seen from an outer field."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return MalformedFieldError(self.reason, f"{outer}{dot}{self.path}")
 
 
 class ForeignContentError(MalformedRequestError):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import FieldDescriptor as Fd
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from otel_embedder.errors import MalformedRequestError
+from otel_embedder.errors import MalformedFieldError
 from otel_embedder.otlp.wire import length_prefix
 
 if TYPE_CHECKING:
@@ -73,26 +73,6 @@ FORMER_NAMES = {"instrumentation_library": "scope"}
 LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
-class FieldError(MalformedRequestError):
-    """Raised when a field holds what it can't; says which, what was found, and what is wanted.
-
-    Attributes:
-        path: where the field is, such as `status.code`.
-        reason: what is wrong with it.
-
-    """
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(f"{path} {reason}" if path else reason)
-        self.path = path
-        self.reason = reason
-
-    def within(self, outer: str) -> FieldError:
-        """Give the error as seen from an outer field."""
-        dot = "." if self.path and not self.path.startswith("[") else ""
-        return FieldError(self.reason, f"{outer}{dot}{self.path}")
-
-
 def utf8(text: str) -> bytes:
     """Give a string of JSON as UTF-8, as far as it is: other bytes as they came.
 
@@ -127,9 +107,9 @@ def shown(value: object) -> str:
             return f"{words[:MAX_SHOWN]}..." if len(words) > MAX_SHOWN else words
 
 
-def wanted(value: object, what: str) -> FieldError:
+def wanted(value: object, what: str) -> MalformedFieldError:
     """Give the error that another value is wanted."""
-    return FieldError(f"is {shown(value)}, not {what}")
+    return MalformedFieldError(f"is {shown(value)}, not {what}")
 
 
 class MessageFields:
@@ -166,7 +146,7 @@ class MessageFields:
         """Give a parsed object as this message, encoded.
 
         Raises:
-            FieldError: a field in it holds what it can't.
+            MalformedFieldError: a field in it holds what it can't.
 
         """
         if not isinstance(value, dict):
@@ -180,7 +160,7 @@ class MessageFields:
             known += 1
             try:
                 pieces.append(encode(each))
-            except FieldError as error:
+            except MalformedFieldError as error:
                 raise error.within(key) from error
         if self._is_choice and known != 1:
             self._check_choice(value, known)
@@ -193,15 +173,15 @@ class MessageFields:
             return None
         alike = [each for each in value if self._names.get(plain_name(each)) == name]
         if len(alike) > 1:
-            raise FieldError(f"is the same field as {shown(alike[0])}", key)
+            raise MalformedFieldError(f"is the same field as {shown(alike[0])}", key)
         return self._fields[name]
 
     def _check_choice(self, value: Mapping[str, object], known: int) -> None:
         names = " or ".join(sorted(name for name in self._names.values() if "Strindex" not in name))
         if known > 1:
-            raise FieldError(f"has {known} of {names}, and can have one")
+            raise MalformedFieldError(f"has {known} of {names}, and can have one")
         if any(each is not None for each in value.values()):
-            raise FieldError(f"has only {shown(next(iter(value)))}, and none of {names}")
+            raise MalformedFieldError(f"has only {shown(next(iter(value)))}, and none of {names}")
 
     def _example(self, value: object) -> str:
         match value:
@@ -251,7 +231,7 @@ def _each(encode: Encode) -> Encode:
         for number, value in enumerate(values):
             try:
                 pieces.append(encode(value))
-            except FieldError as error:
+            except MalformedFieldError as error:
                 raise error.within(_place(number, value)) from error
         return b"".join(pieces)
 
@@ -367,7 +347,7 @@ def _integer_encoder(type_: int) -> Encode:
             raise wanted(value, "a whole number")
         if number not in allowed:
             bits = 64 if len(bin(allowed.stop)) > 40 else 32  # noqa: PLR2004 - either
-            raise FieldError(
+            raise MalformedFieldError(
                 f"is {shown(number)}, beyond {bits} bits: not from {allowed[0]} to {allowed[-1]}"
             )
         return write(number)

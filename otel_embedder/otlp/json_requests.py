@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
-from otel_embedder.errors import MalformedRequestError
+from otel_embedder.errors import MalformedFieldError, MalformedRequestError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
 from otel_embedder.otlp.json_cursor import JsonCursor
 from otel_embedder.otlp.json_fields import (
     KEY_VALUE,
-    FieldError,
     message_fields,
     plain_name,
     shown,
@@ -294,7 +293,7 @@ def _read_object(
         if key == name.usual or (key not in name.beside and name.is_spelt(key)):
             before, children = children, _read_all(cursor, key, read)
             if before and children:
-                raise FieldError(f"is the same as {shown(found)}, which has more", key)
+                raise MalformedFieldError(f"is the same as {shown(found)}, which has more", key)
             found, children = key, children or before
         else:
             rest[key] = _text_of_value(cursor)
@@ -306,7 +305,7 @@ def _read_all(cursor: JsonCursor, key: str, read: Callable[[JsonCursor], Child])
     try:
         for _ in cursor.elements():
             children.append(read(cursor))  # noqa: PERF401 - so many are known where one fails
-    except FieldError as error:
+    except MalformedFieldError as error:
         raise error.within(f"{key}[{len(children)}]") from error
     return children
 
@@ -360,7 +359,7 @@ def _read_attribute(text: bytes) -> Attribute:
             return Attribute(utf8(key), PROTOBUF.attribute(utf8(key), array))
     try:
         encoded = KEY_VALUE.encode(attribute)
-    except FieldError as error:
+    except MalformedFieldError as error:
         name = attribute.get("key") if isinstance(attribute, dict) else None
         raise error.within(f"attributes[{shown(name)}]" if name else "attributes") from error
     field = b"".join(length_delimited(ATTRIBUTES_TAG, [encoded]))
