@@ -40,6 +40,7 @@ OF_GRPC = re.compile(
     r"|GOAWAY|keepalive|ping timeout|Stream removed|Too many pings|Failed parsing HTTP/2",
     re.IGNORECASE,
 )
+UNANSWERED = "DEADLINE_EXCEEDED: no answer in the time of the caller"
 OTHER_WORDS = "in words of its own, which went to the sender"
 
 HTTP_PORT = 4318
@@ -92,14 +93,26 @@ class NextHopHealth:
             return
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and seconds < LEAST_SECONDS:
             return
+        self._note(_reason(error))
+
+    def unanswered(self, *, seconds: float) -> None:
+        """Note a call that it had not answered when its caller's time was over.
+
+        Args:
+            seconds: what time it had.
+
+        """
+        if seconds >= LEAST_SECONDS:
+            self._note(UNANSWERED)
+
+    def _note(self, reason: str) -> None:
         now = self._clock()
         self._failing_since = now if self._failing_since is None else self._failing_since
         self._failed_calls += 1
         if now >= self._tell_at:
-            self._tell(error, now)
+            self._tell(reason, now)
 
-    def _tell(self, error: grpc.aio.AioRpcError, now: float) -> None:
-        reason = _reason(error)
+    def _tell(self, reason: str, now: float) -> None:
         remedy = self._remedy(reason)
         log.warning(
             NEXT_HOP_STILL_FAILING if self._is_told else NEXT_HOP_FAILING,

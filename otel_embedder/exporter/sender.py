@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from otel_embedder.otlp.call import Metadata
 
+# A call that is cancelled so soon before its deadline was not given up, but has run out of time.
+ROUNDING_SECONDS = 0.1
+
 
 class Way(NamedTuple):
     """How a request is sent.
@@ -111,7 +114,10 @@ class Sender:
                     method, encoded, timeout=timeout, metadata=way.headers
                 )
         except asyncio.CancelledError:
-            self._pace.gave_up(len(encoded), after=time.monotonic() - began)
+            waited = time.monotonic() - began
+            self._pace.gave_up(len(encoded), after=waited)
+            if asyncio.get_running_loop().time() >= way.deadline - ROUNDING_SECONDS:
+                self._health.unanswered(seconds=waited)
             raise
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

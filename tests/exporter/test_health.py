@@ -277,6 +277,27 @@ async def test_one_that_answers_with_a_refusal_is_not_failing(next_hop: FakeNext
     assert logs == []
 
 
+@pytest.mark.parametrize(
+    ("patience", "told"), [(1.2, [NEXT_HOP_FAILING]), (60, [])], ids=["out of time", "hung up"]
+)
+async def test_one_that_says_nothing_is_told_of_though_its_caller_is_sooner(
+    next_hop: FakeNextHop, patience: float, told: list[str]
+) -> None:
+    next_hop.hold()
+    async with exporting(next_hop.url) as exporter:
+        deadline = asyncio.get_running_loop().time() + patience
+        with capture_logs() as logs:
+            sending = asyncio.create_task(send(exporter, request(span()), deadline=deadline))
+            # The door cancels what its caller does not wait for any more.
+            await asyncio.wait([sending], timeout=1.15)
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
+        next_hop.release()
+
+    assert events(logs) == told
+
+
 @asynccontextmanager
 async def http_1_server() -> AsyncIterator[str]:
     """Run a server that answers whatever comes with an error of HTTP/1.1; give its URL."""
