@@ -23,7 +23,8 @@ from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.wire import length_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
@@ -142,10 +143,7 @@ class MessageFields:
     @cached_property
     def _fields(self) -> dict[str, Encode]:
         # Made when it is first used, for messages hold one another.
-        fields: dict[str, Encode] = {}
-        for field in self._kind.fields:
-            fields[field.name] = fields[field.json_name] = field_encoder(field)
-        return fields
+        return {field.json_name: field_encoder(field) for field in self._kind.fields}
 
     @cached_property
     def _names(self) -> Mapping[str, str]:
@@ -154,13 +152,9 @@ class MessageFields:
         former = {plain_name(old): new for old, new in FORMER_NAMES.items() if new in self._fields}
         return {**former, **names}
 
-    def knows(self, keys: Iterable[str]) -> bool:
-        """Tell whether all keys are spelt as protobuf spells them."""
-        return self._spellings.issuperset(keys)
-
-    @cached_property
-    def _spellings(self) -> frozenset[str]:
-        return frozenset(self._fields)
+    def knows(self, keys: AbstractSet[str]) -> bool:
+        """Tell whether all keys are names of fields, spelt as they usually are."""
+        return self._fields.keys() >= keys
 
     def encode(self, value: object) -> bytes:
         """Give a parsed object as this message, encoded.
@@ -173,8 +167,10 @@ class MessageFields:
             raise wanted(value, self._example(value))
         pieces: list[bytes] = []
         fields, known = self._fields, 0
+        if not fields.keys() >= value.keys():
+            fields = self._spelt_otherwise(value)
         for key, each in value.items():
-            encode = fields.get(key) or self._spelt_otherwise(key, value)
+            encode = fields.get(key)
             if encode is None or each is None:
                 continue
             known += 1
@@ -186,15 +182,16 @@ class MessageFields:
             self._check_choice(value, known)
         return b"".join(pieces)
 
-    def _spelt_otherwise(self, key: str, value: Mapping[str, object]) -> Encode | None:
-        """Give what encodes the field of this key, None if there is no such field."""
-        name = self._names.get(plain_name(key))
-        if name is None:
-            return None
-        alike = [each for each in value if self._names.get(plain_name(each)) == name]
-        if len(alike) > 1:
-            raise FieldError(f"is the same field as {shown(alike[0])}", key)
-        return self._fields[name]
+    def _spelt_otherwise(self, value: Mapping[str, object]) -> dict[str, Encode]:
+        """Give what encodes the fields of an object that has other keys than the usual."""
+        found: dict[str, str] = {}
+        for key in value:
+            name = key if key in self._fields else self._names.get(plain_name(key))
+            if name in found:
+                raise FieldError(f"is the same field as {shown(found[name])}", key)
+            if name is not None:
+                found[name] = key
+        return {key: self._fields[name] for name, key in found.items()}
 
     def _check_choice(self, value: Mapping[str, object], known: int) -> None:
         names = " or ".join(sorted(name for name in self._names.values() if "Strindex" not in name))

@@ -334,7 +334,7 @@ def _slot_of_none(end: int, *, is_first: bool) -> Slot:
 
 def _attributes_key(fields: dict[str, Any]) -> str | None:
     """Give the key of a span's attributes where it is not the usual one; None if there is none."""
-    if SPAN.knows(fields):
+    if SPAN.knows(fields.keys()):
         return None
     return next((key for key in fields if plain_name(key) == "attributes"), None)
 
