@@ -446,7 +446,7 @@ def test_what_was_rejected_before_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(GOOD[0])
     (tmp_path / "out.rejected").write_bytes(b"precious")
 
-    with pytest.raises(UnwritableFileError, match="out.rejected is there already"):
+    with pytest.raises(UnwritableFileError, match=r"out\.rejected is there already"):
         annotate_skipping([tmp_path / "in"], tmp_path / "out")
 
 
