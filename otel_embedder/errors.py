@@ -11,7 +11,8 @@
     ├── UnwritableFileError       make room for it, or name another
     ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
-    │   └── ForeignContentError       nothing is wrong with it, but traces are wanted
+    │   ├── ForeignContentError       another signal, or another tool's: traces are wanted
+    │   └── FieldError                a field of JSON holds what it can't
     ├── IncompleteRequestError    it never arrived whole
     ├── RequestTooLargeError      send it in smaller pieces
     ├── BusyError                 too much at once: send it again in a while
@@ -82,7 +83,7 @@ class UnwritableFileError(OtelEmbedderError):
 
 
 class SkippedRequestsError(OtelEmbedderError):
-    """Raised at the end, when requests were left out that could not be read."""
+    """Raised when requests were left out that could not be read, and all else is done."""
 
 
 class MalformedRequestError(OtelEmbedderError):
@@ -91,6 +92,26 @@ class MalformedRequestError(OtelEmbedderError):
 
 class ForeignContentError(MalformedRequestError):
     """Raised when what should be traces is another signal, or another tool's format."""
+
+
+class FieldError(MalformedRequestError):
+    """Raised when a field holds what it can't; says which, what was found, and what is wanted.
+
+    Attributes:
+        path: where the field is, such as `status.code`.
+        reason: what is wrong with it.
+
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path} {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+    def within(self, outer: str) -> FieldError:
+        """Give the error as seen from an outer field."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return FieldError(self.reason, f"{outer}{dot}{self.path}")
 
 
 class IncompleteRequestError(OtelEmbedderError):

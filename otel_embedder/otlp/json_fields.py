@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import FieldDescriptor as Fd
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from otel_embedder.errors import MalformedRequestError
+from otel_embedder.errors import FieldError
 from otel_embedder.otlp.wire import length_prefix
 
 if TYPE_CHECKING:
@@ -72,26 +72,6 @@ FORMER_NAMES = {"instrumentation_library": "scope"}
 
 # Halves of a surrogate pair; the others stand for bytes that are not UTF-8 (surrogateescape).
 LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-
-
-class FieldError(MalformedRequestError):
-    """Raised when a field holds what it can't; says which, what was found, and what is wanted.
-
-    Attributes:
-        path: where the field is, such as `status.code`.
-        reason: what is wrong with it.
-
-    """
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(f"{path} {reason}" if path else reason)
-        self.path = path
-        self.reason = reason
-
-    def within(self, outer: str) -> FieldError:
-        """Give the error as seen from an outer field."""
-        dot = "." if self.path and not self.path.startswith("[") else ""
-        return FieldError(self.reason, f"{outer}{dot}{self.path}")
 
 
 def utf8(text: str) -> bytes:

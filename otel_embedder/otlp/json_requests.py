@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
-from otel_embedder.errors import MalformedRequestError
+from otel_embedder.errors import FieldError, MalformedRequestError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
 from otel_embedder.otlp.json_cursor import JsonCursor
 from otel_embedder.otlp.json_fields import (
     KEY_VALUE,
-    FieldError,
     message_fields,
     plain_name,
     shown,

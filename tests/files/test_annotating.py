@@ -338,7 +338,7 @@ def appended_to(content: bytes, directory: Path) -> bytes:
     return without.replace(b',"attributes":[]', b"")
 
 
-TWO = [otlp_json(request(span(name), service="caf\u00e9")) for name in ("one", "two")]
+TWO = [otlp_json(request(span(name), service="shop\u00e9")) for name in ("one", "two")]
 LINES = [json.dumps(each).encode() for each in TWO]
 PRETTY = [json.dumps(each, indent=2, ensure_ascii=False).encode() for each in TWO]
 FILES = {
