@@ -11,8 +11,8 @@
     ├── UnwritableFileError       make room for it, or name another
     ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
-    │   ├── MalformedFieldError       one of its fields holds what it can't
-    │   └── ForeignContentError       nothing is wrong with it, but traces are wanted
+    │   ├── ForeignContentError       another signal, or another tool's: traces are wanted
+    │   └── FieldError                a field of JSON holds what it can't
     ├── IncompleteRequestError    it never arrived whole
     ├── SurplusRequestError       a call brought more than one: give each its own
     ├── RequestTooLargeError      send it in smaller pieces
@@ -84,14 +84,18 @@ class UnwritableFileError(OtelEmbedderError):
 
 
 class SkippedRequestsError(OtelEmbedderError):
-    """Raised when all is done but for requests that could not be read."""
+    """Raised when requests were left out that could not be read, and all else is done."""
 
 
 class MalformedRequestError(OtelEmbedderError):
     """Raised when bytes are not a valid ExportTraceServiceRequest."""
 
 
-class MalformedFieldError(MalformedRequestError):
+class ForeignContentError(MalformedRequestError):
+    """Raised when what should be traces is another signal, or another tool's format."""
+
+
+class FieldError(MalformedRequestError):
     """Raised when a field holds what it can't; says which, what was found, and what is wanted.
 
     Attributes:
@@ -105,14 +109,10 @@ class MalformedFieldError(MalformedRequestError):
         self.path = path
         self.reason = reason
 
-    def within(self, outer: str) -> MalformedFieldError:
+    def within(self, outer: str) -> FieldError:
         """Give the error as seen from an outer field."""
         dot = "." if self.path and not self.path.startswith("[") else ""
-        return MalformedFieldError(self.reason, f"{outer}{dot}{self.path}")
-
-
-class ForeignContentError(MalformedRequestError):
-    """Raised when what should be traces is another signal, or another tool's format."""
+        return FieldError(self.reason, f"{outer}{dot}{self.path}")
 
 
 class IncompleteRequestError(OtelEmbedderError):

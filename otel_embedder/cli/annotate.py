@@ -87,8 +87,8 @@ def command(  # noqa: PLR0913 - an option is an argument
 ) -> None:
     """Put a vector on each span in FILE..., and write them all to OUT; - is stdin.
 
-    A FILE holds OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter
-    writes them, compressed or not. OUT gets the same: JSON lines where JSON came,
+    A FILE holds OTLP/JSON or OTLP protobuf, as a Collector's file exporter
+    writes them, compressed or not. OUT gets the same: JSON where JSON came,
     the text unchanged but for our attributes; protobuf requests, each behind its
     length in four bytes, where protobuf came, the bytes unchanged but for our
     attributes. Only a single FILE that is one protobuf request without a length

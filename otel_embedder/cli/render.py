@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(file: str, **flags: object) -> None:
     """Print the text of each span in FILE, a line each; - is stdin.
 
-    FILE holds OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter
+    FILE holds OTLP/JSON or OTLP protobuf, as a Collector's file exporter
     writes them, compressed or not.
 
     Example: otel-embedder render traces.jsonl.gz

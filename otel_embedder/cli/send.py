@@ -136,7 +136,7 @@ def command(  # noqa: PLR0913 - an option is an argument
 ) -> None:
     """Send the spans in files over OTLP/gRPC, and tell what became of them.
 
-    A FILE holds OTLP/JSON lines or OTLP protobuf, as a Collector's file exporter
+    A FILE holds OTLP/JSON or OTLP protobuf, as a Collector's file exporter
     writes them, compressed or not; - is stdin. What the target refuses for now is
     sent again, as an application's SDK would. The exit code is 0 if all spans were
     accepted.

@@ -12,13 +12,13 @@ from otel_embedder.files.requests import (
     StoredRequest,
     read_protobuf,
 )
-from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.otlp.json_form.requests import JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from otel_embedder.annotation.annotator import Annotator
-    from otel_embedder.otlp.json_requests import JsonRequest
+    from otel_embedder.otlp.json_form.requests import JsonRequest
     from otel_embedder.otlp.wire import TraceRequest
 
 

@@ -135,6 +135,7 @@ class JsonText:
             and self._held.startswith(b"{", self._given)
             and len(self._held) - self._given < MAX_LINE_BYTES
             and self._held.find(b"\n", self._given) < 0
+            and not self._held.endswith(HOLE)
         )
 
     def _look_through(self) -> Iterator[Piece]:

@@ -30,7 +30,7 @@ from otel_embedder.errors import (
 from otel_embedder.files.decompression import decompressed, decompressed_message
 from otel_embedder.files.forms import Look, look_at
 from otel_embedder.files.json_text import BLOCK_BYTES, pieces_of
-from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.otlp.json_form.requests import JsonReader
 from otel_embedder.otlp.signals import refuse_other_signals
 from otel_embedder.otlp.wire import TraceRequest, parse_request
 

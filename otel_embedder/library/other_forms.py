@@ -15,9 +15,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_embedder.errors import MalformedRequestError, MalformedTraceError
 from otel_embedder.library.trace import Trace, TraceEvent, add_times, from_otlp
-from otel_embedder.otlp.json_fields import plain_name
-from otel_embedder.otlp.json_names import RESOURCE_SPANS, SCOPE_SPANS
-from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.otlp.json_form.fields import plain_name
+from otel_embedder.otlp.json_form.names import RESOURCE_SPANS, SCOPE_SPANS
+from otel_embedder.otlp.json_form.requests import JsonReader
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.wire import TraceRequest

@@ -10,9 +10,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
 
-from otel_embedder.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, run
+from otel_embedder.cli import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SKIPPED,
+    EXIT_USAGE,
+    run,
+)
 from otel_embedder.cli.annotate import CACHE_SIZE, going_on_later, settings_with_cache
 from otel_embedder.errors import EmbeddingError, EmbeddingFailedError
 from otel_embedder.files.resumable import OutputFile, OutputPaths
@@ -262,6 +279,54 @@ def test_a_file_that_is_cut_off_is_refused_or_taken_as_far_as_it_goes(
     assert annotate("in.bin", *flags, model=model) == EXIT_OK
     assert "in.bin: the file is cut off" in capsys.readouterr().err
     assert spans_in(read("out")) == spans_in(sent[:1])
+
+
+OTHER_SIGNALS = {
+    "logs.jsonl": b'{"resourceLogs":[]}\n',
+    "metrics.bin": ExportMetricsServiceRequest(
+        resource_metrics=[
+            ResourceMetrics(
+                scope_metrics=[
+                    ScopeMetrics(metrics=[Metric(sum=Sum(data_points=[NumberDataPoint(as_int=1)]))])
+                ]
+            )
+        ]
+    ).SerializeToString(),
+    "jaeger.json": b'{"data": [{"traceID": "1"}]}',
+}
+
+
+@pytest.mark.parametrize(("name", "content"), OTHER_SIGNALS.items(), ids=OTHER_SIGNALS)
+def test_what_is_no_traces_is_refused_before_anything_is_done(
+    name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_bytes(content)
+
+    # There is no model either.
+    assert run(["annotate", name, "-o", "out", "--model", "."]) == EXIT_FAILED
+    assert name.split(".", maxsplit=1)[0] in capsys.readouterr().err.lower().partition(":")[2]
+    assert {path.name for path in Path().iterdir()} == {name}
+
+
+@pytest.mark.parametrize("flags", [("--on-error", "skip"), ("--skip-damaged",)])
+def test_what_cannot_be_read_is_skipped_on_request(
+    flags: tuple[str, ...], model: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = [request(span(name)).SerializeToString() for name in ("one", "two")]
+    bad = b'{"resourceSpans": 5}\n'
+    Path("in.jsonl").write_bytes(line(sent[0]) + bad + line(sent[1]))
+
+    assert annotate("in.jsonl", "-o", "out", model=model) == EXIT_FAILED
+    assert "; --on-error skip goes on without it" in capsys.readouterr().err
+    assert annotate("in.jsonl", "-o", "out", *flags, model=model) == EXIT_SKIPPED
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("otel-embedder: in.jsonl: line 2 is not OTLP/JSON: ")
+    assert said[-1] == (
+        "otel-embedder: 1 request that can't be read was skipped, and kept in out.rejected; "
+        "why: out.rejected.reasons"
+    )
+    assert spans_in(read("out")) == spans_in(sent)
+    assert Path("out.rejected").read_bytes() == bad
 
 
 def write_many(name: str, count: int) -> None:

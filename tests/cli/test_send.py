@@ -12,7 +12,14 @@ from google.rpc import code_pb2, status_pb2
 from grpc_status.rpc_status import to_status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_embedder.cli import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, run
+from otel_embedder.cli import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SKIPPED,
+    EXIT_USAGE,
+    run,
+)
 from tests.support.comparison import delivery, differences, spans_in
 from tests.support.fakes import PATIENCE
 from tests.support.otlp_samples import request, span
@@ -221,3 +228,28 @@ def test_send_tries_a_sidecar(
     assert "spans accepted 4" in words(capsys.readouterr().err)
     assert differences(spans_in([FIRST, SECOND]), came.spans) == []
     assert came.sources == {"fallback": 4}
+
+
+def test_what_cannot_be_read_is_skipped_on_request(
+    sink: Sink, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "traces.bin"
+    file.write_bytes(with_lengths(FIRST, b"\xff", SECOND))
+    arguments = ["send", str(file), "--to", sink.address, "--concurrency=1", "--repeat=2"]
+
+    assert run([*arguments, "--on-error", "skip"]) == EXIT_SKIPPED
+    assert sink.requests == [FIRST, SECOND] * 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"why: {file}.rejected.reasons")
+    assert (tmp_path / "traces.bin.rejected").read_bytes() == with_lengths(b"\xff")
+    assert run([*arguments, "--skip-damaged", "--rejected", str(tmp_path / "bad")]) == EXIT_SKIPPED
+    assert (tmp_path / "bad").read_bytes() == with_lengths(b"\xff")
+    assert run([*arguments, "--skip-damaged"]) == EXIT_FAILED
+
+
+def test_strings_that_are_not_utf_8_are_sent_as_they_came(sink: Sink, tmp_path: Path) -> None:
+    file = tmp_path / "traces.bin"
+    odd = FIRST.replace(b"\x2a\x01a", b"\x2a\x01\xe9")
+    file.write_bytes(odd)
+
+    assert run(["send", str(file), "--to", sink.address]) == EXIT_OK
+    assert sink.requests == [odd]

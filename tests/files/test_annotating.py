@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -325,6 +326,136 @@ def test_what_is_malformed_is_named(content: bytes, position: str, tmp_path: Pat
 
     with pytest.raises(UnreadableFileError, match=f"{tmp_path / 'in'}: {position}"):
         annotate([tmp_path / "in"], tmp_path / "out")
+
+
+def appended_to(content: bytes, directory: Path) -> bytes:
+    """Annotate a file of JSON, and give it without what was appended."""
+    (directory / "in").write_bytes(content)
+    annotate([directory / "in"], directory / "out")
+    came = (directory / "out").read_bytes()
+    assert came.count(b'"embedding.vector"') == 2
+    without = re.sub(rb',?\{"key":"embedding\.[^}]*\}\}', b"", came)
+    return without.replace(b',"attributes":[]', b"")
+
+
+TWO = [otlp_json(request(span(name), service="shop\u00e9")) for name in ("one", "two")]
+LINES = [json.dumps(each).encode() for each in TWO]
+PRETTY = [json.dumps(each, indent=2, ensure_ascii=False).encode() for each in TWO]
+FILES = {
+    "over several lines": b"\n".join(PRETTY) + b"\n",
+    "a list": b"[" + b", ".join(LINES) + b"]\n",
+    "a list over several lines": b"[\n" + b",\n".join(PRETTY) + b"\n]\n",
+    "behind each other": b"".join(LINES) + b"\n",
+    "a mark, a hole, empty lines": b"\xef\xbb\xbf\n" + LINES[0] + b"\n\0\0\0" + LINES[1] + b"\n\n",
+    "not UTF-8": b"\n".join(PRETTY).replace("\u00e9".encode(), b"\xe9\xff") + b"\n",
+}
+
+
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES)
+def test_json_stays_the_text_that_it_was_however_it_is_written(
+    content: bytes, tmp_path: Path
+) -> None:
+    assert appended_to(content, tmp_path) == content
+
+
+BAD = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"zz"}]}]}]}'
+GOOD = [line(request(span(name)).SerializeToString()).rstrip() for name in ("one", "two")]
+
+
+def annotate_skipping(
+    names: Sequence[Path], out: Path, *, resume: bool = False, model: Model | None = None
+) -> int:
+    """Annotate files without what can't be read; give how many requests that were."""
+    paths = OutputPaths(out)
+    start = paths.start({}, resume=resume, overwrite=False)
+    with (
+        BulkEmbedder(model or FakeModel(), threads=2, max_texts=100) as embedder,
+        OutputFile(paths, start) as output,
+    ):
+        formats = {
+            Form.JSON: json_format(annotator("bytes", JSON)),
+            Form.PROTOBUF: protobuf_format(annotator("bytes"), with_lengths=True),
+        }
+        spans = SpanAnnotator(
+            Renderer(RenderOptions()),
+            embedder,
+            formats,
+            FilesTally(),
+            on_unreadable=output.rejected.reject,
+        )
+        files = TraceFiles([*map(str, names)], on_cut_off=print)
+        annotate_files(files, spans, output, checkpoint_seconds=0, advance=lambda _: None)
+    return output.rejected.requests
+
+
+def test_what_cannot_be_read_is_kept_beside_the_output(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(
+        b"\n".join([GOOD[0], BAD, b'{"resourceLogs":[]}', GOOD[1]]) + b"\n"
+    )
+
+    assert annotate_skipping([tmp_path / "in"], tmp_path / "out") == 2
+    assert (tmp_path / "out.rejected").read_bytes() == BAD + b'\n{"resourceLogs":[]}\n'
+    reasons = (tmp_path / "out.rejected.reasons").read_text().splitlines()
+    assert [reason.split(":")[1] for reason in reasons] == [
+        " line 2 is not OTLP/JSON",
+        " line 3 holds no traces of OTLP",
+    ]
+    assert len(read(tmp_path / "out")) == 2
+
+
+def test_a_protobuf_request_that_cannot_be_read_is_kept_whole(tmp_path: Path) -> None:
+    good, bad = request(span("one")).SerializeToString(), field(1, field(2, field(2, b"\xff")))
+    mixed = field(1, field(2, field(2, span("a", HAVING[Standing.CURRENT]).SerializeToString())))
+    write(tmp_path / "in", [good, mixed + bad, good], "protobuf")
+
+    assert annotate_skipping([tmp_path / "in"], tmp_path / "out") == 1
+    assert (tmp_path / "out.rejected").read_bytes() == with_length(mixed + bad)
+    assert len(read(tmp_path / "out")) == 2
+
+
+def test_in_a_list_an_empty_request_takes_the_place(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"[" + b",".join([BAD, GOOD[0], BAD]) + b"]")
+
+    assert annotate_skipping([tmp_path / "in"], tmp_path / "out") == 2
+    assert [len(each) for each in json.loads((tmp_path / "out").read_bytes())] == [0, 1, 0]
+
+
+def test_where_all_can_be_read_there_is_no_such_file(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(GOOD[0])
+
+    assert annotate_skipping([tmp_path / "in"], tmp_path / "out") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+
+
+def test_what_was_stopped_goes_on_with_what_was_rejected(tmp_path: Path) -> None:
+    lines = [*small_requests(2 * MAX_WINDOW_REQUESTS, "JSON")]
+    for number in range(100, len(lines), 300):
+        lines[number] = BAD[:-1] + b', "n": %d}\n' % number
+    (tmp_path / "in").write_bytes(b"".join(lines))
+    assert annotate_skipping([tmp_path / "in"], tmp_path / "whole") == 7
+    with pytest.raises(EmbeddingFailedError):
+        annotate_skipping([tmp_path / "in"], tmp_path / "out", model=FailingModel(1_200))
+
+    assert annotate_skipping([tmp_path / "in"], tmp_path / "out", resume=True) == 7
+    for suffix in ("", ".rejected", ".rejected.reasons"):
+        whole, out = (tmp_path / f"{name}{suffix}" for name in ("whole", "out"))
+        assert out.read_bytes() == whole.read_bytes()
+
+
+def test_what_was_rejected_before_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(GOOD[0])
+    (tmp_path / "out.rejected").write_bytes(b"precious")
+
+    with pytest.raises(UnwritableFileError, match=r"out\.rejected is there already"):
+        annotate_skipping([tmp_path / "in"], tmp_path / "out")
+
+
+def test_where_nothing_was_saved_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(BAD)
+
+    with pytest.raises(UnreadableFileError):
+        annotate([tmp_path / "in"], tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}
 
 
 def stored(size: int) -> StoredRequest:

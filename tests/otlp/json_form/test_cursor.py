@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_embedder.otlp.json_cursor import JsonCursor
+from otel_embedder.otlp.json_form.cursor import JsonCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from otel_embedder.otlp.json_form.requests import JsonReader
 
-from otel_embedder.errors import MalformedRequestError
-from otel_embedder.otlp.json_requests import JsonReader
+from otel_embedder.errors import ForeignContentError, MalformedRequestError
 from tests.support.otlp_json import otlp_json, spans_of
 from tests.support.otlp_samples import Value, event, messages, request, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_embedder.otlp.json_requests import JsonRequest
+    from otel_embedder.otlp.json_form.requests import JsonRequest
 
 OURS = frozenset((b"embedding.vector", b"embedding.source"))
 APPENDED = b'{"key":"embedding.vector","value":{"stringValue":"\xc3\xbc"}}'
@@ -271,3 +271,114 @@ def test_the_header_of_a_scope_is_kept_apart() -> None:
     assert ScopeSpans.FromString(scope.header).scope.name == "tests"
     [one] = scope.spans
     assert one.encoded == made.resource_spans[0].scope_spans[0].spans[0].SerializeToString()
+
+
+def spans_in(content: bytes) -> list[Span]:
+    read = JsonReader().read(content)
+    return [
+        Span.FromString(span.encoded) for _, scope in read.request.scopes() for span in scope.spans
+    ]
+
+
+SPAN_TEXT = b'{"traceId":"5b8efff798038103d269b633813fc60c","name":"pay"}'
+SCOPES = b'[{"spans":[%b]}]' % SPAN_TEXT
+RESOURCES = b'[{"resource":{},"scopeSpans":%b}]' % SCOPES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"resource_spans":%b}' % RESOURCES.replace(b"scopeSpans", b"scope_spans"),
+        b'{"ResourceSpans":%b}' % RESOURCES.replace(b"spans", b"Spans"),
+        b'{"resourceSpans":[{"instrumentationLibrarySpans":%b}]}' % SCOPES,
+        b'{"batches":%b}' % RESOURCES,
+        b'{"trace":{"resourceSpans":%b}}' % RESOURCES,
+        b'{"resource":{},"scopeSpans":%b}' % SCOPES,
+        b'{"later":[1],"resourceSpans":%b,"more":{}}' % RESOURCES,
+    ],
+    ids=["protobuf", "capitals", "former", "Tempo", "Tempo 2", "a resource", "later"],
+)
+def test_traces_are_found_by_other_names(content: bytes) -> None:
+    [found] = spans_in(content)
+
+    assert found.name == "pay"
+    read = JsonReader().read(content)
+    for _, scope in read.request.scopes():
+        read.request.add(scope.spans[0], APPENDED)
+    assert written(read).replace(f',"attributes":[{APPENDED.decode()}]', "") == content.decode()
+
+
+def test_several_requests_behind_each_other_are_read_as_one() -> None:
+    content = b'{"resourceSpans":%b}' % RESOURCES
+
+    assert len(spans_in(content + b" \0 " + content)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b'{"resourceLogs":[]}', "it holds OTLP logs; wanted is OTLP/JSON of traces"),
+        (b'{"resource_metrics":[]}', "it holds OTLP metrics"),
+        (b'{"resource":{},"scopeLogs":[]}', "it holds OTLP logs"),
+        (b'{"data":[{"traceID":"1","spans":[]}]}', "seems to be Jaeger's JSON"),
+        (b'{"traceID":"1","spanID":"2","operationName":"pay"}', "seems to be Jaeger's JSON"),
+        (b'{"traceId":"1","id":"2","name":"pay"}', "seems to be Zipkin's JSON"),
+        (b'{"name":"pay","context":{"trace_id":"0x1"}}', "console exporter"),
+        (SPAN_TEXT[:-1] + b',"spanId":"eee19b7ec3c1b174"}', "a span of OTLP/JSON without"),
+        (b'{"b":1,"a":2}', 'an object with "a", "b" and without resourceSpans'),
+        (b'{"trace":{"a":1}}', 'an object with "trace"'),
+    ],
+    ids=range(10),
+)
+def test_other_json_is_told_by_what_it_seems_to_be(content: bytes, what: str) -> None:
+    with pytest.raises(ForeignContentError, match=what):
+        JsonReader().read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            b'{"resourceSpans":%b,"batches":%b}' % (RESOURCES, RESOURCES),
+            'batches is the same as "resourceSpans"',
+        ),
+        (
+            b'{"resourceSpans":[{},{"scopeSpans":[{"spans":[{},{"status":{"code":"bad"}}]}]}]}',
+            r'^resourceSpans\[1\].scopeSpans\[0\].spans\[1\].status.code is "bad", not one of',
+        ),
+        (
+            b'{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":"b"}]}}]}',
+            r'^resourceSpans\[0\].resource.attributes\["a"\].value is "b", not an object',
+        ),
+        (b'{"resourceSpans":[{"schemaUrl":1%b}]}' % (b"0" * 5000), "too many digits"),
+    ],
+    ids=["twice", "span", "resource", "digits"],
+)
+def test_what_is_wrong_is_told_with_its_place(content: bytes, words: str) -> None:
+    with pytest.raises(MalformedRequestError, match=words):
+        JsonReader().read(content)
+
+
+def test_bytes_that_are_not_utf_8_come_through_as_they_are() -> None:
+    content = line_of_spans('{"name":"shop?","attributes":[{"key":"?","value":{}}]}').encode()
+    content = content.replace(b"?", b"\xe9\xff")
+    read = JsonReader(OURS).read(content)
+    [(_, scope)] = read.request.scopes()
+
+    assert b"shop\xe9\xff" in scope.spans[0].encoded
+    assert b"".join(read.pieces()) == content
+    read.request.add(scope.spans[0], APPENDED)
+    assert b"".join(read.pieces()) == content.replace(b"{}}]", b"{}},%b]" % APPENDED)
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement_character() -> None:
+    line = line_of_spans('{"name":"a \\ud83d","later":"\\udc00","\\ud800":1}')
+
+    assert [each.name for each in spans_in(line.encode())] == ["a \ufffd"]
+
+
+def test_attributes_are_found_in_capitals() -> None:
+    text = line_of_spans('{"Attributes":[{"Key":"a","Value":{"StringValue":"b"}}]}')
+
+    assert [pair.key for pair in spans_in(text.encode())[0].attributes] == ["a"]
+    assert annotated(text, 0) == text.replace("}}]}", f"}}}},{APPENDED.decode()}]}}", 1)

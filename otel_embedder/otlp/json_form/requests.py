@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
-from otel_embedder.errors import MalformedFieldError, MalformedRequestError
+from otel_embedder.errors import FieldError, MalformedRequestError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
-from otel_embedder.otlp.json_cursor import JsonCursor
-from otel_embedder.otlp.json_fields import (
+from otel_embedder.otlp.json_form.cursor import JsonCursor
+from otel_embedder.otlp.json_form.fields import (
     KEY_VALUE,
     message_fields,
     plain_name,
     shown,
     utf8,
 )
-from otel_embedder.otlp.json_names import (
+from otel_embedder.otlp.json_form.names import (
     RESOURCE_SPANS,
     SCOPE_SPANS,
     SPANS,
@@ -40,7 +40,7 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
-    from otel_embedder.otlp.json_names import Name
+    from otel_embedder.otlp.json_form.names import Name
 
 Child = TypeVar("Child")
 
@@ -293,7 +293,7 @@ def _read_object(
         if key == name.usual or (key not in name.beside and name.is_spelt(key)):
             before, children = children, _read_all(cursor, key, read)
             if before and children:
-                raise MalformedFieldError(f"is the same as {shown(found)}, which has more", key)
+                raise FieldError(f"is the same as {shown(found)}, which has more", key)
             found, children = key, children or before
         else:
             rest[key] = _text_of_value(cursor)
@@ -305,7 +305,7 @@ def _read_all(cursor: JsonCursor, key: str, read: Callable[[JsonCursor], Child])
     try:
         for _ in cursor.elements():
             children.append(read(cursor))  # noqa: PERF401 - so many are known where one fails
-    except MalformedFieldError as error:
+    except FieldError as error:
         raise error.within(f"{key}[{len(children)}]") from error
     return children
 
@@ -333,7 +333,7 @@ def _slot_of_none(end: int, *, is_first: bool) -> Slot:
 
 def _attributes_key(fields: dict[str, Any]) -> str | None:
     """Give the key of a span's attributes where it is not the usual one; None if there is none."""
-    if SPAN.knows(fields):
+    if SPAN.knows(fields.keys()):
         return None
     return next((key for key in fields if plain_name(key) == "attributes"), None)
 
@@ -359,7 +359,7 @@ def _read_attribute(text: bytes) -> Attribute:
             return Attribute(utf8(key), PROTOBUF.attribute(utf8(key), array))
     try:
         encoded = KEY_VALUE.encode(attribute)
-    except MalformedFieldError as error:
+    except FieldError as error:
         name = attribute.get("key") if isinstance(attribute, dict) else None
         raise error.within(f"attributes[{shown(name)}]" if name else "attributes") from error
     field = b"".join(length_delimited(ATTRIBUTES_TAG, [encoded]))

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import FieldDescriptor as Fd
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from otel_embedder.errors import MalformedFieldError
+from otel_embedder.errors import FieldError
 from otel_embedder.otlp.wire import length_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
@@ -107,9 +108,9 @@ def shown(value: object) -> str:
             return f"{words[:MAX_SHOWN]}..." if len(words) > MAX_SHOWN else words
 
 
-def wanted(value: object, what: str) -> MalformedFieldError:
+def wanted(value: object, what: str) -> FieldError:
     """Give the error that another value is wanted."""
-    return MalformedFieldError(f"is {shown(value)}, not {what}")
+    return FieldError(f"is {shown(value)}, not {what}")
 
 
 class MessageFields:
@@ -122,10 +123,7 @@ class MessageFields:
     @cached_property
     def _fields(self) -> dict[str, Encode]:
         # Made when it is first used, for messages hold one another.
-        fields: dict[str, Encode] = {}
-        for field in self._kind.fields:
-            fields[field.name] = fields[field.json_name] = field_encoder(field)
-        return fields
+        return {field.json_name: field_encoder(field) for field in self._kind.fields}
 
     @cached_property
     def _names(self) -> Mapping[str, str]:
@@ -134,54 +132,53 @@ class MessageFields:
         former = {plain_name(old): new for old, new in FORMER_NAMES.items() if new in self._fields}
         return {**former, **names}
 
-    def knows(self, keys: Iterable[str]) -> bool:
-        """Tell whether all keys are spelt as protobuf spells them."""
-        return self._spellings.issuperset(keys)
-
-    @cached_property
-    def _spellings(self) -> frozenset[str]:
-        return frozenset(self._fields)
+    def knows(self, keys: AbstractSet[str]) -> bool:
+        """Tell whether all keys are names of fields, spelt as they usually are."""
+        return self._fields.keys() >= keys
 
     def encode(self, value: object) -> bytes:
         """Give a parsed object as this message, encoded.
 
         Raises:
-            MalformedFieldError: a field in it holds what it can't.
+            FieldError: a field in it holds what it can't.
 
         """
         if not isinstance(value, dict):
             raise wanted(value, self._example(value))
         pieces: list[bytes] = []
         fields, known = self._fields, 0
+        if not fields.keys() >= value.keys():
+            fields = self._spelt_otherwise(value)
         for key, each in value.items():
-            encode = fields.get(key) or self._spelt_otherwise(key, value)
+            encode = fields.get(key)
             if encode is None or each is None:
                 continue
             known += 1
             try:
                 pieces.append(encode(each))
-            except MalformedFieldError as error:
+            except FieldError as error:
                 raise error.within(key) from error
         if self._is_choice and known != 1:
             self._check_choice(value, known)
         return b"".join(pieces)
 
-    def _spelt_otherwise(self, key: str, value: Mapping[str, object]) -> Encode | None:
-        """Give what encodes the field of this key, None if there is no such field."""
-        name = self._names.get(plain_name(key))
-        if name is None:
-            return None
-        alike = [each for each in value if self._names.get(plain_name(each)) == name]
-        if len(alike) > 1:
-            raise MalformedFieldError(f"is the same field as {shown(alike[0])}", key)
-        return self._fields[name]
+    def _spelt_otherwise(self, value: Mapping[str, object]) -> dict[str, Encode]:
+        """Give what encodes the fields of an object that has other keys than the usual."""
+        found: dict[str, str] = {}
+        for key in value:
+            name = key if key in self._fields else self._names.get(plain_name(key))
+            if name in found:
+                raise FieldError(f"is the same field as {shown(found[name])}", key)
+            if name is not None:
+                found[name] = key
+        return {key: self._fields[name] for name, key in found.items()}
 
     def _check_choice(self, value: Mapping[str, object], known: int) -> None:
         names = " or ".join(sorted(name for name in self._names.values() if "Strindex" not in name))
         if known > 1:
-            raise MalformedFieldError(f"has {known} of {names}, and can have one")
+            raise FieldError(f"has {known} of {names}, and can have one")
         if any(each is not None for each in value.values()):
-            raise MalformedFieldError(f"has only {shown(next(iter(value)))}, and none of {names}")
+            raise FieldError(f"has only {shown(next(iter(value)))}, and none of {names}")
 
     def _example(self, value: object) -> str:
         match value:
@@ -231,7 +228,7 @@ def _each(encode: Encode) -> Encode:
         for number, value in enumerate(values):
             try:
                 pieces.append(encode(value))
-            except MalformedFieldError as error:
+            except FieldError as error:
                 raise error.within(_place(number, value)) from error
         return b"".join(pieces)
 
@@ -347,7 +344,7 @@ def _integer_encoder(type_: int) -> Encode:
             raise wanted(value, "a whole number")
         if number not in allowed:
             bits = 64 if len(bin(allowed.stop)) > 40 else 32  # noqa: PLR2004 - either
-            raise MalformedFieldError(
+            raise FieldError(
                 f"is {shown(number)}, beyond {bits} bits: not from {allowed[0]} to {allowed[-1]}"
             )
         return write(number)

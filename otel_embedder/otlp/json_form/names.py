@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.errors import ForeignContentError
-from otel_embedder.otlp.json_fields import plain_name, shown
+from otel_embedder.otlp.json_form.fields import plain_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection

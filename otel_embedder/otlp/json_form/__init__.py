@@ -1,0 +1,1 @@
+"""OTLP/JSON, and what else people call so, as protobuf."""
