@@ -29,7 +29,8 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "exceptions": lambda size: part(EVENTS, part(2, b"exception")) * (size // 13),
     "array": lambda size: part(ATTRIBUTES, part(2, part(ARRAY, part(1, b"") * (size // 2)))),
 }
-SMALL, LARGE = 8 * 1024, 64 * 1024
+# More than the renderer reads of any.
+SMALL, LARGE = 32 * 1024, 256 * 1024
 
 
 def ids(path: Path) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 # A machine that runs tests has much else to do; what stalls is worse than that by far.
-BUSY = replace(Limits().times(10), memory_factor=1.5, answer_seconds=20, growth=10)
+BUSY = replace(Limits().times(20), memory_factor=1.5, answer_seconds=20, growth=10)
 SECONDS = 20
 LARGEST = 4 * MEBIBYTE
 SEED = 1

@@ -37,7 +37,8 @@ class Delivery(NamedTuple):
 
     Attributes:
         spans: each span without our attributes, and how often it came.
-        sources: how many spans have a vector of a model, and how many a stand-in.
+        sources: how many spans have a vector of a model, how many a stand-in, and how many none:
+            those for whose there was no time or no memory.
 
     """
 
@@ -126,6 +127,8 @@ def _taken_off(span: Span, prefix: str | None) -> list[KeyValue]:
 
 
 def _checked_source(ours: list[KeyValue]) -> str:
+    if not ours:
+        return "nothing"
     values = {attribute.key.removeprefix(PREFIX): attribute.value for attribute in ours}
     source = values["source"].string_value
 
