@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from otel_embedder.otlp.json_form.fields import plain_name
-from otel_embedder.otlp.json_form.requests import ESCAPED, JsonReader
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
@@ -15,7 +13,9 @@ from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.attributes import JSON
 from otel_embedder.otlp.json_form.cursor import JsonCursor
+from otel_embedder.otlp.json_form.fields import plain_name
 from otel_embedder.otlp.json_form.names import RESOURCE_SPANS, SCOPE_SPANS, SPANS, Name
+from otel_embedder.otlp.json_form.requests import ESCAPED, JsonReader
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
 from tests.support.wire import annotate_all

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
-from otel_embedder.otlp.json_form.fields import message_fields, shown, utf8
 
 from otel_embedder.errors import FieldError
+from otel_embedder.otlp.json_form.fields import message_fields, shown, utf8
 from tests.support.otlp_samples import SPAN_ID, TRACE_ID
 
 if TYPE_CHECKING:

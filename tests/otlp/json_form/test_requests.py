@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
-from otel_embedder.otlp.json_form.requests import JsonReader
 
 from otel_embedder.errors import ForeignContentError, MalformedRequestError
+from otel_embedder.otlp.json_form.requests import JsonReader
 from tests.support.otlp_json import otlp_json, spans_of
 from tests.support.otlp_samples import Value, event, messages, request, span
 
