@@ -38,7 +38,7 @@ from tests.support.compression import READERS
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.otlp_json import otlp_line
 from tests.support.otlp_samples import request, span
-from tests.support.processes import own_environment, python
+from tests.support.processes import python, uncounted_environment
 from tests.support.tiny_bert import TINY_DIMENSION
 from tests.support.tiny_model import TINY_MODEL, tiny_model_flags
 from tests.support.trace_files import requests_in
@@ -102,7 +102,7 @@ def annotate(*arguments: str, model: tuple[str, ...]) -> int:
 def annotate_process(*arguments: str, model: tuple[str, ...]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "otel_embedder", "annotate", *arguments, *model],
-        env=own_environment({}),
+        env=uncounted_environment(),
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -23,7 +23,13 @@ from otel_embedder.cli import (
 from tests.support.comparison import delivery, differences, spans_in
 from tests.support.fakes import PATIENCE
 from tests.support.otlp_samples import request, span
-from tests.support.processes import Sink, free_address, own_environment, running_sidecar
+from tests.support.processes import (
+    Sink,
+    free_address,
+    own_environment,
+    running_sidecar,
+    uncounted_environment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +209,7 @@ def test_send_shows_the_summary_so_far_when_it_is_interrupted(file: Path, sink: 
     arguments = [str(file), "--to", sink.address, "--rate", "0.001"]
     with subprocess.Popen(
         [*COMMAND, *arguments],
-        env=own_environment({}),
+        env=uncounted_environment(),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

@@ -245,6 +245,15 @@ def own_environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), **more}
 
 
+def uncounted_environment() -> dict[str, str]:
+    """Give this process's environment without coverage.
+
+    SIGINT may come where coverage holds its lock, and a process then waits for that for ever.
+    """
+    environment = own_environment({}).items()
+    return {name: value for name, value in environment if not name.startswith("COVERAGE_")}
+
+
 def python(code: str, *arguments: str, **environment: str) -> str:
     """Run code, which must not fail, in a process of its own; give what it printed."""
     finished = run_python(code, *arguments, **environment)
