@@ -7,7 +7,7 @@ OUT.rejected.reasons has a line for each, with its place.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -124,19 +124,38 @@ class RejectedFile:
 
     def _open(self) -> tuple[IO[bytes], IO[bytes]]:
         sizes = (self._start.size, self._start.reasons_size)
-        requests, reasons = (
-            self._opened_at(path, size)
-            for path, size in zip((self.path, self.reasons_path), sizes, strict=True)
-        )
+        with ExitStack() as opened:
+            requests, reasons = (
+                opened.enter_context(_opened_at(path, size))
+                for path, size in zip((self.path, self.reasons_path), sizes, strict=True)
+            )
+            self._opened = opened.pop_all()
         self._files = (requests, reasons)
         return self._files
 
-    def _opened_at(self, path: Path, size: int) -> IO[bytes]:
-        path.touch()
-        file = self._opened.enter_context(path.open("r+b"))
-        file.truncate(size)
-        file.seek(size)
-        return file
+
+@contextmanager
+def _opened_at(path: Path, size: int) -> Iterator[IO[bytes]]:
+    path.touch()
+    with path.open("r+b") as file:
+        cut_back(file, path, size)
+        yield file
+
+
+def cut_back(file: IO[bytes], path: Path, size: int) -> None:
+    """Leave what a file was saved with, to go on behind that.
+
+    Raises:
+        UnwritableFileError: it has less, and to cut it "off" behind its end would fill it with
+            zeros.
+
+    """
+    if os.fstat(file.fileno()).st_size < size:
+        raise UnwritableFileError(
+            f"{path} is shorter than when it was written: start anew by --overwrite"
+        )
+    file.truncate(size)
+    file.seek(size)
 
 
 def _as_it_came(stored: StoredRequest) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from otel_embedder.errors import UnwritableFileError
 from otel_embedder.files.compression import framed_writer
-from otel_embedder.files.rejected import NONE, Rejected, RejectedFile
+from otel_embedder.files.rejected import NONE, Rejected, RejectedFile, cut_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -166,14 +166,12 @@ class OutputFile:
             self._paths.partial.touch()
             self._file = opened.enter_context(self._paths.partial.open("r+b", BUFFER_BYTES))
             self._lock()
-            self._refuse_shorter()
             if not self._reached.requests:
                 # What another run noted must not be taken for this one's.
                 self._paths.checkpoint.unlink(missing_ok=True)
                 self.rejected.remove()
+            cut_back(self._file, self._paths.partial, self._reached.size)
             opened.enter_context(self.rejected)
-            self._file.truncate(self._reached.size)
-            self._file.seek(self._reached.size)
             self._opened = opened.pop_all()
         self._writer = framed_writer(self._paths.out, self._file)
         return self
@@ -244,14 +242,6 @@ class OutputFile:
                 f"{self._paths.partial} is being written by another process: wait for its end, or "
                 "name another output"
             ) from error
-
-    def _refuse_shorter(self) -> None:
-        # To cut it "off" behind its end would fill it with zeros.
-        if os.fstat(self._file.fileno()).st_size < self._reached.size:
-            raise UnwritableFileError(
-                f"{self._paths.partial} is shorter than when it was written: start anew by "
-                "--overwrite"
-            )
 
 
 @contextmanager

@@ -442,6 +442,18 @@ def test_what_was_stopped_goes_on_with_what_was_rejected(tmp_path: Path) -> None
         assert out.read_bytes() == whole.read_bytes()
 
 
+def test_what_was_rejected_and_taken_away_is_not_made_up_with_zeros(tmp_path: Path) -> None:
+    lines = [*small_requests(2 * MAX_WINDOW_REQUESTS, "JSON")]
+    lines[100] = BAD + b"\n"
+    (tmp_path / "in").write_bytes(b"".join(lines))
+    with pytest.raises(EmbeddingFailedError):
+        annotate_skipping([tmp_path / "in"], tmp_path / "out", model=FailingModel(1_200))
+    (tmp_path / "out.rejected").write_bytes(b"")
+
+    with pytest.raises(UnwritableFileError, match=r"out\.rejected is shorter than when it was"):
+        annotate_skipping([tmp_path / "in"], tmp_path / "out", resume=True)
+
+
 def test_what_was_rejected_before_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(GOOD[0])
     (tmp_path / "out.rejected").write_bytes(b"precious")

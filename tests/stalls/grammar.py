@@ -36,7 +36,6 @@ CONTENTS = st.sampled_from(
         *("Ünï ".encode(), "商店".encode(), b"\xff\xfe", b"1.2.3.4:5 2024-01-01T00:00:00Z "),
     )
 )
-SQUEEZED = st.sampled_from([False, False, True])
 SELDOM = st.sampled_from([False] * 7 + [True])
 TEXTS = st.builds(Text, LENGTHS, CONTENTS, st.booleans())
 NAMES = (
