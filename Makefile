@@ -87,9 +87,11 @@ SECONDS := 600
 stalls: $(INSTALLED)  ## Send odd requests, and see what they cost whoever is beside them
 	$(BIN)/python -m tests.stalls --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+# Each time with other inputs, but with a SEED: a change is not to fail for what it did not touch.
 fuzz: $(INSTALLED) build/fuzz/installed  ## Look for inputs that break a promise, for some minutes
-	$(BIN)/pytest tests/contracts/test_fuzz.py --hypothesis-profile=fuzz --timeout=600
-	build/fuzz/bin/python -m tests.fuzz --seconds 60
+	$(BIN)/pytest tests/contracts/test_fuzz.py --hypothesis-profile=fuzz --timeout=600 \
+	    $(if $(SEED),--hypothesis-seed=$(SEED))
+	build/fuzz/bin/python -m tests.fuzz --seconds 60 $(if $(SEED),--seed $(SEED))
 
 soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
 	$(BIN)/python -m tests.bench.soak

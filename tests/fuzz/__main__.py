@@ -36,7 +36,7 @@ def main() -> None:
         CHECKS[name](arguments.replay.read_bytes())
         return
     seconds = arguments.seconds // len(arguments.checks)
-    found = [fuzz(name, seconds) for name in arguments.checks]
+    found = [fuzz(name, seconds, arguments.seed) for name in arguments.checks]
     sys.exit(any(found))
 
 
@@ -44,6 +44,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("checks", nargs="*", default=[*CHECKS], help=f"of {', '.join(CHECKS)}")
     parser.add_argument("--seconds", type=int, default=60, help="for all of them (60)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is tried (another each time)")
     parser.add_argument("--replay", type=Path, help="try this input again, without atheris")
     arguments = parser.parse_args()
     if unknown := {*arguments.checks} - {*CHECKS}:
@@ -53,12 +54,12 @@ def parsed_arguments() -> argparse.Namespace:
     return arguments
 
 
-def fuzz(name: str, seconds: int) -> bool:
+def fuzz(name: str, seconds: int, seed: int) -> bool:
     """Fuzz a check; tell whether there was a finding."""
     findings = made(BUILD / "findings" / name)
     before = set(findings.iterdir())
     ended = subprocess.run(  # noqa: PLW1510 - the code is looked at below
-        [sys.executable, "-m", "tests.fuzz.guided", name, findings, *options(name, seconds)],
+        [sys.executable, "-m", "tests.fuzz.guided", name, findings, *options(name, seconds, seed)],
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
@@ -71,9 +72,10 @@ def fuzz(name: str, seconds: int) -> bool:
     return ended.returncode != 0
 
 
-def options(name: str, seconds: int) -> list[str | Path]:
+def options(name: str, seconds: int, seed: int) -> list[str | Path]:
     """Give libFuzzer's options. What takes a new branch it writes into the first directory."""
     return [
+        f"-seed={seed}",
         f"-max_total_time={seconds}",
         f"-timeout={MAX_SECONDS_AN_INPUT}",
         f"-max_len={MAX_BYTES.get(name, USUAL_MAX_BYTES)}",
