@@ -27,6 +27,7 @@ from otel_embedder.exporter.delivery import Delivery
 from otel_embedder.exporter.patience import Patience, WaitingRoom
 from otel_embedder.exporter.send_limit import SendLimit, smaller_than
 from otel_embedder.exporter.sender import Sender
+from otel_embedder.exporter.splitting import is_head_larger
 from otel_embedder.exporter.taken import Progress, TakenSpans
 from otel_embedder.otlp.names import EXPORT_METHOD
 
@@ -256,6 +257,9 @@ class OtlpExporter:
             return False
         if request.spans == 1:
             return self._strip(delivery, request)
+        if told and is_head_larger(request, than=told):
+            # However small it is cut, each piece has all of that.
+            return False
         self._limit.lower(refused=refused, told=told)
         smaller = smaller_than(refused, told)
         if smaller == told:
