@@ -2,7 +2,9 @@
 
 A loop that runs beside no other of its kind lets go of the event loop now and then
 (`Turn`). Where many may run beside each other, whoever waits for the event loop would
-wait for a turn of each: these take one turn at a time, all together (`Turns`).
+wait for a turn of each: these take one turn at a time, all together (`Turns`). A sidecar
+has one `Turns` for all that it does at length: of several kinds each would take its own, and a
+health check, which goes round the event loop some eight times, would wait for eight of each.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ class Turns:
 
     ::
 
-        turns = Turns(seconds=TURN_SECONDS)
+        turns = Turns()
         async with turns.task() as turn:
             for span in spans:
                 ...
@@ -83,7 +85,9 @@ class Turns:
                     await turn.let_others()
     """
 
-    def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, seconds: float = TURN_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Begin without a task.
 
         Args:

@@ -15,7 +15,7 @@ from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, WantedText
 from otel_embedder.embedder.fallback import EMBEDDING_FAILED, stand_in
 from otel_embedder.embedder.nest import nested
 from otel_embedder.errors import MalformedTraceError
-from otel_embedder.fairness import TURN_SECONDS, Turn
+from otel_embedder.fairness import TURN_SECONDS, Turn, Turns
 from otel_embedder.library.other_forms import as_trace, refuse_nothing
 from otel_embedder.library.trace import for_text, from_readable_span, reading, trace_id_of
 from otel_embedder.telemetry.logs import get_logger
@@ -75,6 +75,7 @@ async def embedding_traces(
         cache_size=cache_size,
         on_failure="fallback",
         quiet_seconds=0,
+        turns=Turns(),
         metrics=_Unheard(),
     ) as nest:
         yield TraceEmbedder(renderer, names, model, nest, max_keys=cache_size)

@@ -16,7 +16,7 @@ from otel_embedder.annotation.annotator import annotator
 from otel_embedder.embedder.models.engines import model_choice, reviving_model
 from otel_embedder.embedder.nest import nested
 from otel_embedder.exporter.exporter import otlp_exporter
-from otel_embedder.fairness import TURN_SECONDS
+from otel_embedder.fairness import Turns
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.closing import Closing
@@ -119,6 +119,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     model = reviving_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
         model.preload()
+    turns = Turns()
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
         metrics.watch_log(dropped_lines)
@@ -130,9 +131,10 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
                 metrics,
                 max_sending_bytes=sending_bytes,
                 max_waiting=settings.max_inflight_requests // WAITING_SHARE,
+                turns=turns,
             )
         )
-        embedders = await parts.enter_async_context(nest(settings, model, metrics))
+        embedders = await parts.enter_async_context(nest(settings, model, turns, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
         processor = Processor(
             renderer,
@@ -140,7 +142,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             annotator(settings, renderer.text_version),
             exporter,
             embed_timeout=settings.embed_timeout,
-            turn_seconds=TURN_SECONDS,
+            turns=turns,
             metrics=metrics,
         )
         closing = Closing()
@@ -150,7 +152,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             assumed_deadline=settings.assumed_deadline,
             metrics=metrics,
         )
-        taken_in = messages(settings, closing, metrics)
+        taken_in = messages(settings, closing, turns, metrics)
         handlers = (
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
@@ -159,7 +161,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
 
 
 def nest(
-    settings: Settings, model: RevivingModel, metrics: Metrics
+    settings: Settings, model: RevivingModel, turns: Turns, metrics: Metrics
 ) -> AbstractAsyncContextManager[Nest]:
     """Give the embedders around a model."""
     return nested(
@@ -170,5 +172,6 @@ def nest(
         cache_size=settings.cache_size,
         on_failure=settings.on_failure,
         quiet_seconds=QUIET_SECONDS,
+        turns=turns,
         metrics=metrics,
     )

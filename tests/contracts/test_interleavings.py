@@ -24,6 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otel_embedder.embedder.fallback import stand_in
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.status import RETRYABLE_CODES
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.traces import TraceReceiver
@@ -163,6 +164,7 @@ async def receiving(
         timeout=SECONDS,
         max_send_bytes=max_send_bytes,
         max_sending_bytes=MAX_SENDING_BYTES,
+        turns=Turns(seconds=1),
         metrics=metrics,
     ) as exporter:
         processor = Processor(
@@ -171,7 +173,7 @@ async def receiving(
             ANNOTATOR,
             exporter,
             embed_timeout=SECONDS,
-            turn_seconds=1,
+            turns=Turns(seconds=1),
             metrics=metrics,
         )
         messages = new_messages(metrics, max_bytes=MAX_BYTES)

@@ -17,6 +17,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.vectors import base64_of, packed
+from otel_embedder.fairness import Turns
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator
 from otel_embedder.files.documents import protobuf_format
 from otel_embedder.files.requests import Form, StoredRequest
@@ -87,7 +88,7 @@ def through_the_sidecar(attributes: Attributes, prefix: str) -> Attributes:
             annotator(prefix),
             exporter,
             embed_timeout=3,
-            turn_seconds=0,
+            turns=Turns(seconds=0),
             metrics=FakeMetrics(),
         )
         await processor.consume(parse_request(sent), Call(math.inf, ()))

@@ -27,6 +27,7 @@ from otel_embedder.errors import (
     ModelUnavailableError,
     QueueFullError,
 )
+from otel_embedder.fairness import Turns
 from tests.support.embedders import nested_around
 from tests.support.fakes import (
     DIMENSION,
@@ -67,6 +68,7 @@ def falling_back(
         dimension=lambda: DIMENSION,
         on_failure=on_failure,
         quiet_seconds=0,
+        turns=Turns(),
         metrics=metrics or FakeMetrics(),
     )
 
@@ -205,7 +207,9 @@ async def test_who_leaves_while_a_large_request_is_asked_for_wants_nothing_of_it
     next_ = FakeEmbedder()
     wanted = texts(f"text {number}" for number in range(3 * PIECE))
     task = asyncio.create_task(falling_back(next_).embed(wanted, timeout=10))
-    for _ in range(4):
+    for _ in range(100):
+        if next_.calls:
+            break
         await asyncio.sleep(0)
     begun = len(next_.calls)
     task.cancel()

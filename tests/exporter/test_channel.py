@@ -18,6 +18,7 @@ from otel_embedder.exporter.channel import (
     NextHop,
 )
 from otel_embedder.exporter.exporter import OtlpExporter
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
 from tests.support.certificates import Authority, KeyPair
 from tests.support.fakes import PATIENCE, FakeMetrics
@@ -73,6 +74,7 @@ def exporting(
         timeout=PATIENCE,
         max_send_bytes=4_000_000,
         max_sending_bytes=MAX_SENDING_BYTES,
+        turns=Turns(),
         metrics=FakeMetrics(),
     )
 

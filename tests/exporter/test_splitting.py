@@ -151,3 +151,16 @@ def test_a_span_too_large_only_with_what_goes_behind_it_goes_without() -> None:
     assert encoded_spans(wire) == [
         each.SerializeToString() + ATTRIBUTES for each in (span("a"), span("b"))
     ]
+
+
+def test_a_large_resource_is_not_sent_with_each_of_its_spans() -> None:
+    official = request(*[span(f"span {number}") for number in range(500)], service="s" * 2_000)
+    wire = parse_request(official.SerializeToString())
+
+    for max_bytes in (1_000, 2_100, 4_000):
+        chunks = [*chunks_of(wire, max_bytes, is_strict=False)]
+        requests = [chunk.request for chunk in chunks]
+
+        assert [one for each in requests for one in placed(each)] == placed(wire)
+        assert sum(len(each.encode()) for each in requests) < 5 * len(wire.encode())
+        assert max(each.size for each in requests) <= max(max_bytes, 2_000 * 4 / 3 + 100)

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.status import refusal
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
@@ -143,7 +144,7 @@ async def received(message: bytes) -> Outcome:
     """Give what becomes of a message."""
     exporter, context, metrics = BytesExporter(), OneMessage(message), FakeMetrics()
     admission = Admission(max_requests=1, max_bytes=MAX_BYTES, metrics=metrics)
-    messages = Messages(admission, Closing(), max_bytes=MAX_BYTES)
+    messages = Messages(admission, Closing(), turns=Turns(seconds=1), max_bytes=MAX_BYTES)
     receiver = TraceReceiver(
         processor(exporter, metrics), new_calls(metrics), messages, metrics=metrics
     )
@@ -164,7 +165,7 @@ def processor(exporter: BytesExporter, metrics: FakeMetrics) -> Processor:
         ANNOTATOR,
         exporter,
         embed_timeout=60,
-        turn_seconds=1,
+        turns=Turns(seconds=1),
         metrics=metrics,
     )
 

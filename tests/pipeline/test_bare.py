@@ -85,7 +85,7 @@ def processing(
         annotator(),
         exporter,
         embed_timeout=3,
-        turn_seconds=0,
+        turns=Turns(seconds=0),
         metrics=metrics,
     )
 
@@ -96,6 +96,7 @@ def without_a_model(metrics: FakeMetrics) -> FallbackEmbedder:
         dimension=lambda: DIMENSION,
         on_failure="fallback",
         quiet_seconds=0,
+        turns=Turns(),
         metrics=metrics,
     )
 

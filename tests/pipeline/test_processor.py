@@ -17,6 +17,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.fallback import stand_in
 from otel_embedder.errors import ExportError, MalformedRequestError, RetryableExportError
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
@@ -83,7 +84,7 @@ def processing(
         annotator,
         exporter,
         embed_timeout=embed_timeout,
-        turn_seconds=0,
+        turns=Turns(seconds=0),
         metrics=metrics or FakeMetrics(),
     )
 

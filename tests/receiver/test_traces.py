@@ -30,6 +30,7 @@ from otel_embedder.errors import (
     RequestTooLargeError,
     RetryableExportError,
 )
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
 from otel_embedder.pipeline.processor import Processor
@@ -130,7 +131,7 @@ def processing(exporter: FakeExporter) -> Processor:
         ),
         exporter,
         embed_timeout=1,
-        turn_seconds=0,
+        turns=Turns(seconds=0),
         metrics=FakeMetrics(),
     )
 
