@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,13 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import files_argument, output_option, tell_of_cut_off
-from otel_embedder.cli.eval.profiles import DEFAULT_PROFILES, chosen_texts
+from otel_embedder.cli.eval.profiles import (
+    DEFAULT_PROFILES,
+    ablations,
+    chosen_texts,
+    none_ablated,
+    profile_renderer,
+)
 from otel_embedder.cli.eval.report import SHOWN
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
@@ -106,7 +113,12 @@ def command(  # noqa: PLR0913 - an option is an argument
     """
     settings = settings_from(flags)
     named = _named(files)
-    chosen = chosen_texts(profiles, render_options(settings), ablate=ablate)
+    options = render_options(settings)
+    chosen = chosen_texts(
+        profiles,
+        partial(profile_renderer, options=options),
+        partial(ablations, options=options) if ablate else none_ablated,
+    )
     questions = _questions(questions_file, [*named])
     reader = CorpusReader(
         chosen.renderers,

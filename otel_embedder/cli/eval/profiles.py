@@ -36,20 +36,26 @@ class Chosen:
     renderers: dict[str, SpanRenderer]
 
 
-def chosen_texts(profiles: Sequence[str], options: RenderOptions, *, ablate: bool) -> Chosen:
-    """Give the texts of profiles, and on request those with one rule turned off.
+def chosen_texts(
+    profiles: Sequence[str],
+    renderer: Callable[[str], SpanRenderer],
+    ablated: Callable[[str], Mapping[str, SpanRenderer]],
+) -> Chosen:
+    """Give the texts of profiles, and those of each with one rule turned off.
 
-    Raises:
-        click.BadParameter: there is no such profile.
+    Args:
+        profiles: their names; what is named again is the same.
+        renderer: gives what makes the texts of a profile.
+        ablated: gives what makes them with one rule turned off, by the rule's name.
 
     """
     names = tuple(dict.fromkeys(profiles))
-    renderers = {name: profile_renderer(name, options) for name in names}
+    renderers = {name: renderer(name) for name in names}
     without: dict[str, dict[str, str]] = {}
-    for name in names if ablate else ():
-        rules = ablations(name, options)
+    for name in names:
+        rules = ablated(name)
         without[name] = {rule: f"{name} without {rule}" for rule in rules}
-        renderers |= {without[name][rule]: renderer for rule, renderer in rules.items()}
+        renderers |= {without[name][rule]: each for rule, each in rules.items()}
     return Chosen(names, without, renderers)
 
 
@@ -69,4 +75,9 @@ def profile_renderer(profile: str, options: RenderOptions) -> SpanRenderer:
 
 def ablations(profile: str, options: RenderOptions) -> Mapping[str, SpanRenderer]:  # noqa: ARG001 - for those that have rules
     """Give what makes the texts of a profile with one rule turned off, by the rule's name."""
+    return {}
+
+
+def none_ablated(profile: str) -> Mapping[str, SpanRenderer]:  # noqa: ARG001 - as `ablations`
+    """Turn no rule off."""
     return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.evaluation.measures import Estimate, Measure
 
 DIGITS = 3
+LEADING_ZERO = re.compile(r"\b0(?=\.)")
 DIGITS_OF = {TOKENS: 1, DISTINCT: 0}
 # What a table of rules has room for: the last file's, or all files' together.
 OF_RULES = (COSINE, HYBRID, HIT_BESIDE, TOKENS, DISTINCT)
@@ -42,13 +44,13 @@ def _show_tables(measures: Sequence[Measure], chosen: Chosen) -> None:
 def _show_table(data: str, measures: Sequence[Measure], chosen: Chosen) -> None:
     first, *others = chosen.profiles
     differences = [f"{first} - {other}" for other in others]
-    table = new_table(data, *chosen.profiles, *differences, title="")
+    table = new_table("", *chosen.profiles, *differences, title=data)
     for measure in measures:
         numbers = [measure.estimate(profile) for profile in chosen.profiles]
         apart = [measure.difference(first, other) for other in others]
         cells = [_cell(measure, each) for each in numbers]
         table.add_row(measure.name, *cells, *(_cell(measure, each, sign="+") for each in apart))
-    show(table)
+    show(table, "")
 
 
 def _show_rules(profile: str, without: dict[str, str], measures: Sequence[Measure]) -> None:
@@ -61,15 +63,15 @@ def _show_rules(profile: str, without: dict[str, str], measures: Sequence[Measur
             _cell(measure, each, sign="+") for measure, each in zip(measures, apart, strict=True)
         ]
         table.add_row(rule, *cells)
-    show(table)
+    show(table, "")
 
 
 def _cell(measure: Measure, estimate: Estimate, sign: str = "") -> str:
     digits = DIGITS_OF.get(measure.name, DIGITS)
-    value, *interval = (
-        None if number is None else f"{number:{sign},.{digits}f}" for number in estimate
-    )
-    return f"{value}" if None in interval else f"{value} [{', '.join(map(str, interval))}]"
+    numbers = [each for each in estimate if each is not None]
+    # Without the 0 in front there is room for three profiles.
+    value, *interval = (LEADING_ZERO.sub("", f"{number:{sign},.{digits}f}") for number in numbers)
+    return f"{value} [{', '.join(interval)}]" if interval else value
 
 
 def _print_json(measures: Sequence[Measure], chosen: Chosen) -> None:

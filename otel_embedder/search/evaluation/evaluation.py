@@ -41,7 +41,7 @@ NEIGHBOURS = 10
 COSINE, HYBRID, BM25 = "R-precision, cosine", "R-precision, hybrid", "R-precision, BM25"
 HIT, HIT_BESIDE = "hit@1", "hit@1, duration beside"
 AMONG, AMONG_BESIDE = "P@10", "P@10, duration beside"
-TOKENS, CUT_OFF, DISTINCT = "tokens a text", "spans cut off", "distinct texts"
+TOKENS, CUT_OFF, DISTINCT = "tokens a text", "texts cut off", "distinct texts"
 QUESTION, INJECTION, TRACE = "question", "injection", "trace"
 
 
@@ -272,7 +272,7 @@ def _texts(corpus: Corpus, known: Known, cache_sizes: Sequence[int]) -> Iterator
         lengths = np.array([known.tokens[each] for each in texts.texts], np.int64)
         _, first = np.unique(texts.of_spans, return_index=True)
         tokens[text] = Shares.grouped(lengths, traces[first], total)
-        cut_off[text] = Shares.grouped(lengths[texts.of_spans] > known.max_tokens, traces, total)
+        cut_off[text] = Shares.grouped(lengths > known.max_tokens, traces[first], total)
         for size in cache_sizes:
             hits[size][text] = lru_hits(texts.of_spans.tolist(), size)
     yield Found(Key(TOKENS, TRACE), tokens)
