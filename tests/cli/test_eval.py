@@ -207,10 +207,10 @@ def test_a_profile_that_is_not_there_is_told(
 def test_questions_that_are_wrong_are_told_by_line(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = write_questions(tmp_path / "questions.yaml", "- q: b\n  where: {nmae: b}")
+    asked = write_questions(tmp_path / "questions.yaml", "- q: b\n  where: {title: b}")
 
     assert run(["eval", str(file), "--questions", str(asked)]) == EXIT_FAILED
-    assert "line 2: where.nmae:" in capsys.readouterr().err
+    assert "line 2: where.title:" in capsys.readouterr().err
 
 
 def test_labels_that_are_wrong_are_told_by_line(

@@ -89,7 +89,7 @@ def test_questions_are_read_with_what_parts_them(tmp_path: Path) -> None:
         ("- q: a\n  where:\n    any:\n    - status: FAILED", ["line 4: where.any.status: Input"]),
         ("- q: a\n  where: {}", ["line 2: where: must have a condition"]),
         ("- q: a\n  where: {name: null}", ["line 2: where: must have a condition"]),
-        ("- q: a\n  where: {nmae: x}", ["line 2: where.nmae: Extra inputs"]),
+        ("- q: a\n  where: {title: x}", ["line 2: where.title: Extra inputs"]),
         ("- where: {name: x}", ["line 1: q: Field required"]),
         ("- q: ' '\n  where: {name: x}", ["line 1: q: String should have at least 1"]),
         ("- q: a\n  where: {min_ms: soon}", ["line 2: where.min_ms: Input should be"]),
