@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     output: str,
     **flags: object,
 ) -> None:
-    """Judge texts on the spans in FILE...: how well they are found, and what they cost.
+    """Judge texts on the spans in FILE...: what they find, and what they cost.
 
     With --questions it tells how much of what answers a question comes first
     (R-precision, by cosine, by words, and by both as `nearest` ranks); with

@@ -14,15 +14,14 @@ from otel_embedder.search.evaluation.measures import (
     counted,
     lru_hits,
     measured,
-    precision,
     r_precision,
 )
+from otel_embedder.search.evaluation.neighbours import Likeness, neighbours
 from otel_embedder.search.ranking import (
     DURATION_WEIGHT,
     WORDS_WEIGHT,
     WordIndex,
     decades,
-    duration_likeness,
 )
 
 if TYPE_CHECKING:
@@ -31,12 +30,10 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.evaluation.measures import Flags, Integers, Measure
     from otel_embedder.search.evaluation.questions import Question
-    from otel_embedder.search.evaluation.reading import Corpus, Positioned
-    from otel_embedder.search.ranking import Floats
+    from otel_embedder.search.evaluation.reading import Corpus, Positioned, Texts
 
 SEED = 13
 ALL_FILES = "all files"
-NEIGHBOURS = 10
 
 COSINE, HYBRID, BM25 = "R-precision, cosine", "R-precision, hybrid", "R-precision, BM25"
 HIT, HIT_BESIDE = "hit@1", "hit@1, duration beside"
@@ -100,9 +97,9 @@ def asked_of(corpus: Corpus, questions: Sequence[Question]) -> list[Asked]:
 
 def compared_texts(corpus: Corpus) -> Iterator[str]:
     """Give the texts of which vectors are needed, some more than once."""
-    positions = _positions(corpus.sample) | _positions(corpus.symptoms)
+    positions = _positions([*corpus.sample, *corpus.symptoms])
     for texts in corpus.texts.values():
-        for number in np.unique(texts.of_spans[sorted(positions)]):
+        for number in np.unique(texts.of_spans[positions]):
             yield texts.texts[number]
 
 
@@ -166,100 +163,68 @@ def _questions(corpus: Corpus, asked: Sequence[Asked], known: Known) -> Iterator
     answerable = [each for each in asked if each.answers.any()]
     if not answerable:
         return
-    found: dict[str, dict[str, Shares]] = {COSINE: {}, HYBRID: {}, BM25: {}}
-    positions = sorted(_positions(corpus.sample))
-    for text, texts in corpus.texts.items():
-        numbers, of_sample = np.unique(texts.of_spans[positions], return_inverse=True)
-        candidates = [texts.texts[number] for number in numbers]
-        words, vectors = WordIndex(candidates), _vectors(candidates, known)
-        values: dict[str, list[float]] = {name: [] for name in found}
-        for each in answerable:
-            relevant = np.zeros(len(candidates), np.bool_)
-            relevant[of_sample[each.answers]] = True
-            cosines = vectors @ known.vectors[each.question.q]
-            shares = words.shares(each.question.q)
-            values[COSINE].append(r_precision(cosines, relevant))
-            values[HYBRID].append(r_precision(cosines + WORDS_WEIGHT * shares, relevant))
-            values[BM25].append(r_precision(shares, relevant))
-        for name, each_value in values.items():
-            found[name][text] = Shares.each(each_value)
-    for name, by_text in found.items():
-        yield Found(Key(name, QUESTION), by_text)
+    positions = _positions(corpus.sample)
+    found = {
+        text: np.array([*_r_precisions(texts, positions, answerable, known)])
+        for text, texts in corpus.texts.items()
+    }
+    for column, name in enumerate((COSINE, HYBRID, BM25)):
+        shares = {text: Shares.each(values[:, column]) for text, values in found.items()}
+        yield Found(Key(name, QUESTION), shares)
+
+
+def _r_precisions(
+    texts: Texts, positions: Integers, asked: Sequence[Asked], known: Known
+) -> Iterator[tuple[float, float, float]]:
+    """Give the R-precision of each question by cosine, by both, and by words alone.
+
+    Args:
+        texts: how the spans of a file read.
+        positions: which of these spans are asked.
+        asked: the questions.
+        known: what the model makes of them.
+
+    """
+    numbers, of_sample = np.unique(texts.of_spans[positions], return_inverse=True)
+    candidates = [texts.texts[number] for number in numbers]
+    words, vectors = WordIndex(candidates), _vectors(candidates, known)
+    for each in asked:
+        relevant = np.zeros(len(candidates), np.bool_)
+        relevant[of_sample[each.answers]] = True
+        cosines = vectors @ known.vectors[each.question.q]
+        shares = words.shares(each.question.q)
+        scores = (cosines, cosines + WORDS_WEIGHT * shares, shares)
+        cosine, hybrid, bm25 = (r_precision(score, relevant) for score in scores)
+        yield cosine, hybrid, bm25
 
 
 def _faults(corpus: Corpus, known: Known) -> Iterator[Found]:
     injections = _numbered([symptom.fault.injection for symptom in corpus.symptoms])
     faults = _numbered([symptom.fault[1:] for symptom in corpus.symptoms])
     total = len(np.unique(injections))
-    if total == 1 or not total:  # no injection is another's like
+    if total in {0, 1}:  # there is no other one that it could be like
         return
+    likeness = {text: _likeness(corpus, texts, known) for text, texts in corpus.texts.items()}
+    for names, weight in (((HIT, AMONG), 0), ((HIT_BESIDE, AMONG_BESIDE), DURATION_WEIGHT)):
+        found = {
+            text: neighbours(each, injections, faults, weight=weight)
+            for text, each in likeness.items()
+        }
+        for column, name in enumerate(names):
+            shares = {
+                text: Shares.grouped(values[:, column], injections, total)
+                for text, values in found.items()
+            }
+            yield Found(Key(name, INJECTION), shares)
+
+
+def _likeness(corpus: Corpus, texts: Texts, known: Known) -> Likeness:
+    """Give how alike the spans are in which faults show."""
+    positions = _positions(corpus.symptoms)
+    numbers, of_symptoms = np.unique(texts.of_spans[positions], return_inverse=True)
+    vectors = _vectors([texts.texts[number] for number in numbers], known)
     lasting = np.array([decades(symptom.milliseconds) for symptom in corpus.symptoms])
-    positions = sorted(_positions(corpus.symptoms))
-    found: dict[str, dict[str, Shares]] = {
-        name: {} for name in (HIT, HIT_BESIDE, AMONG, AMONG_BESIDE)
-    }
-    for text, texts in corpus.texts.items():
-        numbers, of_symptoms = np.unique(texts.of_spans[positions], return_inverse=True)
-        vectors = _vectors([texts.texts[number] for number in numbers], known)
-        likeness = Likeness(vectors @ vectors.T, of_symptoms, lasting)
-        for names, weight in (((HIT, AMONG), 0), ((HIT_BESIDE, AMONG_BESIDE), DURATION_WEIGHT)):
-            values = neighbours(likeness, injections, faults, weight=weight)
-            for name, column in zip(names, values.T, strict=True):
-                found[name][text] = Shares.grouped(column, injections, total)
-    for name, by_text in found.items():
-        yield Found(Key(name, INJECTION), by_text)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Likeness:
-    """How alike spans are.
-
-    Attributes:
-        cosines: of each text with each; shape (texts, texts).
-        texts: the number of each span's text; shape (spans,).
-        lasting: how long each took, in decades; the same shape.
-
-    """
-
-    cosines: Floats
-    texts: Integers
-    lasting: Floats
-
-    def of(self, span: int, *, weight: float) -> Floats:
-        """Give how alike each span is to one: shape (spans,).
-
-        Args:
-            span: its number.
-            weight: what the durations count beside the cosine.
-
-        """
-        cosines: Floats = self.cosines[self.texts[span]][self.texts]
-        if not weight:
-            return cosines
-        return cosines + weight * duration_likeness(self.lasting, self.lasting[span])
-
-
-def neighbours(
-    likeness: Likeness, injections: Integers, faults: Integers, *, weight: float
-) -> Floats:
-    """Give which share of each span's nearest 1 and 10 has the same fault: shape (spans, 2).
-
-    Only spans of other injections are looked at: those of its own are its like for other reasons.
-
-    Args:
-        likeness: of the spans.
-        injections: the number of each span's injection; shape (spans,).
-        faults: the number of each span's fault; the same shape.
-        weight: what durations count beside the cosine.
-
-    """
-    values = np.empty((len(faults), 2))
-    for span in range(len(faults)):
-        others = injections != injections[span]
-        scores = likeness.of(span, weight=weight)[others]
-        same = (faults == faults[span])[others]
-        values[span] = [precision(scores, same, count) for count in (1, NEIGHBOURS)]
-    return values
+    return Likeness(vectors @ vectors.T, of_symptoms, lasting)
 
 
 def _texts(corpus: Corpus, known: Known, cache_sizes: Sequence[int]) -> Iterator[Found]:
@@ -288,8 +253,8 @@ def _texts(corpus: Corpus, known: Known, cache_sizes: Sequence[int]) -> Iterator
             )
 
 
-def _positions(spans: Sequence[Positioned]) -> set[int]:
-    return {span.position for span in spans}
+def _positions(spans: Sequence[Positioned]) -> Integers:
+    return np.array([span.position for span in spans], np.int64)
 
 
 def _numbered(things: Sequence[Hashable]) -> Integers:

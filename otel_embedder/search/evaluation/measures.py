@@ -75,7 +75,7 @@ class Shares:
     counts: Floats
 
     @classmethod
-    def each(cls, values: Sequence[float]) -> Shares:
+    def each(cls, values: Sequence[float] | Floats) -> Shares:
         """Take each value for a unit of its own."""
         return cls(np.array(values, float), np.ones(len(values), float))
 

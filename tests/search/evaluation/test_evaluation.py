@@ -12,13 +12,12 @@ from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.evaluation.evaluation import (
     ALL_FILES,
     Known,
-    Likeness,
     asked_of,
     compared_texts,
     evaluate,
-    neighbours,
 )
 from otel_embedder.search.evaluation.labels import Fault
+from otel_embedder.search.evaluation.neighbours import Likeness, neighbours
 from otel_embedder.search.evaluation.questions import Conditions, Question
 from otel_embedder.search.evaluation.reading import CorpusReader
 from otel_embedder.text.options import RenderOptions
