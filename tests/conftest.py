@@ -6,6 +6,7 @@ tests, and a next hop.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING, TypeVar
@@ -60,6 +61,12 @@ MAY_BLOCK = (
     # The traceback of an error that nobody expected shows lines of the source.
     *((call, "structlog/_base.py", "_process_event") for call in FILE_CALLS),
 )
+
+
+def pytest_collection_finish() -> None:
+    """Let the tests themselves alone when garbage is looked for: they are many, and stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -72,7 +72,7 @@ class Splitter:
         Args:
             request: the spans.
             is_strict: whether a chunk may be larger than allowed only if it has one span; if not,
-                it may also be so where resource and scope are large themselves.
+                it may also be so where what stands above the spans is large itself.
 
         """
         self._is_strict = is_strict
@@ -92,7 +92,8 @@ class Splitter:
             self._next = None
             return Chunk(whole)
         if self._next is not None and not self._is_strict:
-            max_bytes = max(max_bytes, int(self._next.head_bytes() / HEAD_SHARE))
+            head = len(self._header) + self._next.head_bytes()
+            max_bytes = max(max_bytes, int(head / HEAD_SHARE))
         chunk = _OpenRequest(self._header, max_bytes)
         while self._next is not None and chunk.takes(self._next):
             self._next = next(self._spans, None)
@@ -100,9 +101,13 @@ class Splitter:
 
 
 def is_head_larger(request: TraceRequest, *, than: int) -> bool:
-    """Tell whether all of a request's spans are below one resource and scope of more bytes."""
+    """Tell whether all of a request's spans are below one resource and scope of more bytes.
+
+    What a request has besides resources counts as well: each chunk has it.
+    """
     heads = [len(resource.header) + len(scope.header) for resource, scope in request.scopes()]
-    return len(heads) == 1 and heads[0] > than
+    least = len(request.header) + (heads[0] if len(heads) == 1 else 0)
+    return least > than
 
 
 def _placed(request: TraceRequest) -> Iterator[Placed]:

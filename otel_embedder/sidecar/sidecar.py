@@ -26,7 +26,7 @@ from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
-from otel_embedder.sidecar.memory import trimming
+from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
@@ -153,6 +153,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             metrics=metrics,
         )
         taken_in = messages(settings, closing, turns, metrics)
+        await parts.enter_async_context(collecting(taken_in.bytes_in_flight))
         handlers = (
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),

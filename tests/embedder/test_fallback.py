@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -418,23 +417,19 @@ def late_spans(*trace_ids: str) -> list[LateSpan]:
 
 
 async def test_many_stand_ins_leave_others_their_turn() -> None:
-    longest = 0.0
+    turns = 0
 
     async def other() -> None:
-        nonlocal longest
+        nonlocal turns
         while True:
-            before = time.thread_time()  # a busy machine does not count
+            turns += 1
             await asyncio.sleep(0)
-            longest = max(longest, time.thread_time() - before)
 
     task = asyncio.create_task(other())
-    await asyncio.sleep(0)
-    started = time.thread_time()
     await falling_back(FakeEmbedder()).embed(late_spans(*map(str, range(100_000))), timeout=1)
-    took = time.thread_time() - started
     task.cancel()
 
-    assert longest < took / 2
+    assert turns > 100
 
 
 async def test_who_leaves_cancels_what_nobody_else_wants() -> None:

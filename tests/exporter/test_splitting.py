@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -153,9 +154,14 @@ def test_a_span_too_large_only_with_what_goes_behind_it_goes_without() -> None:
     ]
 
 
-def test_a_large_resource_is_not_sent_with_each_of_its_spans() -> None:
-    official = request(*[span(f"span {number}") for number in range(500)], service="s" * 2_000)
-    wire = parse_request(official.SerializeToString())
+@pytest.mark.parametrize(
+    ("service", "unknown"), [("s" * 2_000, b""), ("shop", field(9, b"u" * 2_000))]
+)
+def test_what_is_large_above_the_spans_is_not_sent_with_each_of_them(
+    service: str, unknown: bytes
+) -> None:
+    official = request(*[span(f"span {number}") for number in range(500)], service=service)
+    wire = parse_request(official.SerializeToString() + unknown)
 
     for max_bytes in (1_000, 2_100, 4_000):
         chunks = [*chunks_of(wire, max_bytes, is_strict=False)]

@@ -78,6 +78,10 @@ class Messages:
         self._reading = ReadingTurns()
         self._turns = turns
 
+    def bytes_in_flight(self) -> int:
+        """Give how many bytes the requests have that are in flight."""
+        return self._admission.bytes()
+
     @asynccontextmanager
     async def received(self, context: Context) -> AsyncIterator[Message]:
         """Give a call's message, which is in flight until the end.
