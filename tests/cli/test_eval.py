@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,17 +13,18 @@ from otel_embedder.search.evaluation.evaluation import COSINE, DISTINCT
 from otel_embedder.search.evaluation.measures import Shares, counted, measured
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import Renderer
+from tests.bench.shop import main as write_shop
 from tests.support.otlp_samples import request, span
 from tests.support.tiny_model import tiny_model_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_embedder.annotation.work import SpanRenderer
 
+SHOP_QUESTIONS = Path(__file__).parent.parent / "bench" / "shop.yaml"
 NAME_ONLY = ("--template", "{operation}")
 BY_NAME = Renderer(RenderOptions(template="{operation}"))
 
@@ -71,7 +73,7 @@ def write_labels(path: Path, faults: Mapping[int, tuple[str, str]]) -> Path:
     return path
 
 
-def values(out: str, data: str = "shop") -> dict[str, object]:
+def values(out: str, data: str = "shop") -> dict[str, float]:
     """Give what was measured of the one profile in a file, of lines of JSON."""
     lines = [json.loads(line) for line in out.splitlines()]
     return {line["measure"]: line["value"] for line in lines if line["data"] == data}
@@ -288,10 +290,45 @@ def test_a_rule_that_is_turned_off_is_compared_with_its_profile(
     SHOWN["json"](found, texts)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
+    assert out.splitlines()[-3].split() == ["nothing", ".500", "[.500,", ".500]"]
     assert out.splitlines()[-2].split() == ["codes", "-.250", "[-.250,", "-.250]"]
     assert "template, and what each rule" not in out
     assert (rows[-1]["profile"], rows[-1]["less"]) == ("words without codes", "words")
     assert rows[-1]["value"] == -0.25
+
+
+def test_a_file_without_spans_has_no_means(
+    model: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["eval", str(write(tmp_path / "shop.bin")), "--output", "json", *model])
+
+    found = values(capsys.readouterr().out)
+    assert (code, found["tokens a text"], found["distinct texts"]) == (EXIT_OK, None, 0)
+
+
+def test_a_profile_without_rules_is_told(
+    file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["eval", str(file), "--ablate", *model]) == EXIT_OK
+    assert "template has no rule that could be turned off\n" in capsys.readouterr().err
+
+
+@pytest.mark.integration
+def test_the_demo_s_shop_can_be_judged(
+    model_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traces, labels = tmp_path / "shop.bin", tmp_path / "shop.tsv"
+    write_shop(traces, labels)
+    asked = ("--questions", str(SHOP_QUESTIONS), "--labels", str(labels))
+
+    code = run(["eval", str(traces), *asked, "--model-cache", str(model_cache), "--output=json"])
+
+    out, err = capsys.readouterr()
+    assert code == EXIT_OK
+    assert err == "shop: 2,400 spans, 2,400 of them asked 12 questions, 80 with faults\n"
+    found = values(out)
+    assert found["R-precision, cosine"] > 0.7
+    assert found["hit@1"] > 0.9
 
 
 @pytest.mark.integration

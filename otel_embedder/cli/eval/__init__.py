@@ -119,6 +119,9 @@ def command(  # noqa: PLR0913 - an option is an argument
         partial(profile_renderer, options=options),
         partial(ablations, options=options) if ablate else none_ablated,
     )
+    for profile in chosen.profiles if ablate else ():
+        if not chosen.without[profile]:
+            click.echo(f"{profile} has no rule that could be turned off", err=True)
     questions = _questions(questions_file, [*named])
     reader = CorpusReader(
         chosen.renderers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -12,22 +13,24 @@ from otel_embedder.cli.tables import new_table, show
 from otel_embedder.search.evaluation.evaluation import (
     COSINE,
     DISTINCT,
+    HIT,
     HIT_BESIDE,
     HYBRID,
     TOKENS,
 )
+from otel_embedder.search.evaluation.measures import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from otel_embedder.cli.eval.profiles import Chosen
-    from otel_embedder.search.evaluation.measures import Estimate, Measure
+    from otel_embedder.search.evaluation.measures import Measure
 
 DIGITS = 3
 LEADING_ZERO = re.compile(r"\b0(?=\.)")
 DIGITS_OF = {TOKENS: 1, DISTINCT: 0}
-# What a table of rules has room for: the last file's, or all files' together.
-OF_RULES = (COSINE, HYBRID, HIT_BESIDE, TOKENS, DISTINCT)
+# What a table of rules has room for, and whether with an interval.
+OF_RULES = {COSINE: True, HYBRID: True} | dict.fromkeys((HIT, HIT_BESIDE, TOKENS, DISTINCT), False)
 
 
 def _show_tables(measures: Sequence[Measure], chosen: Chosen) -> None:
@@ -56,14 +59,16 @@ def _show_table(data: str, measures: Sequence[Measure], chosen: Chosen) -> None:
 def _show_rules(profile: str, without: dict[str, str], measures: Sequence[Measure]) -> None:
     names = [measure.name for measure in measures]
     table = new_table("without", *names, title=f"{profile}, and what each rule turned off changes")
-    table.add_row("", *(_cell(measure, measure.estimate(profile)) for measure in measures))
+    table.add_row("nothing", *(_rule_cell(each, each.estimate(profile)) for each in measures))
     for rule, text in without.items():
-        apart = [measure.difference(text, profile) for measure in measures]
-        cells = [
-            _cell(measure, each, sign="+") for measure, each in zip(measures, apart, strict=True)
-        ]
-        table.add_row(rule, *cells)
+        apart = [(each, each.difference(text, profile)) for each in measures]
+        table.add_row(rule, *(_rule_cell(each, estimate, sign="+") for each, estimate in apart))
     show(table, "")
+
+
+def _rule_cell(measure: Measure, estimate: Estimate, sign: str = "") -> str:
+    shown = estimate if OF_RULES[measure.name] else Estimate(estimate.value)
+    return _cell(measure, shown, sign)
 
 
 def _cell(measure: Measure, estimate: Estimate, sign: str = "") -> str:
@@ -95,7 +100,8 @@ def _lines(measure: Measure, chosen: Chosen) -> Iterator[dict[str, object]]:
 
 def _line(measure: Measure, estimate: Estimate, text: str) -> dict[str, object]:
     numbers = {
-        name: None if number is None else round(number, DIGITS + 1)
+        # JSON has no NaN, which a mean of nothing is.
+        name: None if number is None or math.isnan(number) else round(number, DIGITS + 1)
         for name, number in estimate._asdict().items()
     }
     what = {"data": measure.data, "measure": measure.name, "unit": measure.unit or None}
