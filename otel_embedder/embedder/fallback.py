@@ -72,7 +72,7 @@ class StandIn(Embedding):
     _trace_id: str
 
     def __init__(self, trace_id: str, dimension: int) -> None:
-        said = {"model": STAND_IN_MODEL, "source": "fallback"}
+        said = {"model": STAND_IN_MODEL, "source": "fallback", "text_id": None}
         for name, value in {**said, "_trace_id": trace_id, "_dimension": dimension}.items():
             object.__setattr__(self, name, value)  # an embedding is frozen
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.known import CacheInfo
     from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.embedder.nest import Nest
-    from otel_embedder.text.renderer import Renderer, Rendering
+    from otel_embedder.text.renderer import Rendering
+    from otel_embedder.text.rendering import Renderer
 
     AnyTrace = Mapping[str, object] | ReadableSpan
 
@@ -50,6 +51,19 @@ class Reading(NamedTuple):
     trace_id: str
     content: str | None = None
     urgent: bool = False
+
+
+class EmbeddedText(NamedTuple):
+    """An embedding, and the text that it is of.
+
+    Attributes:
+        embedding: the model's, or a stand-in.
+        text: the trace's text; None where it could not be read.
+
+    """
+
+    embedding: Embedding
+    text: str | None
 
 
 @asynccontextmanager
@@ -145,8 +159,8 @@ class TraceEmbedder:
         cache_key: str | None,
         *,
         timeout: float,  # noqa: ASYNC109 - it answers by then, with stand-ins
-    ) -> list[Embedding]:
-        """Give one embedding a trace, in order.
+    ) -> list[EmbeddedText]:
+        """Give one embedding a trace, in order, each with the text that it is of.
 
         Args:
             traces: the traces.
@@ -163,8 +177,11 @@ class TraceEmbedder:
         wanted = [reading for reading in readings if reading.content is not None]
         embeddings = iter(await self._nest.fallback.embed(wanted, timeout=timeout))
         return [
-            (None if reading.content is None else next(embeddings))
-            or stand_in(reading.trace_id, self._model.dimension)
+            EmbeddedText(
+                (None if reading.content is None else next(embeddings))
+                or stand_in(reading.trace_id, self._model.dimension),
+                reading.content,
+            )
             for reading in readings
         ]
 

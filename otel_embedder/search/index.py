@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.search.ranking import Floats
-    from otel_embedder.text.renderer import Renderer
+    from otel_embedder.text.rendering import Renderer
 
 MAX_EXAMPLES = 3
 # Durations of a text's spans are told apart no finer: a tenth of a decade is .0003 of a score.

@@ -30,7 +30,7 @@ from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,7 +115,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         ListenError: an address can't be had.
 
     """
-    renderer = Renderer(render_options(settings))
+    renderer = new_renderer(render_options(settings))
     model = reviving_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
         model.preload()

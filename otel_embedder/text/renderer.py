@@ -8,6 +8,7 @@ text of a span is then a sort and a join of fragments.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fnmatch import translate
 from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.masks import mask
+from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
     EXCEPTION,
     EXCEPTION_KEYS,
@@ -96,6 +98,7 @@ class Saying(NamedTuple):
         encoded: the value as bytes: different values may read alike.
         value: the value in words, without secrets.
         words: the value as the text has it, masked or rounded; None where it leaves it out.
+        rule: by which rule that is so.
 
     """
 
@@ -103,9 +106,10 @@ class Saying(NamedTuple):
     encoded: bytes
     value: str
     words: str | None
+    rule: str = ""
 
 
-class Renderer:
+class TemplateRenderer:
     """Renders spans as texts, remembering the parts that recur."""
 
     def __init__(self, options: RenderOptions) -> None:
@@ -116,7 +120,7 @@ class Renderer:
 
         """
         template = parse_template(options.template)
-        self.text_version = options.version()
+        self.text_version = replace(options, profile=TEMPLATE).version()
         self._positions = template.positions
         self._format = template.text.format
         self._between = template.between

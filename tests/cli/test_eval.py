@@ -12,7 +12,7 @@ from otel_embedder.cli.eval.report import SHOWN
 from otel_embedder.search.evaluation.evaluation import COSINE, DISTINCT
 from otel_embedder.search.evaluation.measures import Shares, counted, measured
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.renderer import TemplateRenderer
 from tests.bench.shop import main as write_shop
 from tests.support.otlp_samples import request, span
 from tests.support.tiny_model import tiny_model_flags
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.work import SpanRenderer
 
 SHOP_QUESTIONS = Path(__file__).parent.parent / "bench" / "shop.yaml"
-NAME_ONLY = ("--template", "{operation}")
-BY_NAME = Renderer(RenderOptions(template="{operation}"))
+NAME_ONLY = ("--profile", "template", "--template", "{operation}")
+BY_NAME = TemplateRenderer(RenderOptions(template="{operation}"))
 
 
 @pytest.fixture(name="model", scope="module")
@@ -115,14 +115,15 @@ def test_texts_are_judged_by_questions_faults_and_costs(
 def test_each_line_has_its_unit_and_its_interval(
     file: Path, questions: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(["eval", str(file), "--questions", str(questions), "--output", "json", *model])
+    flags = ("--questions", str(questions), "--output", "json", "--profile", "words", *model)
+    run(["eval", str(file), *flags])
 
     first, *_, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert first == {
         "data": "shop",
         "measure": "R-precision, cosine",
         "unit": "question",
-        "profile": "template",
+        "profile": "words",
         "value": first["value"],
         "low": first["value"],  # of one question there is no other to be drawn
         "high": first["value"],
@@ -203,7 +204,7 @@ def test_a_profile_that_is_not_there_is_told(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["eval", str(file), "--profile", "poem"]) == EXIT_USAGE
-    assert "'poem' is none of template" in capsys.readouterr().err
+    assert "poem can't be read: No such file or directory" in capsys.readouterr().err
 
 
 def test_questions_that_are_wrong_are_told_by_line(
@@ -241,15 +242,13 @@ def test_a_profile_that_is_named_again_is_judged_once() -> None:
 def test_each_rule_that_is_turned_off_makes_a_text_of_its_own() -> None:
     texts = chosen("words", "template", rules={"words": ["codes", "kind"]})
 
-    assert [*texts.renderers] == [
-        *("words", "template", "words without codes", "words without kind")
-    ]
-    assert texts.without["words"] == {"codes": "words without codes", "kind": "words without kind"}
-    assert texts.without["template"] == {}
+    assert [*texts.renderers] == [*("words", "template", "words, codes", "words, kind")]
+    assert texts.changed["words"] == {"codes": "words, codes", "kind": "words, kind"}
+    assert texts.changed["template"] == {}
 
 
 def shares(**values: Sequence[float]) -> dict[str, Shares]:
-    return {name.replace("_", " "): Shares.each(each) for name, each in values.items()}
+    return {name.replace("__", ", "): Shares.each(each) for name, each in values.items()}
 
 
 def test_profiles_stand_side_by_side_with_their_differences(
@@ -282,7 +281,7 @@ def test_a_rule_that_is_turned_off_is_compared_with_its_profile(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     texts = chosen("words", "template", rules={"words": ["codes"]})
-    every = shares(words=[0.5, 0.5], template=[0, 0], words_without_codes=[0.25, 0.25])
+    every = shares(words=[0.5, 0.5], template=[0, 0], words__codes=[0.25, 0.25])
     found = [measured(COSINE, "shop", "question", every, seed=1)]
 
     SHOWN["table"](found, texts)
@@ -292,8 +291,8 @@ def test_a_rule_that_is_turned_off_is_compared_with_its_profile(
 
     assert out.splitlines()[-3].split() == ["nothing", ".500", "[.500,", ".500]"]
     assert out.splitlines()[-2].split() == ["codes", "-.250", "[-.250,", "-.250]"]
-    assert "template, and what each rule" not in out
-    assert (rows[-1]["profile"], rows[-1]["less"]) == ("words without codes", "words")
+    assert "template, and what a change" not in out
+    assert (rows[-1]["profile"], rows[-1]["less"]) == ("words, codes", "words")
     assert rows[-1]["value"] == -0.25
 
 
@@ -307,11 +306,46 @@ def test_a_file_without_spans_has_no_means(
     assert found["tokens a text"] is None
 
 
+def test_words_stand_beside_the_template_and_each_of_their_rules_is_changed(
+    file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What only the template knows is no matter of words.
+    flags = ("--ablate", "--output", "json", "--template", "{operation}", *model)
+
+    code = run(["eval", str(file), *flags])
+
+    out, err = capsys.readouterr()
+    assert (code, "template has no rule" in err) == (EXIT_OK, True)
+    lines = [json.loads(line) for line in out.splitlines()]
+    tokens = {
+        (line["profile"], line.get("less")): line["value"]
+        for line in lines
+        if line["measure"] == "tokens a text"
+    }
+    assert tokens["template", None] < tokens["words", None]
+    assert tokens["words", "template"] == pytest.approx(
+        tokens["words", None] - tokens["template", None], abs=1e-3
+    )
+    assert tokens["words, without service", "words"] < 0
+
+
+def test_a_profile_of_ones_own_is_judged(
+    file: Path, model: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "short.yaml"
+    own.write_text("parts: [operation]\n", encoding="utf-8")
+
+    code = run(["eval", str(file), "--profile", str(own), "--output", "json", *model])
+
+    assert code == EXIT_OK
+    assert values(capsys.readouterr().out)["distinct texts"] == 3
+
+
 def test_a_profile_without_rules_is_told(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["eval", str(file), "--ablate", *model]) == EXIT_OK
-    assert "template has no rule that could be turned off\n" in capsys.readouterr().err
+    assert run(["eval", str(file), "--ablate", *NAME_ONLY, *model]) == EXIT_OK
+    assert "template has no rule that could be changed\n" in capsys.readouterr().err
 
 
 @pytest.mark.integration
@@ -320,7 +354,7 @@ def test_the_demo_s_shop_can_be_judged(
 ) -> None:
     traces, labels = tmp_path / "shop.bin", tmp_path / "shop.tsv"
     write_shop(traces, labels)
-    asked = ("--questions", str(SHOP_QUESTIONS), "--labels", str(labels))
+    asked = ("--questions", str(SHOP_QUESTIONS), "--labels", str(labels), "--profile", "words")
 
     code = run(["eval", str(traces), *asked, "--model-cache", str(model_cache), "--output=json"])
 

@@ -29,7 +29,7 @@ from otel_embedder.otlp.status import RETRYABLE_CODES
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.check_receiver import ANNOTATOR, Aborted, OneMessage
 from tests.support.door import new_calls, new_messages
 from tests.support.fakes import DIMENSION, FakeMetrics, embedding_of
@@ -168,7 +168,7 @@ async def receiving(
         metrics=metrics,
     ) as exporter:
         processor = Processor(
-            Renderer(RenderOptions()),
+            new_renderer(RenderOptions()),
             MoodyEmbedder(moods),
             ANNOTATOR,
             exporter,

@@ -27,7 +27,7 @@ from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.sdk import EmbeddingSpanExporter
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import (
     FAKE_MODEL,
     FakeExporter,
@@ -83,7 +83,7 @@ def through_the_sidecar(attributes: Attributes, prefix: str) -> Attributes:
 
     async def send() -> None:
         processor = Processor(
-            Renderer(RenderOptions()),
+            new_renderer(RenderOptions()),
             FakeSpanEmbedder(),
             annotator(prefix),
             exporter,
@@ -106,7 +106,7 @@ class Texts:
 
 def through_files(attributes: Attributes, prefix: str) -> Attributes:
     formats = {Form.PROTOBUF: protobuf_format(annotator(prefix), with_lengths=False)}
-    spans = SpanAnnotator(Renderer(RenderOptions()), Texts(), formats, FilesTally())
+    spans = SpanAnnotator(new_renderer(RenderOptions()), Texts(), formats, FilesTally())
     sent = request(span("pay", attributes)).SerializeToString()
     [document] = spans.annotated([StoredRequest(Form.PROTOBUF, "request 1", sent, is_alone=True)])
     return attributes_in(b"".join(document.pieces()))

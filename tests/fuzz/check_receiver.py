@@ -26,7 +26,7 @@ from otel_embedder.receiver.intake.inflate import is_compressed
 from otel_embedder.receiver.intake.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.check_wire import by_number, official_request
 from tests.fuzz.encoded import fields
 from tests.support.door import new_calls
@@ -160,7 +160,7 @@ async def received(message: bytes) -> Outcome:
 def processor(exporter: BytesExporter, metrics: FakeMetrics) -> Processor:
     """Give a processor as the sidecar has it, of which only model and next hop are false."""
     return Processor(
-        Renderer(RenderOptions()),
+        new_renderer(RenderOptions()),
         OneEmbedding(),
         ANNOTATOR,
         exporter,

@@ -30,7 +30,7 @@ from otel_embedder.pipeline.bare import (
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import (
     DIMENSION,
     FAKE_MODEL,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(60)
 
-OPTIONS = RenderOptions()
+OPTIONS = RenderOptions(profile="template")
 # An embedding as attributes, of the fakes' model and in bytes: so many bytes at least.
 VECTOR_BYTES = 4 * DIMENSION
 
@@ -80,7 +80,7 @@ def processing(
     exporter: FakeExporter, metrics: FakeMetrics, embedder: SpanEmbedder | None = None
 ) -> Processor:
     return Processor(
-        Renderer(OPTIONS),
+        new_renderer(OPTIONS),
         embedder or FakeSpanEmbedder(),
         annotator(),
         exporter,

@@ -42,7 +42,7 @@ from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from otel_embedder.telemetry.logs import configure_logs
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.door import ASSUMED_DEADLINE, new_calls, new_messages
 from tests.support.fakes import (
     FAKE_MODEL,
@@ -118,9 +118,9 @@ async def receiving(
 
 
 def processing(exporter: FakeExporter) -> Processor:
-    options = RenderOptions()
+    options = RenderOptions(profile="template")
     return Processor(
-        Renderer(options),
+        new_renderer(options),
         FakeSpanEmbedder(),
         Annotator(
             Origin(FAKE_MODEL, options.version()),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.evaluation.questions import Question
     from otel_embedder.search.evaluation.reading import Corpus
 
+OTHER_TEXT_SETTINGS = [name for name in TEXT_SETTINGS if name != "profile"]
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -67,9 +68,10 @@ INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
     multiple=True,
     default=DEFAULT_PROFILES,
     show_default=True,
-    help="A text to judge; the first is compared with each of the others. May be repeated.",
+    help="A text to judge: words, template or a YAML file of your own. The first is compared with "
+    "each of the others. May be repeated.",
 )
-@click.option("--ablate", is_flag=True, help="Turn each rule of the profiles off by itself, too.")
+@click.option("--ablate", is_flag=True, help="Change each rule of the profiles by itself, too.")
 @click.option(
     "--sample",
     "sample_size",
@@ -88,7 +90,7 @@ INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Texts whose vectors are remembered, to see how often that helps. May be repeated.",
 )
 @output_option("Tables, or a line of JSON for each number.")
-@settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
+@settings_options(*OTHER_TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(  # noqa: PLR0913 - an option is an argument
     *,
     files: Sequence[str],
@@ -120,8 +122,8 @@ def command(  # noqa: PLR0913 - an option is an argument
         partial(ablations, options=options) if ablate else none_ablated,
     )
     for profile in chosen.profiles if ablate else ():
-        if not chosen.without[profile]:
-            click.echo(f"{profile} has no rule that could be turned off", err=True)
+        if not chosen.changed[profile]:
+            click.echo(f"{profile} has no rule that could be changed", err=True)
     questions = _questions(questions_file, [*named])
     reader = CorpusReader(
         chosen.renderers,

@@ -39,9 +39,9 @@ def _show_tables(measures: Sequence[Measure], chosen: Chosen) -> None:
         _show_table(name, [each for each in measures if each.data == name], chosen)
     *_, last = data
     of_rules = [each for each in measures if each.data == last and each.name in OF_RULES]
-    for profile, without in chosen.without.items():
-        if without:
-            _show_rules(profile, without, of_rules)
+    for profile, changed in chosen.changed.items():
+        if changed:
+            _show_rules(profile, changed, of_rules)
 
 
 def _show_table(data: str, measures: Sequence[Measure], chosen: Chosen) -> None:
@@ -56,13 +56,13 @@ def _show_table(data: str, measures: Sequence[Measure], chosen: Chosen) -> None:
     show(table, "")
 
 
-def _show_rules(profile: str, without: dict[str, str], measures: Sequence[Measure]) -> None:
+def _show_rules(profile: str, changed: dict[str, str], measures: Sequence[Measure]) -> None:
     names = [measure.name for measure in measures]
-    table = new_table("without", *names, title=f"{profile}, and what each rule turned off changes")
+    table = new_table("changed", *names, title=f"{profile}, and what a change of each rule does")
     table.add_row("nothing", *(_rule_cell(each, each.estimate(profile)) for each in measures))
-    for rule, text in without.items():
+    for change, text in changed.items():
         apart = [(each, each.difference(text, profile)) for each in measures]
-        table.add_row(rule, *(_rule_cell(each, estimate, sign="+") for each, estimate in apart))
+        table.add_row(change, *(_rule_cell(each, estimate, sign="+") for each, estimate in apart))
     show(table, "")
 
 
@@ -90,7 +90,7 @@ def _lines(measure: Measure, chosen: Chosen) -> Iterator[dict[str, object]]:
     first, *others = chosen.profiles
     pairs = [(first, other) for other in others]
     pairs += [
-        (text, profile) for profile, without in chosen.without.items() for text in without.values()
+        (text, profile) for profile, changed in chosen.changed.items() for text in changed.values()
     ]
     for text in chosen.renderers:
         yield _line(measure, measure.estimate(text), text)
