@@ -396,7 +396,7 @@ def test_the_same_options_make_the_same_version_of_the_text() -> None:
 
     assert spelt_out.version() == RenderOptions().version() == "3"
     # Written down, for it must be the same tomorrow and on another machine.
-    assert RenderOptions(exact_durations=True).version() == "3.69b38b40"
+    assert RenderOptions(exact_durations=True).version() == "3.fe5483ee"
 
 
 def test_a_renderer_knows_the_version_of_its_text() -> None:
