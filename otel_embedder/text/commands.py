@@ -71,7 +71,7 @@ _BEFORE = re.compile(
     rf"""
     (?:(?<![\w.:/@-])|(?<=\\[nrt]))(?:
     # SMTP, IMAP, POP3, FTP, LDAP; Redis
-    auth(?:enticate)?{_GAP}{_MECHANISM}{_GAP}{_REAL}
+    (?:auth(?:enticate)?|sasl){_GAP}{_MECHANISM}{_GAP}{_REAL}
     |auth["'],\s*+["']?arg(?:ument)?s["']?:\s*+(?=\[)
     |(?-i:AUTH2?){_GAP}{_REAL}(?!{_MECHANISM}{_END})(?!{_WORD}{_GAP}(?:[?*]++|<\w+>){_END})(?:{_WORD}{_GAP}{_REAL}(?!(?-i:SETNAME|KEYS|COPY|REPLACE)\b)
         (?={_BARE}{_LAST})|(?P<both>))
@@ -122,8 +122,9 @@ _BEFORE = re.compile(
 )
 # Looked for in lower case, which costs a tenth of ignoring case.
 _BEFORE_HINT = re.compile(
-    r"auth|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|c(?:rypt|redent|onfig)|oper "
-    r"|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net user|from-literal|hashbytes|\0"
+    r"auth|sasl|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|oper "
+    r"|c(?:rypt|redent|onfig)|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net user"
+    r"|from-literal|hashbytes|\0"
 )
 # A second secret behind the first.
 _SECOND = re.compile(r"\s++(?:REPLACE\s++|TO\s++(?=[\"']))", re.IGNORECASE)
@@ -165,6 +166,7 @@ _OPTIONS = {
     r"snmp\w+": rf"-[cAX]{_GAP}",
     r"lftp|smbclient|rpcclient|https?|xh|ab": rf"-[uUaAX](?:{_GAP}|=)?{_USER_AND}",
     r"openssl": rf"(?:-[kK]{_GAP}|-pass(?:in|out)?(?:{_GAP})(?:pass:)?)",
+    r"ssh-keygen": rf"-[NP]{_GAP}",
     r"plink|pscp|psftp|putty": rf"-pw{_GAP}",
     r"xfreerdp|mstsc|rdesktop": rf"/p:|-p{_GAP}",
     # A password behind `>`, or its hash; behind `<` or `!` one that is taken away.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from otel_embedder.text.generated import POD_HINT, PODS, mask_generated
+from otel_embedder.text.generated import ORDINAL, POD_HINT, PODS, mask_generated
 from otel_embedder.text.statements import mask_quoted_statements, without_keys, without_literals
 from otel_embedder.text.times import mask_times
 
@@ -32,7 +32,20 @@ _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
 # `_path` looks for what stands before the numbers.
 _PATH = re.compile(
-    r"(?<=[\w-]/)\d++(?:/\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"
+    r"(?<=/)\d++(?:/\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"
+)
+_METHOD = re.compile(r"(?:.*\s)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s")
+_IDS = re.compile(r"\d++")
+# ?userId=17, order_id: 17
+_NAMED = re.compile(
+    r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
+    r"\d++(?![\w.:])"
+)
+_NAMED_HINT = re.compile(r"""[dD]["']?(?:=|:\s?)["']?\d""")
+# As Stripe's, which often have no digit.
+_PREFIXED = re.compile(
+    r"\b((?:acct|ba|bpc|ch|cs|cus|evt|ii|pi|pm|po|price|prod|req|seti|si|src|sub|tok|txn)_)"
+    r"(?=(?:[a-z\d]*+[A-Z]){3})[A-Za-z\d]{14,}\b"
 )
 _HEX = re.compile(r"\b0[xX][0-9a-fA-F]{1,13}\b")
 _NUMBER = re.compile(r"(?<![\d.])\d{6,}(?!\.?\d)")
@@ -54,17 +67,20 @@ MAX_KEYS = 4_096
 _KINDS = re.compile(
     r"(?P<statement>(?:^|[._])(?:statement|query\.text|query_text|sql|query|command)$)"
     r"|(?P<cache>(?:cache|redis|memcached?|kv)[._]?(?:item[._])?keys?$|kafka\.message\.key$)"
-    r"|(?P<pod>(?:^|[._])(?:pod|pod[._]name|host[._]?name|statefulset[._]pod|job[._]name)$)",
+    r"|(?P<pod>(?:^|[._])(?:pod|(?:pod|host|replicaset|job|node)[._]?name)$)"
+    r"|(?P<parameter>^db\.(?:query|operation)\.parameter\.)",
     re.IGNORECASE,
 )
-_ORDINAL = re.compile(r"(?<=[a-z\d]-)\d{1,4}(?=$|\.)")
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def mask(value: str) -> str:
     """Put a word for its kind, such as `<uuid>`, in the place of each passing detail."""
     if _MARKS.search(value):
         return _mask_words(mask_generated(mask_times(mask_quoted_statements(value))))
-    return PODS.sub("<id>", value) if POD_HINT.search(value) else value
+    if POD_HINT.search(value):
+        value = PODS.sub("<id>", value)
+    return _PREFIXED.sub(r"\1<id>", value) if "_" in value else value
 
 
 def mask_statement(statement: str) -> str:
@@ -80,7 +96,9 @@ def mask_named(key: str, value: str) -> str:
         case "cache":
             return mask(without_keys(value))
         case "pod":
-            return mask(_ORDINAL.sub("<id>", value))
+            return ORDINAL.sub("<id>", mask(value))
+        case "parameter" if _PLAIN_NUMBER.fullmatch(value):
+            return "<number>"
         case _:
             return mask(value)
 
@@ -96,8 +114,12 @@ def _mask_words(text: str) -> str:
     if "@" in text:
         text = _EMAIL.sub("<email>", text)
     text = _UUID.sub("<uuid>", text)
+    if _NAMED_HINT.search(text):
+        text = _NAMED.sub(r"\1<id>", text)
     if _ADDRESS_HINT.search(text):
         text = _ADDRESS.sub("<ip>", text)
+    if "_" in text:
+        text = _PREFIXED.sub(r"\1<id>", text)
     if "/" in text:
         text = _PATH.sub(_path, text)
     if POD_HINT.search(text):
@@ -110,11 +132,13 @@ def _mask_words(text: str) -> str:
 def _path(match: re.Match[str]) -> str:
     """Mask the numbers of a path, not HTTP/2's or those of 1/3."""
     text, end = match.string, match.start() - 1
+    if not end or _METHOD.fullmatch(text, max(0, end - 8), end):  # GET /17
+        return _IDS.sub("<id>", match[0])
     start = text.rfind("/", 0, end) + 1
     segment = text[start:end]
     in_path = start > 0 and any(map(str.isalpha, segment)) and not set(segment) & set(" \t\n,;()")
     if text[end - 1].islower() or in_path:
-        return "/".join("<id>" for _ in match[0].split("/"))
+        return _IDS.sub("<id>", match[0])
     return match[0]
 
 

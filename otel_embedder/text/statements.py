@@ -85,12 +85,16 @@ _COMMAND = re.compile(
     |[BLR]{1,2}(?:PUSHX?|POP|RANGE|LEN|INDEX|SET|REM|TRIM|INSERT|MOVE|POPLPUSH|POS|MPOP)
     |S(?:ADD|REM|MEMBERS|M?ISMEMBER|CARD|POP|RANDMEMBER|UNION|INTER|DIFF|SCAN|MOVE)(?:STORE)?
     |B?Z[A-Z]{2,20}|X(?:ADD|READ|LEN|RANGE|REVRANGE|READGROUP|ACK|DEL|TRIM|PENDING|CLAIM|AUTOCLAIM)
+    |MULTI|PIPELINE|EVAL(?:SHA)?(?:_RO)?|FCALL(?:_RO)?
     |PF(?:ADD|COUNT|MERGE)|GEO[A-Z]{3,14}|JSON\.[A-Z]{3,10}|FT\.[A-Z]{3,12}|SORT|SCAN|KEYS
     |gets?|gats?|set|add|replace|append|prepend|cas|incr|decr|touch|delete|DELETE
     )["'`]?\s""",
     re.VERBOSE,
 )
-_KEY_NUMBER = re.compile(r"(?<=[A-Za-z\d}>\])][:/_|#.-])\d++(?![\w.])|(?<![\w.:/-])\d++(?=[:}])")
+_KEY_NUMBER = re.compile(
+    r"(?<=:)(?=[a-z]{0,3}\d)(?=\d{0,3}[a-z])(?=(?:[a-z]{1,4}\d{1,4}){2}|(?:\d{1,4}[a-z]{1,4}){2})[a-z\d]{6,64}(?!\w)|"
+    r"(?<=[A-Za-z\d}>\])][:/_|#.-])\d++(?![\w.])|(?<![\w.:/-])\d++(?=[:}])"
+)
 _FIRST_NUMBER = re.compile(r"^(\s*+[A-Za-z.]++\s++)\d++(?!\S)")
 _SAME_KEYS = re.compile(
     r"""(?<!\S)(["']?[^\s"']{0,128}<\w{2,8}>[^\s"']{0,128}["']?)(?:\s\1(?!\S))++"""

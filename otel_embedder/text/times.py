@@ -47,7 +47,8 @@ _MOMENT = re.compile(
     |(?:(?<=[_-])|(?<![\w.-])(?=[\d.]{{10}}\s\d\d?:)){_YEAR}\.\d\d\.\d\d(?![\w]|\.\d)
         (?:\s{_CLOCK}{_ZONE})?
     |\b\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\s?[AaPp][Mm])?\b
-    # Seconds since 1970
+    # Seconds since 1970; 26 Nov 10:11:12 UTC 2026
+    |\b{_DAY}\d{{1,2}}\s{_MONTH}\s{_CLOCK}{_ZONE}(?:\s{_YEAR}\b)?
     |(?<![\w.])1[4-9]\d{{8}}\.\d{{1,9}}(?![\w.])
     """,
     re.VERBOSE,
@@ -68,6 +69,7 @@ _DURATION = re.compile(
     re.VERBOSE,
 )
 _DURATION_HINT = re.compile(r"\d\s?(?:[nµμum]?s(?![\w/-])|[mns]\w?(?:ec|cro|lli|no))")
+_ISO = re.compile(r"\bPT(?:\d{1,6}H)?(?:\d{1,6}M)?\d{1,9}\.\d{1,12}S\b")
 # What is said before a duration that was measured.
 _MEASURED = re.compile(
     r"""\b(?:took|elapsed|spent|lasted|latency|duration|waited|(?:complet|finish|execut)ed\ in)
@@ -97,6 +99,8 @@ def mask_times(text: str) -> str:
     """Put `<time>` for each moment, `<duration>` for each duration that was measured."""
     if _MOMENT_HINT.search(text):
         text = _MOMENT.sub(MOMENT, text)
+    if "PT" in text:
+        text = _ISO.sub(DURATION, text)
     if _DURATION_HINT.search(text):
         text = _DURATION.sub(_duration, text)
     return _KEYED.sub(_keyed, text) if _KEYED_HINT.search(text) else text

@@ -11,6 +11,9 @@ import pytest
 from otel_embedder.text.masks import mask, mask_named, mask_statement
 
 IDS = r"""
+cus_NeZwdNtLEOXuvB|cus_AbZwdNtLEOXuvQ
+order_id: 17 lost|order_id: 18 lost
+order id=17 lost|order id=18 lost
 req_4fK9sLmQ2x|req_8aB3cDeF7g
 cus_NffrFeUfNV2Hib|cus_9s6XKzkNRiz8i3
 prod_NWjs8kKbJWmuuc|prod_Ab3cD4eFgHiJkl
@@ -26,6 +29,10 @@ order V1StGXR8Z5jdHi6BmyT failed|order A9kLmN2pQr7sTuVwXyZ failed
 """
 
 PATHS = r"""
+GET /17/items|GET /18/items
+/17|/18
+GET /api?id=17&page=2|GET /api?id=18&page=2
+/x?userId=17|/x?userId=18
 GET /users/12/34|GET /users/1/2
 GET /v1/12|GET /v1/13
 GET /v2/users/12/orders/7|GET /v2/users/13/orders/8
@@ -40,6 +47,7 @@ GET /users/17.|GET /users/18.
 """
 
 PORTS = r"""
+from ipv4:10.0.0.5:43210 x|from ipv4:10.0.0.5:53210 x
 read tcp 10.0.0.5:43210->10.0.0.9:5432: x|read tcp 10.0.0.5:51877->10.0.0.9:5432: x
 write udp 10.0.0.5:43210->10.0.0.9:53: x|write udp 10.0.0.6:2222->10.0.0.9:53: x
 [id: 0x1a2b3c4d, L:/10.0.0.5:43210 ! R:db/10.0.0.9:5432]|[id: 0x1a2b3c4e, L:/10.0.0.5:1111 ! R:db/10.0.0.9:5432]
@@ -70,6 +78,8 @@ $TMP$.EMS-SERVER.1A2B3C.1|$TMP$.EMS-SERVER.1A2B3D.2
 """
 
 MOMENTS = r"""
+[Thu Nov 26 10:11:12.123456 2026] x|[Fri Dec 04 11:11:12.1 2026] x
+x Thu 26 Nov 10:11:12 UTC 2026 y|x Fri 27 Nov 11:11:12 UTC 2026 y
 refused at 26/Nov/2026:10:11:12 +0000|refused at 27/Dec/2026:11:12:13 +0100
 expired Thu, 26 Nov 2026 10:11:12 GMT|expired Fri, 7 Dec 2026 11:12:13 GMT
 x Thursday, 26-Nov-26 10:11:12 GMT y|x Friday, 27-Nov-26 10:11:12 GMT y
@@ -97,6 +107,9 @@ index logs-2026-11-26 x|index logs-2026-12-27 x
 """
 
 PODS = r"""
+host.name=ip-10-0-1-23.ec2.internal|host.name=ip-10-0-9-7.ec2.internal
+host.name=gke-prod-default-pool-1a2b3c4d-x8k2|host.name=gke-prod-default-pool-9a8b7c6d-zhjk
+k8s.replicaset.name=shop-6f7d8c9|k8s.replicaset.name=shop-7f7d8c9
 k8s.pod.name=shop-bcdfghjklm-xzvbn|k8s.pod.name=shop-dcbfghjklm-zxvbn
 k8s.pod.name=fluentd-x8k2p|k8s.pod.name=fluentd-z9k2q
 k8s.pod.name=kafka-0|k8s.pod.name=kafka-12
@@ -112,6 +125,7 @@ dial shop-6f7d8c9b5-x8k2p.shop.svc: x|dial shop-7f7d8c9b5-z8k2q.shop.svc: x
 """
 
 STATEMENTS = r"""
+db.query.parameter.id=17|db.query.parameter.id=18
 db.query.text=SELECT * FROM orders WHERE id IN (?, ?, ?)|db.query.text=SELECT * FROM orders WHERE id IN (?)
 db.query.text=SELECT * FROM orders WHERE id IN (1,2,3)|db.query.text=SELECT * FROM orders WHERE id IN (4)
 db.query.text=SELECT * FROM orders WHERE id in ('a', 'b')|db.query.text=SELECT * FROM orders WHERE id in ('c')
@@ -136,6 +150,7 @@ Duplicate entry '17' for key 'PRIMARY'|Duplicate entry '18-x' for key 'PRIMARY'
 """
 
 CACHE_KEYS = r"""
+db.query.text=GET session:a1b2c3|db.query.text=GET session:d4e5f6
 db.query.text=HGETALL cart:17|db.query.text=HGETALL cart:1818
 db.query.text=GET user:42:profile|db.query.text=GET user:43:profile
 db.statement=get user:42:profile|db.statement=get user:43:profile
@@ -153,6 +168,11 @@ cache miss for cart:17|cache miss for cart:18
 """
 
 JVM = r"""
+http-nio-8080-exec-5|http-nio-8080-exec-12
+pool-1-thread-2|pool-3-thread-17
+nioEventLoopGroup-3-2|nioEventLoopGroup-2-9
+ForkJoinPool-1-worker-3|ForkJoinPool-2-worker-4
+core$fn__1234.invoke|core$fn__99.invoke
 OrderJob$$Lambda$772/0x00000008012db3f8.run|OrderJob$$Lambda$913/0x00000008014ab3f0.run
 OrderJob$$Lambda/0x00000008012db3f8.run|OrderJob$$Lambda/0x00000008014ab3f0.run
 OrderJob$$Lambda$14/1234567890.run|OrderJob$$Lambda$15/123456.run
@@ -174,6 +194,7 @@ java.lang.Object@1a2b3c4d|java.lang.Object@7f3a1
 """
 
 DURATIONS = r"""
+after PT4.999S|after PT3.2S
 deadline exceeded after 4.999901100s. [buffered_nanos=310231, x]|deadline exceeded after 4.999871231s. [buffered_nanos=29871, x]
 request timed out after 30001ms|request timed out after 30000ms
 took 1234ms|took 17ms
@@ -189,6 +210,14 @@ elapsed_ms=17|elapsed_ms=1818
 
 # Names, codes, versions, ports that are dialled, and what people set.
 KEPT = r"""
+valid=1 paid=1 grid: 3
+pid=17
+a //17
+(5/10)
+plan_default_name_is_this
+in_progress
+worker-3
+exec-5
 order_items
 user_sessions_v2
 pdo_stmt_execute
