@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from otel_embedder.text.commands import commanded
-from otel_embedder.text.looks import LOOKS, cards
+from otel_embedder.text.looks import LOOKS, cards, without_tokens
 from otel_embedder.text.operands import (
     OPERAND,
     PARAMETER,
@@ -144,6 +144,7 @@ class Secrets:
         if not self._by_look:
             return text
         text = _replaced(text, commanded(text), SECRET)
+        text = without_tokens(text, SECRET)
         for hint, look in LOOKS:
             if hint.search(text):
                 text = look.sub(SECRET, text)

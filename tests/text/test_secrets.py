@@ -354,6 +354,14 @@ SHAPED = [
     f"acme_live_{MIXED}",
     f"a1_{LOWER}",
     f"ourVeryOwnTokens_{MIXED}",
+    f"acme-{MIXED}",
+    f"acme-pat-{MIXED}{MIXED}",
+    f"acme_{MIXED[:9]}-{MIXED[3:14]}_{MIXED[5:]}",
+    f"acme-live-{MIXED[:12]}-{MIXED[:9]}_{MIXED}",
+    f"acme_{MIXED}+{MIXED}==",
+    f"xkeysib-{LOWER}{LOWER}-{MIXED[:16]}",
+    f"pul-{LOWER}1a2b3c4d",
+    f"fm2_{MIXED}/{MIXED}+{MIXED}",
     "tok_abcdef0123456789abcdef0123456789",
     "tok_QWRtaW5zLVpXcVBsT2tl",
     "tok_UmFuZG9tVG9rZW5GcmV1",
@@ -391,6 +399,23 @@ def test_a_secret_of_any_maker_is_known_by_its_shape(secret: str) -> None:
 @pytest.mark.parametrize("name", NAMES.split())
 def test_a_name_is_no_secret(name: str) -> None:
     assert SECRETS.hidden(name) == name
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        f"ch_{MIXED}abcd",
+        f"call_{MIXED}abcd",
+        f"chatcmpl-{MIXED}{MIXED[:9]}",
+        f"amq.gen-{MIXED[:11]}-{MIXED[:10]}",
+        f"toolu_01{MIXED}",
+        f"order-{LOWER}",
+        "checkout-7d4b9c6f5d-x2x9z",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ],
+)
+def test_an_id_is_no_secret(identifier: str) -> None:
+    assert ONLY_LOOKS.hidden(identifier) == identifier
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=40))
@@ -475,7 +500,20 @@ def test_of_a_secret_that_is_cut_off_no_more_than_can_be_dropped_is_seen(room: i
         *("eyJabcdefghijklmnop.", "ghp_", "://a:", "://a:b", "://a:b@", "a:b@", "a@b", "bearer "),
         *("basic aA", "identified by ", "password '", "-----BEGIN PRIVATE KEY-----a-", "token,"),
         *('"password",', "%5D", "%22", "api key ", "token.count.", "aB", "token='\\", "sk-"),
-        *("a_", "a1_", "abcdefghijklmno1_", "aaaaA_1", "dckr_pat_", "tok_aaaaaaaaaaaaaaaaaaaa1"),
+        *(
+            "a_",
+            "a1_",
+            "a-",
+            "aB1-",
+            "a-aB1",
+            "ch_aB1",
+            "a-aB1aB1aB1aB1aB1aB1aB1 ",
+            "fm2_",
+            "abcdefghijklmno1_",
+            "aaaaA_1",
+            "dckr_pat_",
+            "tok_aaaaaaaaaaaaaaaaaaaa1",
+        ),
     ],
 )
 def test_no_text_takes_long(piece: str) -> None:
