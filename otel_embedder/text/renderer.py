@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masks import mask, mask_named
 from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
     EXCEPTION,
@@ -127,6 +127,7 @@ class TemplateRenderer:
         self._separator = template.separator
         self._milliseconds = exact_milliseconds if options.exact_durations else rounded_milliseconds
         self._mask = mask if options.mask_values else str
+        self._mask_named = mask_named if options.mask_values else _as_it_is
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
         self._fragments = Remembered(self._read_fragment)
@@ -227,7 +228,8 @@ class TemplateRenderer:
         key, value = read_key_value(cut_attribute(encoded), self._secrets)
         if self._volatile.match(key):
             return ""
-        return f"{key}{KEY_END}{self._words(render_named(key, value, self._secrets))}"
+        words = self._mask_named(key, render_named(key, value, self._secrets))
+        return f"{key}{KEY_END}{words[:MAX_VALUE_CHARACTERS]}"
 
     def _read_operation(self, name: bytes) -> str:
         return self._words(self._decode(name)) or UNKNOWN_OPERATION
@@ -266,6 +268,10 @@ class TemplateRenderer:
 
     def _decode(self, encoded: bytes) -> str:
         return decode(encoded, self._secrets.hidden)
+
+
+def _as_it_is(_key: str, value: str) -> str:
+    return value
 
 
 def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
