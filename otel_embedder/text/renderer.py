@@ -44,6 +44,8 @@ UNKNOWN_DURATION = "?"
 # The model reads 256 word pieces, some 1,000 characters. A long value must not
 # take the place of the others; what lies beyond the text's end is never read.
 MAX_VALUE_CHARACTERS = 256
+# A value that is longer stands behind the others: prompts and payloads fill all that is read.
+MAX_SHORT_CHARACTERS = 128
 # Of all that an error says, so that the innermost cause, which stands last, is read.
 MAX_ERROR_CHARACTERS = 512
 MAX_TEXT_CHARACTERS = 2_048
@@ -54,6 +56,8 @@ SHOWN_BYTES = 256 * 1024
 
 # NUL sorts below every other character, so fragments sort by their keys.
 KEY_END = "\0"
+# Before the key of a long value: no character sorts above it.
+LONG = "\U0010ffff"
 
 NEVER = r"(?!)"  # a pattern that matches nothing
 
@@ -161,7 +165,7 @@ class Renderer:
             self._operations[span.name],
             self._error_words(status, events) if (events := span.events[:]) else status.words,
             _duration(span, self._milliseconds),
-            self._separator.join(fragments).replace(KEY_END, self._between),
+            self._separator.join(fragments).replace(LONG, "").replace(KEY_END, self._between),
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
 
@@ -200,7 +204,7 @@ class Renderer:
         if not (fragment := read is not None and self._fragments[read]):
             return saying
         name, _, words = fragment.partition(KEY_END)
-        return saying._replace(name=name, words=self._said(len(FIELDS), words))
+        return saying._replace(name=name.removeprefix(LONG), words=self._said(len(FIELDS), words))
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
@@ -234,7 +238,9 @@ class Renderer:
         key, value = read_key_value(cut_attribute(encoded), self._secrets)
         if self._volatile.match(key):
             return ""
-        return f"{key}{KEY_END}{self._words(render_named(key, value, self._secrets))}"
+        words = self._words(render_named(key, value, self._secrets))
+        place = LONG if len(words) > MAX_SHORT_CHARACTERS else ""
+        return f"{place}{key}{KEY_END}{words}"
 
     def _read_operation(self, name: bytes) -> str:
         return self._words(self._decode(name)) or UNKNOWN_OPERATION

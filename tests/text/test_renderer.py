@@ -14,6 +14,7 @@ from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES, Rem
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS, DEFAULT_VOLATILE_KEYS, RenderOptions
 from otel_embedder.text.renderer import (
     MAX_ERROR_CHARACTERS,
+    MAX_SHORT_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
     Renderer,
@@ -262,6 +263,26 @@ def test_attributes_are_sorted_by_key_even_where_one_begins_another() -> None:
     assert rendered_attributes(attributes) == "B=6 a=2 a b=5 a!=3 a.b=1 ab=4"
 
 
+def test_what_is_long_stands_behind_what_is_short() -> None:
+    prompt, answer = "What is in stock? " * 20, "[1, 2]; " * 17
+    attributes: dict[str, Value] = {"a": prompt, "b": 1, "c": answer, "d": 2, "\U0001f525": 3}
+
+    text = rendered_attributes(attributes)
+
+    assert text.startswith("b=1 d=2 \U0001f525=3 a=What is in stock? What")
+    assert text.endswith("c=" + answer.strip())
+    assert text == rendered_attributes(dict(reversed(attributes.items())))
+
+
+def test_a_value_is_long_by_what_the_text_has_of_it() -> None:
+    masked = "6f1d5d4e-1c0a-4d5e-9b1a-2f3c4d5e6f70 " * 9
+    at_most = "x" * MAX_SHORT_CHARACTERS
+
+    text = rendered_attributes({"a": masked, "b": at_most, "c": f"{at_most}x", "d": 1})
+
+    assert sorted("abcd", key=lambda key: text.index(f"{key}=")) == [*"abdc"]
+
+
 def test_every_kind_of_value_renders() -> None:
     attributes: dict[str, Value] = {
         "array": ["a", 1],
@@ -485,7 +506,7 @@ def test_a_long_name_message_and_service_leave_the_text_short() -> None:
 def test_a_long_value_leaves_room_for_the_others() -> None:
     text = rendered_attributes({"a": "x " * 10_000, "b": "short"})
 
-    assert text.endswith("b=short")
+    assert text.startswith("b=short")
     assert len(text) <= MAX_VALUE_CHARACTERS + len("a= b=short")
 
 
@@ -555,11 +576,15 @@ def sayings(made: Span, options: RenderOptions | None = None) -> dict[str, Sayin
 def test_a_text_says_what_its_parts_say(made: Span) -> None:
     encoded, renderer = made.SerializeToString(), Renderer(RenderOptions())
     service, operation, status, duration, *attributes = renderer.sayings(encoded, "shop")
-    said = sorted((saying.name, saying.words) for saying in attributes if saying.words is not None)
+    said = sorted(
+        (len(saying.words) > MAX_SHORT_CHARACTERS, saying.name, saying.words)
+        for saying in attributes
+        if saying.words is not None
+    )
 
     text = (
         f"{service.words} {operation.words} {status.words} in {duration.words}ms attributes: "
-        + " ".join(f"{name}={words}" for name, words in said)
+        + " ".join(f"{name}={words}" for _, name, words in said)
     )
     assert text[:MAX_TEXT_CHARACTERS].rstrip() == renderer.render(encoded, "shop").content
 
