@@ -56,8 +56,9 @@ SHOWN_BYTES = 256 * 1024
 
 # NUL sorts below every other character, so fragments sort by their keys.
 KEY_END = "\0"
-# Before the key of a long value: no character sorts above it.
-LONG = "\U0010ffff"
+# Before the key of a long value, for it sorts above ASCII; and before a key that sorts above that,
+# but has a short value. A mark beyond ASCII would cost more, in every text that it is in.
+LONG, BEYOND_ASCII = "\x7f", "~\x7f"
 
 NEVER = r"(?!)"  # a pattern that matches nothing
 
@@ -131,7 +132,7 @@ class Renderer:
         self._mask = mask if options.mask_values else str
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
-        self._fragments = Remembered(self._read_fragment)
+        self._fragment = Remembered(self._read_fragment).__getitem__
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
@@ -159,13 +160,16 @@ class Renderer:
         span = pb.Span.FromString(encoded)
         status = self._statuses[span.status]
         # To loop over a list of them is cheaper.
-        fragments = sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))
+        fragments = sorted(filter(None, map(self._fragment, span.attributes[:])))
+        attributes = self._separator.join(fragments)
+        if LONG in attributes:
+            attributes = _unmarked(attributes)
         content = self._format(
             service,
             self._operations[span.name],
             self._error_words(status, events) if (events := span.events[:]) else status.words,
             _duration(span, self._milliseconds),
-            self._separator.join(fragments).replace(LONG, "").replace(KEY_END, self._between),
+            attributes.replace(KEY_END, self._between),
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
 
@@ -201,10 +205,10 @@ class Renderer:
         key, value = read_key_value(cut_attribute(shown), self._secrets)
         encoded = pb.KeyValue.FromString(whole).value
         saying = Saying(key, encoded, render_named(key, value, self._secrets), words=None)
-        if not (fragment := read is not None and self._fragments[read]):
+        if not (fragment := read is not None and self._fragment(read)):
             return saying
-        name, _, words = fragment.partition(KEY_END)
-        return saying._replace(name=name.removeprefix(LONG), words=self._said(len(FIELDS), words))
+        name, _, words = _unmarked(fragment).partition(KEY_END)
+        return saying._replace(name=name, words=self._said(len(FIELDS), words))
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
@@ -239,8 +243,9 @@ class Renderer:
         if self._volatile.match(key):
             return ""
         words = self._words(render_named(key, value, self._secrets))
-        place = LONG if len(words) > MAX_SHORT_CHARACTERS else ""
-        return f"{place}{key}{KEY_END}{words}"
+        if len(words) > MAX_SHORT_CHARACTERS:
+            return f"{LONG}{key}{KEY_END}{words}"
+        return f"{BEYOND_ASCII if key >= LONG else ''}{key}{KEY_END}{words}"
 
     def _read_operation(self, name: bytes) -> str:
         return self._words(self._decode(name)) or UNKNOWN_OPERATION
@@ -280,6 +285,10 @@ def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
     if not started or ended < started:
         return UNKNOWN_DURATION
     return words(ended - started)
+
+
+def _unmarked(fragments: str) -> str:
+    return fragments.replace(BEYOND_ASCII, "").replace(LONG, "")
 
 
 def _status_name(status: pb.Status) -> str:
