@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.work import SpanRenderer
 
 SHOP_QUESTIONS = Path(__file__).parent.parent / "bench" / "shop.yaml"
-NAME_ONLY = ("--template", "{operation}")
+TEMPLATE = ("--profile", "template")
+NAME_ONLY = (*TEMPLATE, "--template", "{operation}")
 BY_NAME = TemplateRenderer(RenderOptions(template="{operation}"))
 
 
@@ -73,10 +74,14 @@ def write_labels(path: Path, faults: Mapping[int, tuple[str, str]]) -> Path:
     return path
 
 
-def values(out: str, data: str = "shop") -> dict[str, Any]:
-    """Give what was measured of the one profile in a file, of lines of JSON."""
+def values(out: str, data: str = "shop", profile: str = "template") -> dict[str, Any]:
+    """Give what was measured of a profile in a file, of lines of JSON."""
     lines = [json.loads(line) for line in out.splitlines()]
-    return {line["measure"]: line["value"] for line in lines if line["data"] == data}
+    return {
+        line["measure"]: line["value"]
+        for line in lines
+        if (line["data"], line["profile"]) == (data, profile) and "less" not in line
+    }
 
 
 def test_texts_are_judged_by_questions_faults_and_costs(
@@ -115,7 +120,7 @@ def test_texts_are_judged_by_questions_faults_and_costs(
 def test_each_line_has_its_unit_and_its_interval(
     file: Path, questions: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(["eval", str(file), "--questions", str(questions), "--output", "json", *model])
+    run(["eval", str(file), *TEMPLATE, "--questions", str(questions), "--output", "json", *model])
 
     first, *_, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert first == {
@@ -203,7 +208,7 @@ def test_a_profile_that_is_not_there_is_told(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["eval", str(file), "--profile", "poem"]) == EXIT_USAGE
-    assert "'poem' is none of template" in capsys.readouterr().err
+    assert "poem can't be read: No such file" in capsys.readouterr().err
 
 
 def test_questions_that_are_wrong_are_told_by_line(
@@ -300,7 +305,7 @@ def test_a_rule_that_is_turned_off_is_compared_with_its_profile(
 def test_a_file_without_spans_has_no_means(
     model: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["eval", str(write(tmp_path / "shop.bin")), "--output", "json", *model])
+    code = run(["eval", str(write(tmp_path / "shop.bin")), *TEMPLATE, "--output", "json", *model])
 
     found = values(capsys.readouterr().out)
     assert (code, found["distinct texts"]) == (EXIT_OK, 0)
@@ -310,7 +315,7 @@ def test_a_file_without_spans_has_no_means(
 def test_a_profile_without_rules_is_told(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["eval", str(file), "--ablate", *model]) == EXIT_OK
+    assert run(["eval", str(file), *TEMPLATE, "--ablate", *model]) == EXIT_OK
     assert "template has no rule that could be turned off\n" in capsys.readouterr().err
 
 
@@ -327,7 +332,7 @@ def test_the_demo_s_shop_can_be_judged(
     out, err = capsys.readouterr()
     assert code == EXIT_OK
     assert err == "shop: 2,400 spans, 2,400 of them asked 12 questions, 80 with faults\n"
-    found = values(out)
+    found = values(out, profile="words")
     assert found["R-precision, cosine"] > 0.7
     assert found["hit@1"] > 0.9
 
