@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +36,28 @@ DEFAULT_SECRET_KEYS = (
     *("functions.key", "master.key", "private.key", "*privatekey", "shared.key", "signing.key"),
     *("ssh.key", "subscription.key", "connection.string", "connection.strings"),
     *("*connectionstring", "dsn", "sig", "signature", "otp", "cvc", "cvv"),
+    *("auth$", "oauth$", "rediscli.auth", "*creds", "passkey", "psk", "pre.shared.key"),
+    *("presharedkey", "secretkey", "*secretaccesskey", "authkey", "sessionkey", "sharedkey"),
+    *("signingkey", "masterkey", "encryptionkey", "priv.key", "privkey", "passw", "passwrd"),
+    *("pswd", "psw", "*pw", "pword", "storepass", "keypass", "dbpass", "userpass", "adminpass"),
+    *("rootpass", "sshpass", "requirepass", "masterauth", "*passcode", "*pincode", "pin$"),
+    *("pin.code", "pin.number", "puk$", "totp", "hotp", "mfa.code", "2fa.code", "two.factor.code"),
+    *("otp.code", "one.time.code", "sms.code", "verification.code", "verificationcode"),
+    *("security.code", "auth.code", "authcode", "access.code", "login.code", "activation.code"),
+    *("confirmation.code", "recovery.code", "recovery.codes", "backup.code", "backup.codes"),
+    *("reset.code", "code.verifier", "security.answer", "recovery.phrase", "seed.phrase"),
+    *("mnemonic", "csrf", "xsrf", "saml.response", "samlresponse", "client.assertion"),
+    *("snmp.community", "community.string"),
+    # Password, in other languages.
+    *("*passwort", "*kennwort", "geheimzahl", "zugangscode", "mot.de.passe", "*motdepasse"),
+    *("passe", "mdp", "*contraseña", "*contrasena", "*contrasenya", "clave$", "clave.acceso"),
+    *("clave.secreta", "*senha", "palavra.passe", "palavrapasse", "chave.secreta", "parola$"),
+    *("parola.chiave", "parolachiave", "parola.d.ordine", "*wachtwoord", "toegangscode"),
+    *("*hasło", "*haslo", "*heslo", "*пароль", "parol", "*lösenord", "*losenord", "*passord"),
+    *("adgangskode", "kodeord", "*salasana", "*jelszó", "*jelszo", "*şifre", "*sifre", "parolă"),
+    *("*lozinka", "*geslo", "парола", "slaptažodis", "κωδικός", "kata.sandi", "katasandi"),
+    *("kata.laluan", "matkhau", "mat.khau", "密码", "密碼", "口令", "パスワード", "暗証番号"),
+    *("비밀번호", "암호", "סיסמה", "كلمة.المرور", "كلمة.السر"),
 )
 # Raise it when the same span with the same options would get another text.
 RENDERER_VERSION = 4
@@ -84,6 +106,14 @@ class RenderOptions:
         """
         if self.profile not in {None, TEMPLATE} and (chosen := self._of_template()):
             raise ValueError(f"{', '.join(chosen)}: {ONLY_TEMPLATE}")
+
+    def of(self, profile: str) -> RenderOptions:
+        """Give the choices for a profile; what only the template knows is for that alone."""
+        if profile == TEMPLATE:
+            return replace(self, profile=profile)
+        return RenderOptions(
+            secret_keys=self.secret_keys, mask_secrets=self.mask_secrets, profile=profile
+        )
 
     def words_profile(self) -> Profile | None:
         """Give what a text of words consists of; None stands for a text by the template.

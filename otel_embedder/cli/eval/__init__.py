@@ -40,8 +40,11 @@ if TYPE_CHECKING:
     from otel_embedder.search.evaluation.questions import Question
     from otel_embedder.search.evaluation.reading import Corpus
 
-OTHER_TEXT_SETTINGS = [name for name in TEXT_SETTINGS if name != "profile"]
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+# Which profiles are judged is said otherwise.
+OTHER_TEXT_SETTINGS = tuple(name for name in TEXT_SETTINGS if name != "profile")
 
 
 @click.command("eval")

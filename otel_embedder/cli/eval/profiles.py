@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.text.options import TEMPLATE, WORDS, RenderOptions
-from otel_embedder.text.profiles.ablations import ablations as ablated_profiles
-from otel_embedder.text.rendering import new_renderer
-from otel_embedder.text.secrets import Secrets
-from otel_embedder.text.words_renderer import WordsRenderer
+from otel_embedder.text.options import TEMPLATE, WORDS
+from otel_embedder.text.profiles.ablations import ablations as changed_profiles
+from otel_embedder.text.rendering import new_renderer, words_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_embedder.annotation.work import SpanRenderer
+    from otel_embedder.text.options import RenderOptions
 
 # The first is what the others are compared with.
 DEFAULT_PROFILES = (WORDS, TEMPLATE)
@@ -65,15 +64,15 @@ def profile_renderer(profile: str, options: RenderOptions) -> SpanRenderer:
     """Give what makes the texts of a profile.
 
     Args:
-        profile: its name, or the path of its file.
-        options: what else was chosen; of that what this profile knows.
+        profile: words, template or a file's path.
+        options: what else is chosen; what only the template knows is for that.
 
     Raises:
         click.BadParameter: there is no such profile.
 
     """
     try:
-        return new_renderer(_options(profile, options))
+        return new_renderer(options.of(profile))
     except ValueError as error:
         raise click.BadParameter(
             f"{error}; it is words, template, or the path of a file.", param_hint="--profile"
@@ -85,26 +84,15 @@ def ablations(profile: str, options: RenderOptions) -> Mapping[str, SpanRenderer
 
     A text by the template has no rules that could be.
     """
-    chosen = _options(profile, options)
-    words = chosen.words_profile()
-    if words is None:
+    chosen = options.of(profile)
+    found = chosen.words_profile()
+    if found is None:
         return {}
-    secrets = Secrets(chosen.secret_keys, by_look=chosen.mask_secrets)
     return {
-        change: WordsRenderer(each, secrets, change)
-        for change, each in ablated_profiles(words).items()
+        change: words_renderer(each, chosen) for change, each in changed_profiles(found).items()
     }
 
 
 def none_ablated(_: str) -> Mapping[str, SpanRenderer]:
     """Change no rule."""
     return {}
-
-
-def _options(profile: str, options: RenderOptions) -> RenderOptions:
-    """Give the options of a profile: only the template knows all that may be chosen."""
-    if profile == TEMPLATE:
-        return replace(options, profile=TEMPLATE)
-    return RenderOptions(
-        secret_keys=options.secret_keys, mask_secrets=options.mask_secrets, profile=profile
-    )
