@@ -11,6 +11,7 @@ from otel_embedder.text.conventions import present
 from otel_embedder.text.durations import rounded_milliseconds
 from otel_embedder.text.masks import mask
 from otel_embedder.text.words import (
+    error_words,
     key_words,
     with_codes,
     without_marks,
@@ -126,18 +127,18 @@ class Wording:
             parts: errors and their causes, the outermost first.
 
         """
-        found: list[str] = []
+        found: list[list[str]] = []
         said: list[str] = []
         for part in (cause for each in parts for cause in each.split()):
             named = with_codes(without_marks(without_packages(part.message)), self._error_codes)
-            type_, message = words(part.short_type, self._mask), words(named, self._mask)
+            type_, message = words(part.short_type, self._mask), error_words(named, self._mask)
             # What a message begins with need not be said before it.
             news = [message] if message[: len(type_)] == type_ else [type_, message]
             for new in news:
                 if new and not _is_said(new, said):
                     said.append(" ".join(new))
-                    found += new
-        return found[: self._profile.error_words]
+                    found.append(new)
+        return fitted(found, self._profile.error_words)
 
     def duration(self, nanoseconds: int) -> str:
         """Give the words of a duration."""
@@ -157,6 +158,22 @@ def _is_said(new: Sequence[str], said: Sequence[str]) -> bool:
         line in each or (len(new) >= MIN_REPEATED_WORDS and {*new} <= {*each.split()})
         for each in said
     )
+
+
+def fitted(parts: Sequence[Sequence[str]], most: int) -> list[str]:
+    """Give the words of parts, at most so many: of the longest parts none has more than another.
+
+    So the innermost cause, which stands last, is told however much stands before it.
+    """
+    lengths = sorted(map(len, parts))
+    whole = longest = most
+    for number, length in enumerate(lengths):
+        share = most // (len(lengths) - number)
+        if length > share:
+            longest = max(1, share)
+            break
+        most -= length
+    return [word for part in parts for word in part[:longest]][:whole]
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 MAX_WORD_CHARACTERS = 40
 # A longer word with digits in it is somebody's id.
 MAX_DIGIT_WORD_CHARACTERS = 8
+# From here on a system gives ports to whoever dials.
+EPHEMERAL_PORTS = 32_768
 # A message of fewer says nothing.
 MIN_LETTERS = 3
 
 _PLACEHOLDER = re.compile(r"<\w+>")
 # Letters and digits mixed, with a capital, and a digit before a letter: what makes ids look so.
 _MIXED_ID = re.compile(r"\b(?=[A-Za-z]*\d+[A-Za-z])(?=\w*[A-Z])(?!v\d)[A-Za-z\d]{6,}\b")
+# Behind a host or an address; a line of code has fewer digits, as a rule.
+_PORT = re.compile(r"(?<=[\w>\]]):(\d{4,5})(?!\w|[.:]\w)")
 # Not one that a word ends with.
 _NUMBER = re.compile(r"(?<!\w)-?\d+(?:\.\d+)?")
 # camelCase, and the last capital of HTTPServer.
@@ -45,6 +49,22 @@ def words(value: str, mask: Callable[[str], str]) -> list[str]:
     value = _NUMBER.sub(" ", _MIXED_ID.sub(" ", _PLACEHOLDER.sub(" ", mask(value))))
     found = _BETWEEN.sub(" ", _HUMP.sub(" ", value)).lower().split()
     return [word[:MAX_WORD_CHARACTERS] for word in found if _is_word(word)]
+
+
+def error_words(message: str, mask: Callable[[str], str]) -> list[str]:
+    """Give the words of an error's message; the port that was dialled tells which server is down.
+
+    Args:
+        message: the message.
+        mask: puts placeholders for what differs from span to span, as the caller's own port does.
+
+    """
+    between, *rest = _PORT.split(mask(message))
+    found = words(between, str)
+    for port, between in zip(rest[::2], rest[1::2], strict=True):
+        found += [port] if int(port) < EPHEMERAL_PORTS else []
+        found += words(between, str)
+    return found
 
 
 def _is_word(word: str) -> bool:

@@ -283,6 +283,16 @@ def test_codes_come_first_in_words(attributes: dict[str, Value], words: str) -> 
         ("", (exception("A", "one"), exception("A", "one")), "a one"),
         ("status 503 from cart", (), "status service unavailable from cart"),
         ("500", (), None),
+        ("dial tcp 10.1.2.3:5432: connection refused", (), "dial tcp 5432 connection refused"),
+        ("read tcp 10.1.2.3:45432->10.1.2.4:5432: broken", (), "read tcp 5432 broken"),
+        ("[::1]:6379 is gone", (), "6379 is gone"),
+        ("in cart.go:123 at 12:34:56", (), "in cart go at"),
+        (
+            "Servlet.service() for servlet [a] in context with path [] threw exception [no seat]",
+            (),
+            "no seat",
+        ),
+        ("[OrderService.pay] no seat", (), "no seat"),
     ],
 )
 def test_what_the_error_says(
@@ -292,6 +302,13 @@ def test_what_the_error_says(
     expected = f"failed: {words} cart service x" if words else "failed cart service x"
 
     assert rendered(made) == expected
+
+
+def test_the_innermost_cause_is_told_however_much_stands_before_it() -> None:
+    words = " ".join(f"w{'abcdefghijklmnopqrst'[n % 20]}{'abcdefgh'[n // 20]}" for n in range(150))
+    made = plain("x", code=ERROR, message=f"{words}; nested exception is a.b.DiskFull: no space")
+
+    assert " disk full no space cart service x" in rendered(made)
 
 
 def test_error_text_and_attributes_have_an_end() -> None:
