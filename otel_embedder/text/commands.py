@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from otel_embedder.text.operands import OPERAND, enclosed_end, end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     Span = tuple[int, int]
 
@@ -106,10 +106,12 @@ _BEFORE = re.compile(
         \(\s*+[^,()]{{1,256}}(?:\([^()]{{0,64}}\))?[^,()]{{0,64}},\s*+(?=["'])
     |(?:crypt|digest|sha[12]?|sha224|sha256|sha384|sha512|md5|password|old_password|hashbytes)\s*+
         \(\s*+(?:'(?:sha|md)\w{{1,9}}'\s*,\s*)?(?=["'])
-    |(?:\w{{1,16}}\.)?(?:auth|changeUserPassword)\s*+\(\s*+{_WORD}\s*+,\s*+(?=["'])
+    |(?:\w{{1,16}}\.)?(?:auth|authenticate|login|sign_?in|changeUserPassword)\s*+\(\s*+{_WORD}\s*+,\s*+(?=["'])
+    |sp_(?:addlogin|password)\s++{_WORD}\s*+,\s*+|sp_addlinkedsrvlogin\s++(?:{_WORD}\s*+,\s*+){{4}}
     # shells
     |(?:add_user|change_password|authenticate_user){_GAP}{_WORD}{_GAP}{_REAL}
     |htpasswd\s++(?:-\w{{1,8}}\s++)?-\w{{0,7}}b\w{{0,7}}\s++{_WORD}\s++{_WORD}\s++
+    |net\s++use\s++\S++\s++(?:\S++\s++)?(?=\S++\s++/user:)
     |net\s++user\s++{_REAL}{_WORD}\s++(?![/*]){_REAL}
     |config(?:ure)?(?:\s++|:)set\s++[\w./:-]{{0,128}}(?:secret|token|password|key)[\w.-]{{0,32}}\s++
     |--from-literal[=\s][\w.-]{{1,128}}=
@@ -123,8 +125,8 @@ _BEFORE = re.compile(
 # Looked for in lower case, which costs a tenth of ignoring case.
 _BEFORE_HINT = re.compile(
     r"auth|sasl|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|oper "
-    r"|c(?:rypt|redent|onfig)|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net user"
-    r"|from-literal|hashbytes|\0"
+    r"|c(?:rypt|redent|onfig)|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net use"
+    r"|sp_add|sign_?in|from-literal|hashbytes|\0"
 )
 # A second secret behind the first.
 _SECOND = re.compile(r"\s++(?:REPLACE\s++|TO\s++(?=[\"']))", re.IGNORECASE)
@@ -186,6 +188,43 @@ _COMMAND = re.compile(
 _READERS = [re.compile(options) for options in _OPTIONS.values()]
 _COMMAND_HINT = re.compile(r"""[ \s"',(\[](?:-[pawscukx-]|/p:|>\S)|setuser""")
 _ONCE = "sshpass"
+
+# INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
+_INSERTED = re.compile(
+    r"\bINSERT\s++INTO\s++\S{1,128}\s*+\((?P<columns>[^()]{1,2048})\)\s*+VALUES\s*+\(",
+    re.IGNORECASE,
+)
+_INSERTED_HINT = re.compile(r"[iI](?:NSERT|nsert)\s")
+_QUOTED = r"'(?:[^'\\]|\\.|'')*+'?"
+_COLUMN = re.compile(
+    rf"\s*+(?P<value>(?:{_QUOTED}|\((?:[^()']|{_QUOTED})*+\)?|[^,()'])*+)(?P<end>,|\)\s*+,\s*+\()?"
+)
+_STANDS_FOR = re.compile(r"\?\d*|[$:@]\w+|%s|%\(\w+\)s|NULL|DEFAULT|<\w+>|", re.IGNORECASE)
+
+
+def inserted(text: str, names: Callable[[str], bool]) -> Iterator[Span]:
+    """Find the values of columns that name a secret, in SQL's INSERT."""
+    if not _INSERTED_HINT.search(text):
+        return
+    end = 0
+    while match := _INSERTED.search(text, end):
+        end = match.end()
+        are_secret = [names(column.strip(' "`[]')) for column in match["columns"].split(",")]
+        if any(are_secret):
+            end = yield from _columns(text, end, are_secret)
+
+
+def _columns(text: str, start: int, are_secret: Sequence[bool]) -> Generator[Span, None, int]:
+    """Find the values of some columns in rows; return where the last row ends."""
+    number = 0
+    while column := _COLUMN.match(text, start):
+        value = column["value"].rstrip()
+        if number < len(are_secret) and are_secret[number] and not _STANDS_FOR.fullmatch(value):
+            yield column.start("value"), column.start("value") + len(value)
+        if not column["end"]:
+            return column.end()
+        start, number = column.end(), number + 1 if column["end"] == "," else 0
+    return start
 
 
 def commanded(text: str) -> list[Span]:

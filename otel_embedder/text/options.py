@@ -40,7 +40,7 @@ DEFAULT_SECRET_KEYS = (
     *("presharedkey", "secretkey", "*secretaccesskey", "authkey", "sessionkey", "sharedkey"),
     *("signingkey", "masterkey", "encryptionkey", "priv.key", "privkey", "passw", "passwrd"),
     *("pswd", "psw", "*pw", "pword", "storepass", "keypass", "dbpass", "userpass", "adminpass"),
-    *("rootpass", "sshpass", "requirepass", "masterauth", "*passcode", "*pincode", "pin$"),
+    *("rootpass", "sshpass$", "requirepass", "masterauth", "*passcode", "*pincode", "pin$"),
     *("pin.code", "pin.number", "puk$", "totp", "hotp", "mfa.code", "2fa.code", "two.factor.code"),
     *("otp.code", "one.time.code", "sms.code", "verification.code", "verificationcode"),
     *("security.code", "auth.code", "authcode", "access.code", "login.code", "activation.code"),
