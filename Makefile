@@ -2,7 +2,7 @@
 # on a machine that has Python >= 3.11, make, and a way to its package registries.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run demo test test-unit test-reference check format docs proto bench golden \
+.PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
     otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
@@ -75,6 +75,11 @@ proto: build/proto  ## Generate otel_embedder/proto from proto
 
 bench: $(INSTALLED) build/otelcol  ## Measure the sidecar beside a Collector that only passes on
 	$(BIN)/python -m tests.bench
+
+# Another's: make eval EVAL='traces.jsonl.gz --questions questions.yaml --profile template'
+EVAL = build/eval/shop.bin --questions tests/bench/shop.yaml --labels build/eval/shop.tsv
+eval: $(INSTALLED) $(filter build/eval/%,$(EVAL))  ## Judge texts: what is found by them, and what they cost
+	$(BIN)/otel-embedder eval $(EVAL)
 
 golden: build/reference/installed  ## Make the golden vectors anew (installs 5 GB of torch)
 	build/reference/bin/python -m tests.golden.make
@@ -174,6 +179,12 @@ build/reference/installed: requirements/reference.txt pyproject.toml $(UV)
 	$(call environment,build/reference,$<)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python build/reference --editable .
 	touch $@
+
+build/eval/shop.bin: tests/bench/shop.py otel_embedder/cli/demo/shop.py $(INSTALLED)
+	mkdir -p $(@D)
+	$(BIN)/python -m tests.bench.shop $@ $(@:.bin=.tsv)
+
+build/eval/shop.tsv: build/eval/shop.bin ;
 
 # `-I otel_embedder/proto=proto`: the code is to live there, and imports what it needs from there.
 build/proto: proto/*.proto $(INSTALLED)

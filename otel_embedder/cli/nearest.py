@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from rich.table import Column
@@ -23,6 +23,7 @@ from otel_embedder.cli.tables import COSINE_DIGITS, columns, cut_cell, new_table
 from otel_embedder.embedder.bulk import BulkEmbedder, window_for
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.files.trace_files import TraceFiles
+from otel_embedder.otlp.spans import span_milliseconds
 from otel_embedder.search.index import MAX_EXAMPLES, TextIndex, has_id, spans_of
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import Renderer, new_renderer
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
     from otel_embedder.search.index import Row
 
 TRACE_ID_COLUMNS = 32
-OTHER_COLUMNS = 56  # what a table needs besides the text
+OTHER_COLUMNS = 64  # what a table needs besides the text
+
+
+class FoundSpan(NamedTuple):
+    """The span that was asked for: its text, and how long it took, None if that is unknown."""
+
+    text: str
+    milliseconds: float | None
 
 
 @click.command("nearest")
@@ -69,9 +77,11 @@ def command(  # noqa: PLR0913 - an option is an argument
 ) -> None:
     """Find the spans in FILE... that are nearest to a text or a span; - is stdin.
 
-    Spans that read the same are one row: its cosine, how many spans it has, the
-    text, and some of their traces. A span that carries a vector of this model and
-    text is taken at that; the text of any other is embedded here.
+    Spans that read the same are one row: its score and cosine, how many spans it
+    has, the text, and some of their traces. A text counts the words that it has of
+    the question beside its cosine; a span how alike the durations are. A span that
+    carries a vector of this model and text is taken at that; the text of any other
+    is embedded here.
 
     What is asked for is best put as the spans put it: with the names of things,
     and with what went wrong.
@@ -93,24 +103,34 @@ def command(  # noqa: PLR0913 - an option is an argument
         raise click.ClickException(f"there is no span {span_id} in what was read.")
     with BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder:
         _embed(index, embedder, window=window_for(choice.threads))
-        [embedding] = embedder.embed([asked])
+        rows = _nearest(index, embedder, asked, count)
     title = f"Nearest to span {span_id}" if text is None else f"Nearest to: {text}"
-    SHOWN[output](title, index.nearest(asked, embedding.vector, count))
+    SHOWN[output](title, rows)
 
 
 def _read(
     index: TextIndex, traces: TraceFiles, renderer: Renderer, span_id: str | None
-) -> str | None:
-    """Take the spans in; give the text of the first of this id, None if there is none."""
+) -> FoundSpan | None:
+    """Take the spans in; give the first of this id, None if there is none."""
     wanted = None if span_id is None else bytes.fromhex(span_id)
-    found: str | None = None
+    found: FoundSpan | None = None
     with traces.naming_faults(), progress_bar("Reading spans") as advance:
         for span, service in spans_of(traces.requests(), renderer):
             text = index.add(span, service)
             if wanted is not None and found is None and has_id(span, wanted):
-                found = text
+                found = FoundSpan(text, span_milliseconds(span))
             advance(1)
     return found
+
+
+def _nearest(
+    index: TextIndex, embedder: BulkEmbedder, asked: str | FoundSpan, count: int
+) -> Sequence[Row]:
+    words = asked if isinstance(asked, str) else asked.text
+    [embedding] = embedder.embed([words])
+    if isinstance(asked, str):
+        return index.nearest_to_words(words, embedding.vector, count)
+    return index.nearest_to_span(words, embedding.vector, asked.milliseconds, count)
 
 
 def _embed(index: TextIndex, embedder: BulkEmbedder, *, window: int) -> None:
@@ -124,18 +144,18 @@ def _embed(index: TextIndex, embedder: BulkEmbedder, *, window: int) -> None:
 
 def _show_table(title: str, rows: Sequence[Row]) -> None:
     traces = Column("traces", min_width=TRACE_ID_COLUMNS, overflow="fold")
-    table = new_table("cosine", "spans", "text", traces, title=title)
+    table = new_table("score", "cosine", "spans", "text", traces, title=title)
     for row in rows:
         text = cut_cell(row.text, width=columns() - OTHER_COLUMNS, lines=MAX_EXAMPLES)
-        table.add_row(
-            f"{row.cosine:.{COSINE_DIGITS}f}", f"{row.spans:,}", text, "\n".join(row.trace_ids)
-        )
+        score, cosine = (f"{number:.{COSINE_DIGITS}f}" for number in (row.score, row.cosine))
+        table.add_row(score, cosine, f"{row.spans:,}", text, "\n".join(row.trace_ids))
     show(table)
 
 
 def _print_json(_: str, rows: Sequence[Row]) -> None:
     for row in rows:
-        click.echo(json.dumps({**asdict(row), "cosine": round(row.cosine, COSINE_DIGITS)}))
+        rounded = {name: round(getattr(row, name), COSINE_DIGITS) for name in ("score", "cosine")}
+        click.echo(json.dumps({**asdict(row), **rounded}))
 
 
 SHOWN = {"table": _show_table, "json": _print_json}

@@ -1,10 +1,12 @@
-"""Which span it is: the ids of an encoded Span."""
+"""Which span it is, and how long it took: the ids and times of an encoded Span."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from otel_embedder.proto import otlp_wire_pb2 as pb
+
+NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 class SpanIds(NamedTuple):
@@ -23,6 +25,20 @@ def span_ids(encoded: bytes) -> SpanIds:
     """
     ids = pb.SpanIds.FromString(encoded)
     return SpanIds(ids.trace_id, ids.span_id)
+
+
+def span_milliseconds(encoded: bytes) -> float | None:
+    """Give how long an encoded Span took; None where its times don't tell.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Span.
+
+    """
+    head = pb.SpanHead.FromString(encoded)
+    started, ended = head.start_time_unix_nano, head.end_time_unix_nano
+    if not started or ended < started:
+        return None
+    return (ended - started) / NANOSECONDS_PER_MILLISECOND
 
 
 def check_span(encoded: bytes) -> None:

@@ -7,13 +7,24 @@ carries, if it is the one we would make, else the model's.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from heapq import nlargest
+from itertools import chain, islice
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from otel_embedder.annotation.work import spans_of as spans_of_request
 from otel_embedder.embedder.bulk import embedded
-from otel_embedder.otlp.spans import span_ids
+from otel_embedder.otlp.spans import span_ids, span_milliseconds
+from otel_embedder.search.ranking import (
+    DURATION_WEIGHT,
+    WORDS_WEIGHT,
+    WordIndex,
+    decades,
+    duration_likeness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +33,12 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.search.ranking import Floats
     from otel_embedder.text.rendering import Renderer
 
 MAX_EXAMPLES = 3
+# Durations of a text's spans are told apart no finer: a tenth of a decade is .0003 of a score.
+STEPS_A_DECADE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,7 @@ class Row:
     """A text, and the spans that have it.
 
     Attributes:
+        score: what it is ranked by; see `ranking`.
         cosine: how near it is to what was asked for; 1 is the same.
         spans: how many spans have it.
         text: the text.
@@ -39,6 +54,7 @@ class Row:
 
     """
 
+    score: float
     cosine: float
     spans: int
     text: str
@@ -51,19 +67,41 @@ class Occurrences:
 
     Attributes:
         spans: how many there are.
-        trace_ids: of the first of them, in hex, each once.
+        examples: traces of the first of them that took about as long, in hex, each once; by
+            the step of this duration, NaN where it is unknown.
 
     """
 
     spans: int = 0
-    trace_ids: list[str] = field(default_factory=list)
+    examples: dict[float, list[str]] = field(default_factory=dict)
 
-    def add(self, trace_id: str) -> None:
-        """Count a span of a trace; of which one may be unknown."""
+    def add(self, trace_id: str, step: float) -> None:
+        """Count a span of a trace, which may be unknown, and of the step of its duration."""
         self.spans += 1
-        is_example = len(self.trace_ids) < MAX_EXAMPLES and trace_id not in self.trace_ids
-        if is_example and trace_id:
-            self.trace_ids.append(trace_id)
+        examples = self.examples.setdefault(step, [])
+        if trace_id and trace_id not in examples and len(examples) < MAX_EXAMPLES:
+            examples.append(trace_id)
+
+    def trace_ids(self, near: float) -> tuple[str, ...]:
+        """Give some traces: first those of the spans that took most nearly as long as this step."""
+        steps = sorted(self.examples, key=lambda step: _apart(step, near))
+        found = dict.fromkeys(chain.from_iterable(self.examples[step] for step in steps))
+        return tuple(islice(found, MAX_EXAMPLES))
+
+    def likeness(self, step: float) -> float:
+        """Give how alike the duration of one of the spans is to this step, at best."""
+        steps = np.fromiter(self.examples, float)
+        return float(duration_likeness(steps / STEPS_A_DECADE, step / STEPS_A_DECADE).max())
+
+
+def _step(milliseconds: float | None) -> float:
+    """Give a duration as it is told apart; what is unknown is one and the same NaN."""
+    return math.nan if milliseconds is None else round(STEPS_A_DECADE * decades(milliseconds))
+
+
+def _apart(step: float, other: float) -> float:
+    """Give how far apart two steps are; infinitely, if one is unknown."""
+    return math.inf if math.isnan(step - other) else abs(step - other)
 
 
 class TextIndex:
@@ -103,7 +141,9 @@ class TextIndex:
         if is_error or not self._errors_only:
             self.spans += 1
             trace_id = span_ids(span).trace_id.hex()
-            self._texts.setdefault(text, Occurrences()).add(trace_id)
+            self._texts.setdefault(text, Occurrences()).add(
+                trace_id, _step(span_milliseconds(span))
+            )
             self._note_vector(text, span)
         return text
 
@@ -132,25 +172,53 @@ class TextIndex:
             self._vectors[text] = embedding.vector
             yield text
 
-    def nearest(self, text: str, vector: Vector, count: int) -> list[Row]:
-        """Give the texts nearest to a text, the nearest first.
+    def nearest_to_words(self, text: str, vector: Vector, count: int) -> list[Row]:
+        """Give the texts nearest to words, the nearest first.
 
         Of several that are equally near the first that came goes first, but this very text
         before all others.
 
         Args:
-            text: the text.
-            vector: its vector, of unit length as all are.
+            text: the words.
+            vector: their vector, of unit length as all are.
             count: how many to give at most.
 
         """
-        cosines = {known: float(other @ vector) for known, other in self._vectors.items()}
-        best = nlargest(count, cosines, key=lambda known: (known == text, cosines[known]))
-        return [self._row(known, cosines[known]) for known in best]
+        shares = WordIndex([*self._vectors]).shares(text)
+        return self._nearest(text, vector, WORDS_WEIGHT * shares, count, near=math.nan)
 
-    def _row(self, text: str, cosine: float) -> Row:
+    def nearest_to_span(
+        self, text: str, vector: Vector, milliseconds: float | None, count: int
+    ) -> list[Row]:
+        """Give the texts nearest to a span, the nearest first, its own before others as near.
+
+        Args:
+            text: the span's text.
+            vector: its vector.
+            milliseconds: how long it took; None if that is unknown.
+            count: how many to give at most.
+
+        """
+        near = _step(milliseconds)
+        likeness = [self._texts[known].likeness(near) for known in self._vectors]
+        return self._nearest(text, vector, DURATION_WEIGHT * np.array(likeness), count, near=near)
+
+    def _nearest(
+        self, text: str, vector: Vector, more: Floats, count: int, *, near: float
+    ) -> list[Row]:
+        """Give the texts whose cosine and what comes to it, one for each text, are greatest."""
+        cosines = [float(other @ vector) for other in self._vectors.values()]
+        scored = zip(self._vectors, cosines, more.tolist(), strict=True)
+        rows = ((known == text, cosine + extra, cosine, known) for known, cosine, extra in scored)
+        best = nlargest(count, rows, key=lambda row: row[:2])
+        return [
+            self._row(known, score=score, cosine=cosine, near=near)
+            for _, score, cosine, known in best
+        ]
+
+    def _row(self, text: str, *, score: float, cosine: float, near: float) -> Row:
         found = self._texts[text]
-        return Row(cosine, found.spans, text, tuple(found.trace_ids))
+        return Row(score, cosine, found.spans, text, found.trace_ids(near))
 
 
 def spans_of(requests: Iterable[TraceRequest], renderer: Renderer) -> Iterator[tuple[bytes, str]]:

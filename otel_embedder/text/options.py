@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,6 +106,14 @@ class RenderOptions:
         """
         if self.profile not in {None, TEMPLATE} and (chosen := self._of_template()):
             raise ValueError(f"{', '.join(chosen)}: {ONLY_TEMPLATE}")
+
+    def of(self, profile: str) -> RenderOptions:
+        """Give the choices for a profile; what only the template knows is for that alone."""
+        if profile == TEMPLATE:
+            return replace(self, profile=profile)
+        return RenderOptions(
+            secret_keys=self.secret_keys, mask_secrets=self.mask_secrets, profile=profile
+        )
 
     def words_profile(self) -> Profile | None:
         """Give what a text of words consists of; None stands for a text by the template.

@@ -2,7 +2,7 @@
 
 Whatever a byte is part of, it takes a microsecond or two to make words of it. So a
 bound of bytes is one of time, if it holds for all that is read of a span together:
-name, status, exception, attributes, and what is nested in them. What the purse does
+name, status, errors, attributes, and what is nested in them. What the purse does
 not pay for is cut off while it is still encoded, and the renderer reads a small span.
 The same span is always cut in the same way, whatever was seen before it.
 """
@@ -16,6 +16,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from otel_embedder.otlp.fields import fields
 from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.text import error_events, stack_traces
 from otel_embedder.text.values import ELLIPSIS, MAX_BYTES, MAX_ITEMS, MAX_NESTING
 
 if TYPE_CHECKING:
@@ -30,9 +31,23 @@ MAX_FIELDS = 4_096
 # What stands before a part: its tag and its length.
 PREFIX_BYTES = 2
 
-# semconv/exceptions: an event of this name, with these attributes.
-EXCEPTION = b"exception"
-EXCEPTION_KEYS = ("exception.type", "exception.message")
+# Of a message that is longer than this there is read so much, and the cause that its end tells.
+MESSAGE_BYTES, MESSAGE_HEAD_BYTES = MAX_BYTES, MAX_BYTES // 2
+# What of a stack trace is read that is longer: its ends, and what stands around its outer causes.
+TRACE_BYTES = 8 * 1024
+# So much of a span's stack trace if the span is cut.
+CUT_TRACE_BYTES = 4 * 1024
+# How far from its ends causes are looked for.
+SEARCHED_BYTES = 32 * 1024
+GAP = f"\n{stack_traces.GAP}\n".encode()
+# What stands before a cause at the end of a message.
+MESSAGE_MARKS = (
+    *(b"nested exception is ", b"nested: ", b"with root cause", b"aused by: ", b" ---> "),
+    *(b"[cause]: ", b"nner exception: ", b"nnerException: ", b"iginal exception: ", b"Cause: "),
+)
+# An event that is no larger is not read if it has no word that an error would have.
+HINT_BYTES = 2 * 1024
+
 SERVICE_KEY = "service.name"
 
 UNREAD_VALUE = pb.AnyValue(string_value=ELLIPSIS.encode()).SerializeToString()
@@ -57,7 +72,7 @@ NOWHERE = Place(0, 0)
 def cut_span(encoded: bytes, size: int = SPAN_BYTES) -> bytes:
     """Give an encoded Span with about as much in it as so many bytes pay for.
 
-    Name, status and exception go first, then attributes as they come. The value of one that is
+    Name, status and errors go first, then attributes as they come. The value of one that is
     too large for what is left is `...`; smaller ones behind it may still have theirs.
 
     Raises:
@@ -68,7 +83,7 @@ def cut_span(encoded: bytes, size: int = SPAN_BYTES) -> bytes:
         return encoded
     head, cut = pb.SpanHead.FromString(encoded), _Cut(encoded)
     status = pb.Status.FromString(head.status)
-    status = pb.Status(message=_as_read(status.message), code=status.code)
+    status = pb.Status(message=cut_message(status.message), code=status.code)
     span = pb.Span(
         name=_as_read(head.name),
         kind=head.kind,
@@ -78,7 +93,7 @@ def cut_span(encoded: bytes, size: int = SPAN_BYTES) -> bytes:
     )
     attributes, events = cut.places(pb.Span.ATTRIBUTES_FIELD_NUMBER, pb.Span.EVENTS_FIELD_NUMBER)
     size -= len(span.name) + len(span.status)
-    span.events.extend(cut.exception(events, size))
+    span.events.extend(cut.errors(events, size))
     size -= sum(map(len, span.events))
     span.attributes.extend(cut.pairs(attributes, size))
     return span.SerializeToString()
@@ -124,6 +139,56 @@ def cut_value(encoded: bytes) -> bytes:
     return _Cut(encoded).value(Place(0, len(encoded)), ATTRIBUTE_BYTES)
 
 
+def cut_message(encoded: bytes) -> bytes:
+    """Give what is read of an error's message: all, or its beginning and a cause at its end.
+
+    Between the two there is a line of its own, `GAP`.
+    """
+    return _cut_message(encoded, Place(0, len(encoded)))
+
+
+def _cut_message(encoded: bytes, place: Place) -> bytes:
+    start, end = place
+    if place.size <= MESSAGE_BYTES:
+        return encoded[start:end]
+    head, room = start + MESSAGE_HEAD_BYTES, MESSAGE_BYTES - MESSAGE_HEAD_BYTES - len(GAP)
+    cause = max(encoded.rfind(mark, max(head, end - room), end) for mark in MESSAGE_MARKS)
+    return encoded[start:head] + GAP + (encoded[cause:end] if cause >= 0 else b"")
+
+
+def cut_trace(encoded: bytes, size: int = TRACE_BYTES) -> bytes:
+    """Give what is read of a stack trace: all, or its ends and what is around its causes.
+
+    Between them there are lines of their own, `GAP`.
+    """
+    return _cut_trace(encoded, Place(0, len(encoded)), size)
+
+
+def _cut_trace(encoded: bytes, place: Place, size: int) -> bytes:
+    start, end = place
+    if place.size <= size:
+        return encoded[start:end]
+    share, middle = size // 4 - len(GAP), start + SEARCHED_BYTES
+    found = [encoded.find(mark, start, min(middle, end)) for mark in stack_traces.MARKS]
+    first = min((place for place in found if place >= 0), default=start)
+    searched = max(start, end - SEARCHED_BYTES)
+    last = max(encoded.rfind(mark, searched, end) for mark in stack_traces.MARKS)
+    around = [(first - share // 2, first + share // 2), (last, last + share)]
+    places = [(start, start + share), *around, (end - share, end)]
+    return GAP.join(encoded[max(start, low) : min(high, end)] for low, high in _apart(places))
+
+
+def _apart(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give places in order, those as one that overlap or touch."""
+    apart: list[tuple[int, int]] = []
+    for low, high in sorted(places):
+        if apart and low <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(high, apart[-1][1]))
+        else:
+            apart.append((low, high))
+    return apart
+
+
 def _as_read(string: bytes) -> bytes:
     """Give what is read of a string, and a byte more to tell that there was more."""
     return string[: MAX_BYTES + 1]
@@ -149,18 +214,58 @@ class _Cut:
         starts = tuple(pb.KeyValue(key=key.encode()).SerializeToString() for key in keys)
         return [pair for pair in pairs if self._encoded.startswith(starts, *pair)]
 
-    def exception(self, events: list[Place], room: int) -> list[bytes]:
-        """Give the last of these Events that is an exception, if there is one."""
-        for event in reversed(events):
-            if self._encoded.find(EXCEPTION, *event) < 0:
-                continue
-            parts = [*self._parts(event)]
-            if self._bytes(dict(parts).get(pb.Event.NAME_FIELD_NUMBER, NOWHERE)) == EXCEPTION:
-                number = pb.Event.ATTRIBUTES_FIELD_NUMBER
-                pairs = [place for field, place in parts if field == number]
-                said = self.pairs(self.of_keys(EXCEPTION_KEYS, pairs), room)
-                return [pb.Event(name=EXCEPTION, attributes=said).SerializeToString()]
-        return []
+    def errors(self, events: Iterable[Place], room: int) -> list[bytes]:
+        """Give those of these Events that tell of errors, with what is read of them."""
+        told = [event for event in events if self._may_tell(event)]
+        cut: list[bytes] = []
+        for event in error_events.read(list(filter(None, map(self._error, told)))):
+            name, pairs = event
+            attributes = _together(pairs, room, self._error_attribute)
+            cut.append(pb.Event(name=name, attributes=attributes).SerializeToString())
+            room -= len(cut[-1]) + PREFIX_BYTES
+        return cut[::-1]
+
+    def _may_tell(self, event: Place) -> bool:
+        """Tell whether an Event may tell of an error; to look is cheaper than to read it."""
+        return (
+            event.size > HINT_BYTES or error_events.HINT.search(self._encoded, *event) is not None
+        )
+
+    def _error(self, event: Place) -> tuple[bytes, list[Place]] | None:
+        """Give the name of an Event and those KeyValues that are read, if it tells of an error."""
+        if self._fields_left < MAX_FIELDS // 2:
+            return None  # attributes need some, too
+        parts = [*self._parts(event)]
+        name = self._bytes(dict(parts).get(pb.Event.NAME_FIELD_NUMBER, NOWHERE), MAX_BYTES)
+        pairs: list[Place] = []
+        values: dict[bytes, bytes] = {}
+        for pair in (place for field, place in parts if field == pb.Event.ATTRIBUTES_FIELD_NUMBER):
+            key, value = self._key_value(pair)
+            plain = error_events.plain(self._bytes(key, error_events.MAX_NAME_BYTES))
+            if plain in error_events.READ:
+                pairs.append(pair)
+                values[plain] = self.value(value, error_events.MAX_NAME_BYTES)
+        return (name, pairs) if error_events.tells_error(name, values) else None
+
+    def _error_attribute(self, pair: Place, room: int) -> bytes:
+        key, value = self._key_value(pair)
+        kind, content = ([*self._parts(value)] or [(0, NOWHERE)])[-1]
+        if kind != pb.AnyValue.STRING_VALUE_FIELD_NUMBER:
+            return self._attribute(pair, room)
+        cut = (
+            _cut_trace(self._encoded, content, CUT_TRACE_BYTES)
+            if error_events.plain(self._bytes(key)) in error_events.WITH_CAUSES
+            else _cut_message(self._encoded, content)
+        )
+        cut = cut if len(cut) <= room else ELLIPSIS.encode()
+        string = pb.AnyValue(string_value=cut).SerializeToString()
+        return pb.KeyValue(key=self._bytes(key), value=string).SerializeToString()
+
+    def _key_value(self, pair: Place) -> tuple[Place, Place]:
+        """Give where a KeyValue's key and its value are."""
+        parts = dict(self._parts(pair))
+        key = parts.get(pb.KeyValue.KEY_FIELD_NUMBER, NOWHERE)
+        return key, parts.get(pb.KeyValue.VALUE_FIELD_NUMBER, NOWHERE)
 
     def pairs(self, places: Iterable[Place], room: int) -> Iterator[bytes]:
         """Give KeyValues in about so many bytes together, each with what is read of it."""
@@ -173,9 +278,7 @@ class _Cut:
         """Give a KeyValue in about so many bytes, at the cost of its value."""
         if place.size <= room:
             return self._bytes(place)
-        parts = dict(self._parts(place))
-        key = parts.get(pb.KeyValue.KEY_FIELD_NUMBER, NOWHERE)
-        value = parts.get(pb.KeyValue.VALUE_FIELD_NUMBER, NOWHERE)
+        key, value = self._key_value(place)
         if key.size >= room:
             return UNREAD_PAIR
         encoded = self.value(value, room - key.size, depth)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
+from otel_embedder.text.error_events import read
+from otel_embedder.text.error_text import ErrorText, timeless
 from otel_embedder.text.masks import mask, mask_named
 from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
-    EXCEPTION,
-    EXCEPTION_KEYS,
     SERVICE_KEY,
     SPAN_BYTES,
     cut_attribute,
@@ -30,11 +30,12 @@ from otel_embedder.text.purse import (
 )
 from otel_embedder.text.secrets import Secrets
 from otel_embedder.text.template import FIELDS, parse_template
-from otel_embedder.text.values import decode, read_key_value, render_named, render_value
+from otel_embedder.text.values import ELLIPSIS, decode, read_key_value, render_named, render_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from otel_embedder.text.error_text import Part
     from otel_embedder.text.options import RenderOptions
 
 
@@ -45,6 +46,9 @@ UNKNOWN_DURATION = "?"
 # The model reads 256 word pieces, some 1,000 characters. A long value must not
 # take the place of the others; what lies beyond the text's end is never read.
 MAX_VALUE_CHARACTERS = 256
+# A value that is longer stands behind the others: prompts and payloads fill all that is read.
+MAX_SHORT_CHARACTERS = 128
+# Of all that an error says, so that the innermost cause, which stands last, is read.
 MAX_ERROR_CHARACTERS = 512
 MAX_TEXT_CHARACTERS = 2_048
 # A status message often is the exception's, with a word before it and both cut off.
@@ -54,6 +58,9 @@ SHOWN_BYTES = 256 * 1024
 
 # NUL sorts below every other character, so fragments sort by their keys.
 KEY_END = "\0"
+# Before the key of a long value, for it sorts above ASCII; and before a key that sorts above that,
+# but has a short value. A mark beyond ASCII would cost more, in every text that it is in.
+LONG, BEYOND_ASCII = "\x7f", "~\x7f"
 
 NEVER = r"(?!)"  # a pattern that matches nothing
 
@@ -65,14 +72,14 @@ class Status(NamedTuple):
 
     Attributes:
         name: UNSET, OK or ERROR.
-        message: what the program said.
-        words: the name, and straight behind it the message, masked.
+        pieces: what the program said, masked, the outermost error first.
+        words: the name, and straight behind it the pieces.
         is_error: whether it is ERROR.
 
     """
 
     name: str
-    message: str
+    pieces: tuple[str, ...]
     words: str
     is_error: bool
 
@@ -130,11 +137,12 @@ class TemplateRenderer:
         self._mask_named = mask_named if options.mask_values else _as_it_is
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
-        self._fragments = Remembered(self._read_fragment)
+        self._fragment = Remembered(self._read_fragment).__getitem__
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
-        self._exceptions = Remembered(self._render)
+        self._error = ErrorText(self._secrets)
+        self._told = Remembered(self._read_event)
 
     def service(self, resource: bytes) -> str:
         """Give the `service.name` of an encoded Resource.
@@ -157,14 +165,16 @@ class TemplateRenderer:
         span = pb.Span.FromString(encoded)
         status = self._statuses[span.status]
         # To loop over a list of them is cheaper.
-        fragments = sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))
+        fragments = sorted(filter(None, map(self._fragment, span.attributes[:])))
+        attributes = self._separator.join(fragments)
+        if LONG in attributes:
+            attributes = _unmarked(attributes)
         content = self._format(
             service,
             self._operations[span.name],
-            # To look for a word in the bytes is cheaper than to ask for the events.
-            self._error_words(status, span) if EXCEPTION in encoded else status.words,
+            self._error_words(status, events) if (events := span.events[:]) else status.words,
             _duration(span, self._milliseconds),
-            self._separator.join(fragments).replace(KEY_END, self._between),
+            attributes.replace(KEY_END, self._between),
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
 
@@ -186,7 +196,7 @@ class TemplateRenderer:
         fields = {
             "service": (service, service),
             "operation": (self._decode(span.name), self._operations[span.name]),
-            "status": (self._unmasked_words(status, span), self._error_words(status, span)),
+            "status": (self._unmasked_words(span), self._error_words(status, span.events[:])),
             "duration_ms": (
                 _duration(span, exact_milliseconds),
                 _duration(span, self._milliseconds),
@@ -200,46 +210,61 @@ class TemplateRenderer:
         key, value = read_key_value(cut_attribute(shown), self._secrets)
         encoded = pb.KeyValue.FromString(whole).value
         saying = Saying(key, encoded, render_named(key, value, self._secrets), words=None)
-        if not (fragment := read is not None and self._fragments[read]):
+        if not (fragment := read is not None and self._fragment(read)):
             return saying
-        name, _, words = fragment.partition(KEY_END)
+        name, _, words = _unmarked(fragment).partition(KEY_END)
         return saying._replace(name=name, words=self._said(len(FIELDS), words))
 
     def _said(self, position: int, words: str) -> str | None:
         """Give words that go to a position of the template, None if it hasn't got it."""
         return words if position in self._positions else None
 
-    def _error_words(self, status: Status, span: pb.Span) -> str:
-        """Give the status with the exception's own words behind it, each only once."""
-        words = status.words
-        for value in self._exception(span):
-            said = self._error_text(value)
-            if said[:REPEATED_CHARACTERS] not in words:
-                words += f" {said}"
-        return words
+    def _error_words(self, status: Status, events: Sequence[bytes]) -> str:
+        """Give the status with all that events tell of errors behind it, each only once."""
+        told = [pieces for event in events if (pieces := self._told[timeless(event)])]
+        if not told:
+            return status.words
+        said = [*status.pieces]
+        words = " ".join([status.name, *said])
+        for piece in chain.from_iterable(read(told)):
+            if piece[:REPEATED_CHARACTERS] not in words:
+                said.append(piece)
+                words += f" {piece}"
+        return " ".join([status.name, *fitted(said, MAX_ERROR_CHARACTERS)])
 
     def _words(self, value: str) -> str:
         return self._mask(value)[:MAX_VALUE_CHARACTERS]
 
-    def _error_text(self, value: str) -> str:
-        return self._mask(value)[:MAX_ERROR_CHARACTERS]
+    def _pieces(self, parts: Iterable[Part]) -> tuple[str, ...]:
+        """Give types and messages, masked; a message that is too long apart from its causes."""
+        pieces: list[str] = []
+        for part in parts:
+            apart = part.split() if len(part.message) > MAX_ERROR_CHARACTERS else (part,)
+            pieces += fitted(map(self._mask, chain.from_iterable(apart)), MAX_ERROR_CHARACTERS)
+        return tuple(filter(None, pieces))
 
     def _read_fragment(self, encoded: bytes) -> str:
         key, value = read_key_value(cut_attribute(encoded), self._secrets)
         if self._volatile.match(key):
             return ""
-        words = self._mask_named(key, render_named(key, value, self._secrets))
-        return f"{key}{KEY_END}{words[:MAX_VALUE_CHARACTERS]}"
+        masked = self._mask_named(key, render_named(key, value, self._secrets))
+        words = masked[:MAX_VALUE_CHARACTERS]
+        if len(words) > MAX_SHORT_CHARACTERS:
+            return f"{LONG}{key}{KEY_END}{words}"
+        return f"{BEYOND_ASCII if key >= LONG else ''}{key}{KEY_END}{words}"
 
     def _read_operation(self, name: bytes) -> str:
         return self._words(self._decode(name)) or UNKNOWN_OPERATION
 
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
-        name = STATUS_NAMES.get(status.code, "UNSET")
-        message = self._decode(status.message)
-        words = f"{name} {self._error_text(message)}".rstrip()
-        return Status(name, message, words, is_error=name == "ERROR")
+        name = _status_name(status)
+        pieces = self._pieces(self._error.of_message(status.message))
+        words = " ".join([name, *fitted(pieces, MAX_ERROR_CHARACTERS)])
+        return Status(name, pieces, words, is_error=name == "ERROR")
+
+    def _read_event(self, encoded: bytes) -> tuple[str, ...]:
+        return self._pieces(self._error.of_event(encoded))
 
     def _read_service(self, resource: bytes) -> str:
         for encoded in pb.Resource.FromString(cut_resource(resource)).attributes:
@@ -248,20 +273,11 @@ class TemplateRenderer:
                 return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
         return UNKNOWN_SERVICE
 
-    def _unmasked_words(self, status: Status, span: pb.Span) -> str:
-        """Give status, message and exception as they are, without mask."""
-        return " ".join(filter(None, (status.name, status.message, *self._exception(span))))
-
-    def _exception(self, span: pb.Span) -> tuple[str, ...]:
-        """Give type and message of the last exception that the span recorded, if it did."""
-        for encoded in reversed(span.events):
-            if EXCEPTION in encoded:
-                event = pb.Event.FromString(encoded)
-                if event.name == EXCEPTION:
-                    values = dict(read_key_value(pair, self._secrets) for pair in event.attributes)
-                    known = (values[key] for key in EXCEPTION_KEYS if key in values)
-                    return tuple(map(self._exceptions.__getitem__, known))
-        return ()
+    def _unmasked_words(self, span: pb.Span) -> str:
+        """Give status, message and errors as they are, without mask."""
+        status = pb.Status.FromString(span.status)
+        parts = self._error.parts(status.message, span.events)
+        return " ".join(filter(None, (_status_name(status), *chain.from_iterable(parts))))
 
     def _render(self, value: bytes) -> str:
         return render_value(cut_value(value), self._secrets)
@@ -279,3 +295,31 @@ def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
     if not started or ended < started:
         return UNKNOWN_DURATION
     return words(ended - started)
+
+
+def _unmarked(fragments: str) -> str:
+    return fragments.replace(BEYOND_ASCII, "").replace(LONG, "")
+
+
+def _status_name(status: pb.Status) -> str:
+    return STATUS_NAMES.get(status.code, "UNSET")
+
+
+def fitted(pieces: Iterable[str], room: int) -> list[str]:
+    """Give pieces of a text in so many characters: the longest are cut, all to one length."""
+    whole = [*pieces]
+    room -= len(whole) - 1  # blanks between them
+    lengths = sorted(map(len, whole))
+    for number, length in enumerate(lengths):
+        if length * (len(lengths) - number) > room:
+            size = room // (len(lengths) - number)
+            return [_without_middle(piece, size) for piece in whole]
+        room -= length
+    return whole
+
+
+def _without_middle(piece: str, size: int) -> str:
+    if len(piece) <= size:
+        return piece
+    end = size // 3
+    return f"{piece[: size - end - len(ELLIPSIS) - 2]} {ELLIPSIS} {piece[-end:]}"

@@ -10,6 +10,7 @@ from otel_embedder.text.words_renderer import WordsRenderer
 
 if TYPE_CHECKING:
     from otel_embedder.text.options import RenderOptions
+    from otel_embedder.text.profiles.profile import Profile
     from otel_embedder.text.renderer import Rendering, Saying
 
 
@@ -61,5 +62,10 @@ def new_renderer(options: RenderOptions) -> Renderer:
     profile = options.words_profile()
     if profile is None:
         return TemplateRenderer(options)
+    return words_renderer(profile, options)
+
+
+def words_renderer(profile: Profile, options: RenderOptions) -> WordsRenderer:
+    """Give what renders by a profile; the options say what is hidden, and the version."""
     secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
     return WordsRenderer(profile, secrets, options.version())

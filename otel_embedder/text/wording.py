@@ -13,6 +13,7 @@ from otel_embedder.text.masks import mask
 from otel_embedder.text.words import (
     key_words,
     with_codes,
+    without_marks,
     without_origin,
     without_packages,
     words,
@@ -21,6 +22,7 @@ from otel_embedder.text.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from otel_embedder.text.error_text import Part
     from otel_embedder.text.profiles.profile import Codes, Profile
 
 KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
@@ -61,6 +63,7 @@ class Wording:
         self._mask = mask if profile.masks else str
         self._keep = _any_of(profile.keep)
         self._leave_out = [(pattern, _any_of([pattern])) for pattern in profile.leave_out]
+        self._error_codes = profile.error_codes
         self._codes = [(_any_of(codes.keys), codes) for codes in profile.codes]
         self._queries = _any_of(profile.queries)
         self._paths = _any_of(profile.paths)
@@ -116,21 +119,24 @@ class Wording:
         """Give the words of a status: UNSET, OK or ERROR."""
         return self._profile.statuses.get(name, "").split()
 
-    def error(self, parts: Iterable[str]) -> list[str]:
-        """Give the words of what went wrong, each part of it once.
+    def error(self, parts: Iterable[Part]) -> list[str]:
+        """Give the words of what went wrong, each type and each message once.
 
         Args:
-            parts: messages and causes, the outermost first.
+            parts: errors and their causes, the outermost first.
 
         """
         found: list[str] = []
         said: list[str] = []
-        for part in parts:
-            named = with_codes(without_packages(part), self._profile.error_codes)
-            new = words(named, self._mask)
-            if not _is_said(new, said):
-                said.append(" ".join(new))
-                found += new
+        for part in (cause for each in parts for cause in each.split()):
+            named = with_codes(without_marks(without_packages(part.message)), self._error_codes)
+            type_, message = words(part.short_type, self._mask), words(named, self._mask)
+            # What a message begins with need not be said before it.
+            news = [message] if message[: len(type_)] == type_ else [type_, message]
+            for new in news:
+                if new and not _is_said(new, said):
+                    said.append(" ".join(new))
+                    found += new
         return found[: self._profile.error_words]
 
     def duration(self, nanoseconds: int) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAX_WORD_CHARACTERS = 40
 # A longer word with digits in it is somebody's id.
 MAX_DIGIT_WORD_CHARACTERS = 8
+# A message of fewer says nothing.
+MIN_LETTERS = 3
 
 _PLACEHOLDER = re.compile(r"<\w+>")
 # Letters and digits mixed, with a capital, and a digit before a letter: what makes ids look so.
@@ -67,6 +69,24 @@ def without_origin(url: str) -> str:
     if path is url and not path.startswith("/") and "/" in path:
         return path[path.index("/") :]
     return path
+
+
+# What Spring and servlets put around any error.
+_WRAPPER = re.compile(
+    r"Servlet\.service\(\) for servlet \[[^\]]*\] in context with path \[[^\]]*\] "
+    r"threw exception\s*\[?"
+    r"|^[Rr]equest processing failed[.;:]?$"
+)
+# [OrderService.pay], [cart#add]: where in the code it was.
+_MARK = re.compile(r"\[([\w$]+(?:[.#:][\w$]+)*)\]")
+_IS_CODE = re.compile(r"[a-z][A-Z]|[.#_]")
+
+
+def without_marks(message: str) -> str:
+    """Give an error's message without what frameworks put around it, if something is left."""
+    bare = _WRAPPER.sub("", message)
+    unmarked = _MARK.sub(lambda mark: " " if _IS_CODE.search(mark[1]) else mark[0], bare)
+    return unmarked if len(_LETTER.findall(unmarked)) >= MIN_LETTERS else bare
 
 
 # A code in error text, with the word before it that says so.

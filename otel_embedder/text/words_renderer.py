@@ -7,18 +7,18 @@ order of attributes: the text that is made of them is looked up by them.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Made, Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds
+from otel_embedder.text.error_events import read
+from otel_embedder.text.error_text import ErrorText, timeless
 from otel_embedder.text.purse import (
-    EXCEPTION,
-    EXCEPTION_KEYS,
     SPAN_BYTES,
     cut_attribute,
     cut_span,
-    cut_value,
 )
 from otel_embedder.text.renderer import (
     STATUS_NAMES,
@@ -27,12 +27,13 @@ from otel_embedder.text.renderer import (
     Saying,
 )
 from otel_embedder.text.service import service_name
-from otel_embedder.text.values import decode, read_key_value, render_named, render_value
+from otel_embedder.text.values import decode, read_key_value, render_named
 from otel_embedder.text.wording import KIND_NAMES, Wording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from otel_embedder.text.error_text import Part
     from otel_embedder.text.profiles.profile import Profile
     from otel_embedder.text.secrets import Secrets
     from otel_embedder.text.wording import Reading
@@ -46,7 +47,6 @@ BETWEEN = "\n"
 SERVING_KINDS = {2, 5}
 OWN_HOST = "server.address"
 
-MAX_EXCEPTIONS = 2
 # Whoever has a text explained can wait: for a second, if the span is made for it.
 SHOWN_BYTES = 256 * 1024
 
@@ -66,12 +66,12 @@ class Status(NamedTuple):
 
     Attributes:
         name: UNSET, OK or ERROR.
-        message: what the program said, without secrets.
+        parts: what the program said, without secrets.
 
     """
 
     name: str
-    message: str
+    parts: tuple[Part, ...]
 
 
 class Said(NamedTuple):
@@ -81,8 +81,8 @@ class Said(NamedTuple):
         service: its service's name.
         operation: its own name, encoded.
         kind: SpanKind's number.
-        status: its status.
-        exceptions: encoded values of the last exceptions.
+        status: UNSET, OK or ERROR.
+        error: what it says of its error.
         duration: its words.
         fragments: of its attributes, sorted.
 
@@ -91,14 +91,14 @@ class Said(NamedTuple):
     service: str
     operation: bytes
     kind: int
-    status: Status
-    exceptions: tuple[str, ...]
+    status: str
+    error: tuple[Part, ...]
     duration: str
     fragments: tuple[str, ...]
 
     def size(self) -> int:
         """Give about how many bytes it takes."""
-        texts = (self.service, self.status.message, *self.exceptions, *self.fragments)
+        texts = (self.service, *chain.from_iterable(self.error), *self.fragments)
         return len(self.operation) + sum(map(len, texts))
 
 
@@ -152,7 +152,8 @@ class WordsRenderer:
         self._fragments = Remembered(self._read_fragment)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
-        self._values = Remembered(self._read_value)
+        self._error_text = ErrorText(secrets)
+        self._told = Remembered(self._error_text.of_event)
         self._texts = Made(self._text, Said.size)
 
     def service(self, resource: bytes) -> str:
@@ -174,9 +175,8 @@ class WordsRenderer:
         if len(encoded) > SPAN_BYTES:
             encoded = cut_span(encoded)
         span = pb.Span.FromString(encoded)
-        # To look for a word in the bytes is cheaper than to ask for the events.
-        said = self._said(span, service, may_have_events=EXCEPTION in encoded)
-        return Rendering(self._texts[said], said.status.name == "ERROR")
+        said = self._said(span, service)
+        return Rendering(self._texts[said], said.status == "ERROR")
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.
@@ -193,8 +193,8 @@ class WordsRenderer:
             "service": said.service,
             "operation": decode(said.operation, self._secrets.hidden),
             "kind": KIND_NAMES.get(said.kind, "UNSPECIFIED"),
-            "status": said.status.name,
-            "error": " ".join(filter(None, (said.status.message, *said.exceptions))),
+            "status": said.status,
+            "error": " ".join(filter(None, chain.from_iterable(said.error))),
             "duration": f"{exact_milliseconds(_nanoseconds(shown))}ms",
         }
         fields = [
@@ -220,13 +220,14 @@ class WordsRenderer:
             "; ".join(dict.fromkeys(rules)),
         )
 
-    def _said(self, span: pb.Span, service: str, *, may_have_events: bool = True) -> Said:
+    def _said(self, span: pb.Span, service: str) -> Said:
+        status = self._statuses[span.status]
         return Said(
             service,
             span.name,
             span.kind,
-            self._statuses[span.status],
-            self._exceptions(span) if may_have_events else (),
+            status.name,
+            self._error(status, events) if (events := span.events[:]) else status.parts,
             self._wording.duration(_nanoseconds(span)),
             # To loop over a list of them is cheaper.
             tuple(sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))),
@@ -247,9 +248,9 @@ class WordsRenderer:
         wording = self._wording
         fragments = self._fragments_of(said)
         parts: dict[str, list[str]] = {
-            "status": wording.status(said.status.name),
+            "status": wording.status(said.status),
             "codes": [word for each in fragments if each.is_code for word in each.words],
-            "error": wording.error((said.status.message, *said.exceptions)),
+            "error": wording.error(said.error),
             "service": wording.service(said.service),
             "operation": wording.operation(
                 decode(said.operation, self._secrets.hidden) or UNKNOWN_OPERATION
@@ -293,30 +294,12 @@ class WordsRenderer:
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
         name = STATUS_NAMES.get(status.code, "UNSET")
-        return Status(name, decode(status.message, self._secrets.hidden))
+        return Status(name, self._error_text.of_message(status.message))
 
-    def _exceptions(self, span: pb.Span) -> tuple[str, ...]:
-        """Give the last exceptions that a span recorded, as `Type: message`."""
-        found = [*self._exception_events(span)]
-        return tuple(found[-MAX_EXCEPTIONS:])
-
-    def _exception_events(self, span: pb.Span) -> Iterator[str]:
-        for encoded in span.events:
-            if EXCEPTION in encoded:
-                event = pb.Event.FromString(encoded)
-                if event.name == EXCEPTION:
-                    values = dict(read_key_value(pair, self._secrets) for pair in event.attributes)
-                    type_, message = (
-                        self._values[values[key]] if key in values else "" for key in EXCEPTION_KEYS
-                    )
-                    type_ = type_.rpartition(".")[2]
-                    if message.startswith(type_) or not message:
-                        yield message or type_
-                    else:
-                        yield f"{type_}: {message}"
-
-    def _read_value(self, value: bytes) -> str:
-        return render_value(cut_value(value), self._secrets)
+    def _error(self, status: Status, events: Sequence[bytes]) -> tuple[Part, ...]:
+        """Give what a span says of its error: in its status, and in events."""
+        told = [parts for event in events if (parts := self._told[timeless(event)])]
+        return (*status.parts, *chain.from_iterable(read(told)))
 
 
 def _fragment(reading: Reading) -> Fragment:

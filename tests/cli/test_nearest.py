@@ -109,7 +109,13 @@ def test_the_nearest_text_comes_first_with_its_spans(
     captured = nearest.rows(file, "--to", "a", *NAME_ONLY, *model)
 
     assert captured.code == EXIT_OK
-    assert [*captured.rows[0].values()] == [1.0, 2, "a", [f"{1:032x}", f"{4:032x}"]]
+    assert captured.rows[0] == {
+        "score": 1.0,  # the word says nothing by itself
+        "cosine": 1.0,
+        "spans": 2,
+        "text": "a",
+        "trace_ids": [f"{1:032x}", f"{4:032x}"],
+    }
     assert {*captured.texts} == {"a", "b", "a b"}
     assert captured.err == "4 spans, 3 texts, 3 of them embedded here\n"
 
@@ -145,6 +151,22 @@ def test_a_span_is_looked_for_by_its_id(nearest: Nearest, file: Path, model: Seq
 
     assert captured.rows[0]["text"] == "b"
     assert captured.rows[0]["trace_ids"] == [f"{2:032x}"]
+
+
+def test_words_in_common_and_durations_show_in_the_score_alone(
+    nearest: Nearest, model: Sequence[str], tmp_path: Path
+) -> None:
+    # The tiny model knows none of these words, so that all have one vector.
+    quick, slow = numbered(1, "bank", milliseconds=1), numbered(2, "cart", milliseconds=1000)
+    file = write(tmp_path / "traces.bin", quick, slow)
+
+    words = nearest.rows(file, "--to", "cart", *NAME_ONLY, *model)
+    span_ = nearest.rows(file, "--to-span", f"{2:016x}", *NAME_ONLY, *model)
+
+    assert (words.texts, span_.texts) == (["cart", "bank"], ["cart", "bank"])
+    assert {row["cosine"] for row in (*words.rows, *span_.rows)} == {1.0}
+    assert words.rows[0]["score"] > words.rows[1]["score"] == 1.0  # type: ignore[operator]  # JSON
+    assert [row["score"] for row in span_.rows] == [1.5, 1.0]
 
 
 def test_the_span_s_own_text_comes_before_others_that_are_as_near(
@@ -268,7 +290,7 @@ def test_a_table_fits_its_width_and_cuts_only_texts(
     assert captured.code == EXIT_OK
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip() == "Nearest to: a"
-    assert lines[1].split() == ["cosine", "spans", "text", "traces"]
+    assert lines[1].split() == ["score", "cosine", "spans", "text", "traces"]
     assert "5b8efff798038103d269b633813fc60c" in captured.out
     assert len(lines) == 6
     assert lines[-1].rstrip().endswith("...")

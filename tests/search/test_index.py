@@ -61,7 +61,12 @@ def embed(texts: TextIndex, model: FakeModel) -> list[str]:
 
 def found(texts: TextIndex, asked: str, count: int = 10) -> list[Row]:
     embed(texts, FakeModel())
-    return texts.nearest(asked, embedding_of(asked).vector, count)
+    return texts.nearest_to_words(asked, embedding_of(asked).vector, count)
+
+
+def lasting(name: str, milliseconds: float, trace_id: int = 1) -> bytes:
+    made = span(name, milliseconds=milliseconds, trace_id=trace_id.to_bytes(16))
+    return made.SerializeToString()
 
 
 def other_trace(number: int) -> bytes:
@@ -85,6 +90,49 @@ def test_the_nearest_comes_first() -> None:
     assert [row.cosine for row in rows] == [
         pytest.approx(float(embedding_of(text).vector @ asked)) for text in nearest
     ]
+
+
+def test_words_that_a_text_shares_with_the_question_count() -> None:
+    same = embedding_of("the same").vector
+    texts = index(*(annotated(name, embedding_of("the same")) for name in ("cart", "bank is down")))
+
+    rows = texts.nearest_to_words("the bank", same, 10)
+
+    assert [row.text for row in rows] == ["bank is down", "cart"]
+    assert [row.cosine for row in rows] == pytest.approx([1, 1])
+    assert 1 < rows[0].score < 1.5
+    assert rows[1].score == rows[1].cosine
+
+
+def test_a_span_is_nearer_to_those_that_took_about_as_long() -> None:
+    same = embedding_of("the same")
+    spans = [lasting("quick", 1), lasting("slow", 1000), lasting("both", 1), lasting("both", 900)]
+    texts = index(*(each + annotator().attributes(same, "") for each in spans))
+
+    rows = texts.nearest_to_span("asked", same.vector, 1000, 10)
+
+    assert [row.text for row in rows] == ["slow", "both", "quick"]
+    # A thousand times as long is half way to what can't be more unlike.
+    assert [row.score - row.cosine for row in rows] == pytest.approx([0.5, 0.5, 0], abs=0.001)
+
+
+def test_a_span_of_unknown_duration_is_ranked_by_its_text_alone() -> None:
+    texts = index(lasting("a", 1), lasting("b", 1000))
+    embed(texts, FakeModel())
+
+    rows = texts.nearest_to_span("b", embedding_of("b").vector, None, 10)
+
+    assert [row.text for row in rows] == ["b", "a"]
+    assert [row.score for row in rows] == [row.cosine for row in rows]
+
+
+def test_traces_of_spans_that_took_about_as_long_come_first() -> None:
+    texts = index(*(lasting("a", 10**number, number) for number in range(6)), lasting("a", 0, 6))
+    embed(texts, FakeModel())
+
+    [row] = texts.nearest_to_span("a", embedding_of("a").vector, 90, 10)
+
+    assert row.trace_ids == tuple(f"{number:032x}" for number in (2, 1, 3))
 
 
 def test_no_more_rows_are_given_than_wanted() -> None:
@@ -114,7 +162,7 @@ def test_the_very_text_comes_before_others_that_are_as_near() -> None:
     same = embedding_of("a")
     texts = index(*(annotated(name, same) for name in ("x", "a", "b")))
 
-    rows = texts.nearest("a", same.vector, 10)
+    rows = texts.nearest_to_words("a", same.vector, 10)
 
     assert [row.text for row in rows] == ["a", "x", "b"]
 
@@ -125,7 +173,7 @@ def test_a_vector_that_a_span_carries_is_used(encoding: Encoding) -> None:
     texts = index(annotated("a", carried, annotator(encoding=encoding)), plain("b"))
 
     assert embed(texts, FakeModel()) == ["b"]
-    [row, _] = texts.nearest("a", carried.vector, 10)
+    [row, _] = texts.nearest_to_words("a", carried.vector, 10)
     assert row.text == "a"
     assert row.cosine == pytest.approx(1)
 

@@ -96,6 +96,16 @@ HEAVY: dict[str, Callable[[], bytes]] = {
         field(2, b"exception")
         + b"".join(field(3, b"\x0a\x01%d" % (n % 9)) for n in range(300_000)),
     ),
+    "a stack trace": lambda: span(
+        events=[exception(stacktrace=f"{LONG}\nCaused by: {LONG}{' ---> ' * 10_000}")]
+    ).SerializeToString(),
+    "many logs": lambda: b"".join(
+        field(11, field(2, b"log") + field(3, key_value("level", n).SerializeToString()))
+        for n in range(50_000)
+    ),
+    "many errors": lambda: span(
+        events=[exception(message=f"{n} {PARAGRAPH}", stacktrace=DIGITS) for n in range(99)]
+    ).SerializeToString(),
     "no exceptions": lambda: field(11, field(2, b"exceptions")) * 300_000,
     "links": lambda: field(13, b"") * 1_000_000,
     "statuses": lambda: field(15, b"\x18\x02") * 500_000,
@@ -190,6 +200,31 @@ def test_an_error_is_told_however_much_stands_before_it() -> None:
 
     assert rendering.is_error
     assert rendering.content.startswith("shop pay ERROR declined BankError no funds in 2500ms")
+
+
+def test_of_a_cut_span_the_cause_in_a_long_stack_trace_is_told() -> None:
+    frames = "".join(f"\tat com.acme.Bank.pay(Bank.java:{line})\n" for line in range(600))
+    trace = f"BankError: declined\n{frames}Caused by: NetError: bank is away\n{frames}"
+    told = exception(type="BankError", message="declined", stacktrace=trace)
+    made = span("pay", {"k": "here", "l": LONG}, events=[told, *[event("retry")] * 9])
+
+    text = text_of(made.SerializeToString())
+
+    assert text.startswith("shop pay UNSET BankError declined NetError bank is away in")
+    assert "k=here" in text
+
+
+def test_of_a_cut_span_events_are_read_as_of_a_small_one() -> None:
+    events = [
+        event("log", {"level": "INFO", "message": "paying"}),
+        event("log", {"level": "ERROR", "message": "no funds", "at": "bank"}),
+        event("gen_ai.choice", {"message": "an error"}),
+        exception(type="BankError", message="declined", stacktrace="BankError: declined"),
+    ]
+    encoded = span("pay", events=events).SerializeToString()
+
+    assert text_of(encoded + UNREAD) == text_of(encoded)
+    assert "UNSET BankError declined no funds in" in text_of(encoded)
 
 
 def test_a_status_is_found_behind_any_number_of_fields() -> None:

@@ -13,6 +13,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES, Remembered
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS, DEFAULT_VOLATILE_KEYS, RenderOptions
 from otel_embedder.text.renderer import (
+    MAX_ERROR_CHARACTERS,
+    MAX_SHORT_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
     Saying,
@@ -139,10 +141,48 @@ def test_the_exception_stands_straight_after_the_status_message() -> None:
     assert rendered(made).startswith("shop pay ERROR card declined BankError no funds in 2500ms")
 
 
-def test_the_last_exception_counts() -> None:
+def test_the_last_exception_goes_first() -> None:
     made = failed("", exception("A", "first"), exception("B", "second"), event("retry"))
 
-    assert rendered(made).startswith("shop pay ERROR B second in")
+    assert rendered(made).startswith("shop pay ERROR B second A first in")
+
+
+def test_the_same_exception_recorded_twice_reads_like_once() -> None:
+    once = exception("BankError", "no funds in 4711-AB")
+
+    assert rendered(failed("", once, once)) == rendered(failed("", once))
+
+
+def test_the_cause_is_told_that_only_the_stack_trace_has() -> None:
+    trace = "a.BankError: declined\n\tat a.b(C.java:1)\nCaused by: a.NetError: 10.0.0.1 is away"
+    attributes = {"exception.type": "a.BankError", "exception.message": "declined"}
+    made = failed("", event("exception", {**attributes, "exception.stacktrace": trace}))
+
+    assert "ERROR a.BankError declined a.NetError <ip> is away in" in rendered(made)
+
+
+def test_of_a_long_message_the_end_is_told() -> None:
+    made = failed("order " * 200 + "was not saved")
+    caused = failed("order " * 200 + "; nested exception is a.NetError: bank is away")
+
+    for each, end in ((made, "order was not saved"), (caused, "order a.NetError bank is away")):
+        text = rendered(each, options=RenderOptions(template="{status}"))
+
+        assert text.startswith("ERROR order order")
+        assert " ... " in text
+        assert text.endswith(end)
+        assert len(text) <= len("ERROR ") + MAX_ERROR_CHARACTERS
+
+
+def test_long_errors_leave_room_for_their_causes() -> None:
+    long = exception("a.BankError", "declined " * 100)
+    made = failed("bank " * 200, exception("a.NetError", "host is away"), long)
+
+    text = rendered(made, options=RenderOptions(template="{status}"))
+
+    assert text.endswith("a.NetError host is away")
+    assert "a.BankError declined" in text
+    assert len(text) <= len("ERROR ") + MAX_ERROR_CHARACTERS
 
 
 def test_nothing_is_said_twice() -> None:
@@ -168,12 +208,29 @@ def test_an_exception_may_lack_a_part(attributes: Mapping[str, Value], words: st
 
 
 @pytest.mark.parametrize(
-    "misleading",
-    [event("exception.thrown", {"exception.type": "A"}), event("log", {"exception.type": "A"})],
-    ids=["other name", "other event"],
+    ("telling", "words"),
+    [
+        (event("exception.thrown", {"exception.type": "A"}), "A"),
+        (event("error", {"message": "no funds"}), "no funds"),
+        (event("log", {"severity_text": "ERROR", "body": "no funds"}), "no funds"),
+    ],
+    ids=["other name", "error", "log"],
 )
-def test_an_event_that_only_mentions_an_exception_is_none(misleading: Span.Event) -> None:
-    assert rendered(failed("", misleading)).startswith("shop pay ERROR in")
+def test_an_event_of_another_kind_may_tell_the_error(telling: Span.Event, words: str) -> None:
+    assert rendered(failed("", telling)).startswith(f"shop pay ERROR {words} in")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event("log", {"severity_text": "INFO", "body": "exception"}),
+        event("gen_ai.choice", {"message": "exception"}),
+        event("feature_flag.evaluation", {"error.type": "exception"}),
+    ],
+    ids=["info", "gen_ai", "feature flag"],
+)
+def test_an_event_that_only_mentions_an_exception_is_none(other: Span.Event) -> None:
+    assert rendered(failed("", other)).startswith("shop pay ERROR in")
 
 
 def test_an_attribute_that_mentions_an_exception_is_no_event() -> None:
@@ -209,6 +266,26 @@ def test_attributes_are_sorted_by_key_even_where_one_begins_another() -> None:
     attributes: dict[str, Value] = {"a.b": 1, "a": 2, "a!": 3, "ab": 4, "a b": 5, "B": 6}
 
     assert rendered_attributes(attributes) == "B=6 a=2 a b=5 a!=3 a.b=1 ab=4"
+
+
+def test_what_is_long_stands_behind_what_is_short() -> None:
+    prompt, answer = "What is in stock? " * 20, "[1, 2]; " * 17
+    attributes: dict[str, Value] = {"a": prompt, "b": 1, "c": answer, "d": 2, "\U0001f525": 3}
+
+    text = rendered_attributes(attributes)
+
+    assert text.startswith("b=1 d=2 \U0001f525=3 a=What is in stock? What")
+    assert text.endswith("c=" + answer.strip())
+    assert text == rendered_attributes(dict(reversed(attributes.items())))
+
+
+def test_a_value_is_long_by_what_the_text_has_of_it() -> None:
+    masked = "6f1d5d4e-1c0a-4d5e-9b1a-2f3c4d5e6f70 " * 9
+    at_most = "x" * MAX_SHORT_CHARACTERS
+
+    text = rendered_attributes({"a": masked, "b": at_most, "c": f"{at_most}x", "d": 1})
+
+    assert sorted("abcd", key=lambda key: text.index(f"{key}=")) == [*"abdc"]
 
 
 def test_every_kind_of_value_renders() -> None:
@@ -434,7 +511,7 @@ def test_a_long_name_message_and_service_leave_the_text_short() -> None:
 def test_a_long_value_leaves_room_for_the_others() -> None:
     text = rendered_attributes({"a": "x " * 10_000, "b": "short"})
 
-    assert text.endswith("b=short")
+    assert text.startswith("b=short")
     assert len(text) <= MAX_VALUE_CHARACTERS + len("a= b=short")
 
 
@@ -504,11 +581,15 @@ def sayings(made: Span, options: RenderOptions | None = None) -> dict[str, Sayin
 def test_a_text_says_what_its_parts_say(made: Span) -> None:
     encoded, renderer = made.SerializeToString(), TemplateRenderer(RenderOptions())
     service, operation, status, duration, *attributes = renderer.sayings(encoded, "shop")
-    said = sorted((saying.name, saying.words) for saying in attributes if saying.words is not None)
+    said = sorted(
+        (len(saying.words) > MAX_SHORT_CHARACTERS, saying.name, saying.words)
+        for saying in attributes
+        if saying.words is not None
+    )
 
     text = (
         f"{service.words} {operation.words} {status.words} in {duration.words}ms attributes: "
-        + " ".join(f"{name}={words}" for name, words in said)
+        + " ".join(f"{name}={words}" for _, name, words in said)
     )
     assert text[:MAX_TEXT_CHARACTERS].rstrip() == renderer.render(encoded, "shop").content
 

@@ -279,7 +279,7 @@ def test_codes_come_first_in_words(attributes: dict[str, Value], words: str) -> 
         ("", (exception("shop.Broken", "it broke"),), "broken it broke"),
         ("it broke", (exception("shop.Broken", "it broke"),), "it broke broken"),
         ("", (exception("Broken", "Broken: twice"),), "broken twice"),
-        ("", (exception("A", "one"), exception("B", "two")), "a one b two"),
+        ("", (exception("A", "one"), exception("B", "two")), "b two a one"),
         ("", (exception("A", "one"), exception("A", "one")), "a one"),
         ("status 503 from cart", (), "status service unavailable from cart"),
         ("500", (), None),

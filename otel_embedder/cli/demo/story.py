@@ -94,7 +94,8 @@ async def demonstrate() -> None:
     index, with_vectors = _read(sink, settings, model)
     for question in QUESTIONS:
         [asked] = model.encode([question])
-        console.print(_table(question, index.nearest(question, asked.vector, NEAREST)))
+        rows = await asyncio.to_thread(index.nearest_to_words, question, asked.vector, NEAREST)
+        console.print(_table(question, rows))
     computed = metrics.value("embedded_texts_total", source="model")
     console.print(
         f"{sent} spans in, {index.spans} out, {with_vectors} of them with the model's vector. "

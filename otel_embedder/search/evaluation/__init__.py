@@ -1,0 +1,1 @@
+"""How well texts serve: whether questions find their spans, and faults their like."""

@@ -1,0 +1,71 @@
+"""Spans of the demo's shop in a file, and which of them show which fault: for `make eval`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from otel_embedder.cli.demo.shop import FAULTS, Shop
+from otel_embedder.cli.demo.story import sinking
+from otel_embedder.otlp.facts import service_name, span_facts
+from otel_embedder.otlp.spans import span_ids
+from otel_embedder.otlp.wire import parse_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_embedder.cli.demo.shop import Fault
+
+SEED = 11
+# Each fault is injected so often, and between two of them all is well for a while.
+INJECTIONS = 4
+FAULTY_PURCHASES, GOOD_PURCHASES = 5, 20
+COLUMNS = ("trace_id", "span_id", "fault_id", "fault_type", "fault_service", "symptom")
+
+
+def main(traces: Path, labels: Path) -> None:
+    requests, rows = asyncio.run(sold())
+    traces.write_bytes(b"".join(len(each).to_bytes(4) + each for each in requests))
+    labels.write_text("\n".join(["\t".join(COLUMNS), *rows, ""]), encoding="utf-8")
+
+
+async def sold() -> tuple[list[bytes], list[str]]:
+    """Give what the shop sent, and a row for each span in which a fault shows."""
+    random = Random(SEED)
+    rows: list[str] = []
+    async with sinking() as sink:
+        for injection in range(INJECTIONS * len(FAULTS)):
+            fault, before = FAULTS[injection % len(FAULTS)], len(sink.requests)
+            await asyncio.to_thread(sell, f"127.0.0.1:{sink.port}", random, fault)
+            rows += labelled(sink.requests[before:], f"{fault.exception}-{injection}", fault)
+        return sink.requests, rows
+
+
+def sell(endpoint: str, random: Random, fault: Fault) -> None:
+    shop = Shop(endpoint, random)
+    try:
+        for _ in range(GOOD_PURCHASES):
+            shop.purchase(None)
+        for _ in range(FAULTY_PURCHASES):
+            shop.purchase(fault)
+    finally:
+        shop.close()
+
+
+def labelled(requests: Sequence[bytes], injection: str, fault: Fault) -> Iterator[str]:
+    """Give a row for each span that failed: only its fault can have done it."""
+    for request in map(parse_request, requests):
+        for resource in request.resources:
+            for scope in resource.scopes:
+                for span in scope.spans:
+                    if span_facts(span.encoded).status == "ERROR":
+                        ids = (part.hex() for part in span_ids(span.encoded))
+                        service = service_name(resource.resource)
+                        yield "\t".join((*ids, injection, fault.exception, service, "1"))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
