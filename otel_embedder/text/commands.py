@@ -40,7 +40,7 @@ _PROSE = (
 )
 _MECHANISM = (
     r"(?:anonymous|cram-md5|digest-md5|external|gs2-\w{1,9}|gssapi|kerberos\w{0,3}|login|ntlm|oauth"
-    r"|oauthbearer|plain|scram-sha-\d{1,3}(?:-plus)?|spnego|xoauth2?|xymcookie)"
+    r"|oauthbearer|plain|scram-sha-\d{1,3}(?:-plus)?|spnego|ssl|tls(?:-[cp])?|xoauth2?|xymcookie)"
 )
 _END = r"""(?=[\s.,:;!?()\[\]{}"'`<>\\]|\Z)"""
 _ENDS_IT = rf"(?:{'|'.join(_PROSE)}|[?*.…]+|[$:@]?\d|%s|null){_END}"
@@ -78,7 +78,7 @@ _BEFORE = re.compile(
     |hello{_GAP}\d{_GAP}auth{_GAP}{_WORD}{_GAP}{_REAL}
     |auth{_GAP}{_REAL}(?:{_WORD}{_GAP}{_REAL})?{_MIXED}(?={_BARE}{_LAST})
     |(?:(?-i:PASS|ACCT)|nickserv\ identify|(?-i:IDENTIFY)){_GAP}{_REAL}
-    |pass{_GAP}{_REAL}{_MIXED}(?={_BARE}{_LAST})
+    |(?-i:pass){_GAP}(?!`){_REAL}{_MIXED}(?={_BARE}{_LAST})
     |apop{_GAP}{_WORD}{_GAP}{_REAL}
     |(?-i:LOGIN|OPER){_GAP}{_REAL}(?!(?:with|password|from)\b){_WORD}{_GAP}{_REAL}
         (?!(?:with|password|must)\b)
@@ -92,7 +92,9 @@ _BEFORE = re.compile(
     |set\s\S{{1,250}}\s\d{{1,10}}\s-?\d{{1,10}}\s\d{{1,7}}\s++[^\s:]{{1,64}}\ (?=\S{{1,250}}\s*+\Z)
     |(?:bindpw|bind_pw|bindpasswd|rootpw|rootbindpw|olcrootpw){_GAP}{_REAL}
     # SQL
-    |identified\s++(?:(?:with|via)\s++{_WORD}\s++)?(?:by|as|using)\s++
+    |(?:(?-i:IDENTIFIED)|identified(?=\s++by\s++["'])|identified(?=\s++(?:with|via)\s)
+            |identified(?=\s++by\s++{_REAL}{_MIXED})|(?:user|to|link)\s++{_WORD}\s++identified)
+        \s++(?:(?:with|via)\s++{_WORD}\s++)?(?:by|as|using)\s++
         (?:(?:password|values)\s++)?(?:(?:old_)?password\s*+\(\s*+)?(?!random\b){_REAL}
     |password\s++for\s++{_WORD}(?:@{_WORD})?\s*+(?:=|to)\s*+(?:(?:old_)?password\s*+\(\s*+)?
         (?!random\b){_REAL}
@@ -139,7 +141,7 @@ _DOLLARS = re.compile(r"\$(\w{0,16})\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 _LOGON = re.compile(
     r"""
     (?:(?<![\w.:/@-])(?:(?-i:CONN(?:ECT)?)(?:\s++TO)?|connect(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|sqlplus\w?|sqlldr|sqlcl|rman\s++target
-        |(?:exp|imp)(?:dp)?|tkprof)\s++(?:-\w\s++|-\w{2,9}\s++|userid=)*+
+        |(?:exp|imp)(?:dp|(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|(?=\s++userid=)))\s++(?:-\w\s++|-\w{2,9}\s++|userid=)*+
       |(?<=thin:)|(?<=oci:)|(?<=oci8:)|(?<![\w.-])userid=)
     \\*+["']?[\w$#.\[\]-]{1,128}/(?=\S)(?!/)
     """,

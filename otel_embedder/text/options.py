@@ -36,7 +36,7 @@ DEFAULT_SECRET_KEYS = (
     *("functions.key", "master.key", "private.key", "*privatekey", "shared.key", "signing.key"),
     *("ssh.key", "subscription.key", "connection.string", "connection.strings"),
     *("*connectionstring", "dsn", "sig", "signature", "otp", "cvc", "cvv"),
-    *("auth$", "oauth$", "rediscli.auth", "*creds", "passkey", "psk", "pre.shared.key"),
+    *("auth$", "oauth$", "rediscli.auth", "*creds", "passkey", "psk$", "pre.shared.key"),
     *("presharedkey", "secretkey", "*secretaccesskey", "authkey", "sessionkey", "sharedkey"),
     *("signingkey", "masterkey", "encryptionkey", "priv.key", "privkey", "passw", "passwrd"),
     *("pswd", "psw", "*pw", "pword", "storepass", "keypass", "dbpass", "userpass", "adminpass"),

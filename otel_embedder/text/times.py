@@ -62,7 +62,9 @@ _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
 # 4.9999s, 1m3.5s, 30 seconds
 _DURATION = re.compile(
     r"""
-    \d(?<![\w.$:/+-].)(?:\d{0,3}h(?=\d)\d{1,4}m(?=\d)\d|\d{0,3}[hm](?=\d)\d)?(?P<more>\d{0,11}(?:\.\d{1,12})?)
+    \d(?<![\w.$:/+-].)
+    (?:\d{0,2}(?:,\d{3})++|\d{0,3}h(?=\d)\d{1,4}m(?=\d)\d|\d{0,3}[hm](?=\d)\d)?
+    (?P<more>\d{0,11}(?:\.\d{1,12})?)
     (?P<gap>\s?)(?P<unit>(?<=\d)us|[nµμ]s|nanos(?:ec(?:ond)?s?)?|micros(?:ec(?:ond)?s?)?
         |m(?:illi)?s(?:ec(?:ond)?s?)?|millis|s(?:ec(?:ond)?s?)?)(?![\w/-]|\.\w)
     """,
@@ -81,7 +83,7 @@ _MEASURED_CHARACTERS = 24
 _KEYED = re.compile(
     rf"""
     (?<![\w.-])(?P<key>[\w.-]{{0,32}}?(?:nanos|micros|millis|second|elapsed|duration|latency|took
-        |[_a-z](?:[mnu]s|M[sS]))s?["']?(?:=|:\s?))(?P<number>{_NUMBER})(?![\w.])
+        |_[mnu]s|[a-z]M[sS])s?["']?(?:=|:\s?))(?P<number>{_NUMBER})(?![\w.])
     """,
     re.VERBOSE,
 )
@@ -108,7 +110,7 @@ def mask_times(text: str) -> str:
 
 def _duration(match: re.Match[str]) -> str:
     unit = match["gap"] + match["unit"]
-    number = match[0].removesuffix(unit)
+    number = match[0].removesuffix(unit).replace(",", "")
     if unit == "s" and _DECADE.fullmatch(number):
         return match[0]
     start = match.start()

@@ -75,6 +75,7 @@ rootpw «hunter2x9»
 DATABASES = r"""
 CREATE USER bob IDENTIFIED BY «hunter2x9»
 create user bob identified by «'hunter2x9'»
+create user bob identified by «hunter»
 CREATE USER 'bob'@'%' IDENTIFIED BY PASSWORD «'*hunter2x9'»
 ALTER USER bob IDENTIFIED BY «hunter2x9» REPLACE «oldhunter2x9»
 ALTER USER 'bob' IDENTIFIED BY «'x'» REPLACE «'hunter2x9'»
@@ -271,6 +272,11 @@ GET auth:counter
 SET greeting hello
 auth service answered 503
 AUTH failed
+AUTH TLS
+nodes are identified by their fully qualified name
+it is identified by four values
+Pass `verbosity=1` to get a table
+exp w/o mask
 AUTH command failed
 NOAUTH Authentication required.
 NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO
