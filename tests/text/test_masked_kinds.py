@@ -212,6 +212,14 @@ elapsed_ms=17|elapsed_ms=1818
 
 # Names, codes, versions, ports that are dialled, and what people set.
 KEPT = r"""
+HAVE_GETPWUID: 1
+of 404s and 302s
+"%-46s %19s"
+_TryConsumeInt64
+CPyBytes_ReadI32LE
+keys: arr_0, arr_1
+a(b)=(c)
+timedelta(seconds=20, microseconds=0)
 status=503 upstream=orders
 columns=17
 {"status":404,"terms":3}
