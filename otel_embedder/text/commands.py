@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from otel_embedder.text.operands import OPERAND, enclosed_end, end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     Span = tuple[int, int]
 
@@ -40,7 +40,7 @@ _PROSE = (
 )
 _MECHANISM = (
     r"(?:anonymous|cram-md5|digest-md5|external|gs2-\w{1,9}|gssapi|kerberos\w{0,3}|login|ntlm|oauth"
-    r"|oauthbearer|plain|scram-sha-\d{1,3}(?:-plus)?|spnego|xoauth2?|xymcookie)"
+    r"|oauthbearer|plain|scram-sha-\d{1,3}(?:-plus)?|spnego|ssl|tls(?:-[cp])?|xoauth2?|xymcookie)"
 )
 _END = r"""(?=[\s.,:;!?()\[\]{}"'`<>\\]|\Z)"""
 _ENDS_IT = rf"(?:{'|'.join(_PROSE)}|[?*.…]+|[$:@]?\d|%s|null){_END}"
@@ -78,7 +78,7 @@ _BEFORE = re.compile(
     |hello{_GAP}\d{_GAP}auth{_GAP}{_WORD}{_GAP}{_REAL}
     |auth{_GAP}{_REAL}(?:{_WORD}{_GAP}{_REAL})?{_MIXED}(?={_BARE}{_LAST})
     |(?:(?-i:PASS|ACCT)|nickserv\ identify|(?-i:IDENTIFY)){_GAP}{_REAL}
-    |pass{_GAP}{_REAL}{_MIXED}(?={_BARE}{_LAST})
+    |(?-i:pass){_GAP}(?!`){_REAL}{_MIXED}(?={_BARE}{_LAST})
     |apop{_GAP}{_WORD}{_GAP}{_REAL}
     |(?-i:LOGIN|OPER){_GAP}{_REAL}(?!(?:with|password|from)\b){_WORD}{_GAP}{_REAL}
         (?!(?:with|password|must)\b)
@@ -92,7 +92,9 @@ _BEFORE = re.compile(
     |set\s\S{{1,250}}\s\d{{1,10}}\s-?\d{{1,10}}\s\d{{1,7}}\s++[^\s:]{{1,64}}\ (?=\S{{1,250}}\s*+\Z)
     |(?:bindpw|bind_pw|bindpasswd|rootpw|rootbindpw|olcrootpw){_GAP}{_REAL}
     # SQL
-    |identified\s++(?:(?:with|via)\s++{_WORD}\s++)?(?:by|as|using)\s++
+    |(?:(?-i:IDENTIFIED)|identified(?=\s++by\s++["'])|identified(?=\s++(?:with|via)\s)
+            |identified(?=\s++by\s++{_REAL}{_MIXED})|(?:user|to|link)\s++{_WORD}\s++identified)
+        \s++(?:(?:with|via)\s++{_WORD}\s++)?(?:by|as|using)\s++
         (?:(?:password|values)\s++)?(?:(?:old_)?password\s*+\(\s*+)?(?!random\b){_REAL}
     |password\s++for\s++{_WORD}(?:@{_WORD})?\s*+(?:=|to)\s*+(?:(?:old_)?password\s*+\(\s*+)?
         (?!random\b){_REAL}
@@ -106,10 +108,12 @@ _BEFORE = re.compile(
         \(\s*+[^,()]{{1,256}}(?:\([^()]{{0,64}}\))?[^,()]{{0,64}},\s*+(?=["'])
     |(?:crypt|digest|sha[12]?|sha224|sha256|sha384|sha512|md5|password|old_password|hashbytes)\s*+
         \(\s*+(?:'(?:sha|md)\w{{1,9}}'\s*,\s*)?(?=["'])
-    |(?:\w{{1,16}}\.)?(?:auth|changeUserPassword)\s*+\(\s*+{_WORD}\s*+,\s*+(?=["'])
+    |(?:\w{{1,16}}\.)?(?:auth|authenticate|login|sign_?in|changeUserPassword)\s*+\(\s*+{_WORD}\s*+,\s*+(?=["'])
+    |sp_(?:addlogin|password)\s++{_WORD}\s*+,\s*+|sp_addlinkedsrvlogin\s++(?:{_WORD}\s*+,\s*+){{4}}
     # shells
     |(?:add_user|change_password|authenticate_user){_GAP}{_WORD}{_GAP}{_REAL}
     |htpasswd\s++(?:-\w{{1,8}}\s++)?-\w{{0,7}}b\w{{0,7}}\s++{_WORD}\s++{_WORD}\s++
+    |net\s++use\s++\S++\s++(?:\S++\s++)?(?=\S++\s++/user:)
     |net\s++user\s++{_REAL}{_WORD}\s++(?![/*]){_REAL}
     |config(?:ure)?(?:\s++|:)set\s++[\w./:-]{{0,128}}(?:secret|token|password|key)[\w.-]{{0,32}}\s++
     |--from-literal[=\s][\w.-]{{1,128}}=
@@ -123,8 +127,8 @@ _BEFORE = re.compile(
 # Looked for in lower case, which costs a tenth of ignoring case.
 _BEFORE_HINT = re.compile(
     r"auth|sasl|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|oper "
-    r"|c(?:rypt|redent|onfig)|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net user"
-    r"|from-literal|hashbytes|\0"
+    r"|c(?:rypt|redent|onfig)|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net use"
+    r"|sp_add|sign_?in|from-literal|hashbytes|\0"
 )
 # A second secret behind the first.
 _SECOND = re.compile(r"\s++(?:REPLACE\s++|TO\s++(?=[\"']))", re.IGNORECASE)
@@ -137,7 +141,7 @@ _DOLLARS = re.compile(r"\$(\w{0,16})\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 _LOGON = re.compile(
     r"""
     (?:(?<![\w.:/@-])(?:(?-i:CONN(?:ECT)?)(?:\s++TO)?|connect(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|sqlplus\w?|sqlldr|sqlcl|rman\s++target
-        |(?:exp|imp)(?:dp)?|tkprof)\s++(?:-\w\s++|-\w{2,9}\s++|userid=)*+
+        |(?:exp|imp)(?:dp|(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|(?=\s++userid=)))\s++(?:-\w\s++|-\w{2,9}\s++|userid=)*+
       |(?<=thin:)|(?<=oci:)|(?<=oci8:)|(?<![\w.-])userid=)
     \\*+["']?[\w$#.\[\]-]{1,128}/(?=\S)(?!/)
     """,
@@ -186,6 +190,42 @@ _COMMAND = re.compile(
 _READERS = [re.compile(options) for options in _OPTIONS.values()]
 _COMMAND_HINT = re.compile(r"""[ \s"',(\[](?:-[pawscukx-]|/p:|>\S)|setuser""")
 _ONCE = "sshpass"
+
+# INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
+_INSERTED = re.compile(
+    r"\bINSERT\s++INTO\s++\S{1,128}\s*+\((?P<columns>[^()]{1,2048})\)\s*+VALUES\s*+\(",
+    re.IGNORECASE,
+)
+_QUOTED = r"'(?:[^'\\]|\\.|'')*+'?"
+_COLUMN = re.compile(
+    rf"\s*+(?P<value>(?:{_QUOTED}|\((?:[^()']|{_QUOTED})*+\)?|[^,()'])*+)(?P<end>,|\)\s*+,\s*+\()?"
+)
+_STANDS_FOR = re.compile(r"\?\d*|[$:@]\w+|%s|%\(\w+\)s|NULL|DEFAULT|<\w+>|", re.IGNORECASE)
+
+
+def inserted(text: str, names: Callable[[str], bool]) -> Iterator[Span]:
+    """Find the values of columns that name a secret, in SQL's INSERT."""
+    if "nsert " not in text and "NSERT " not in text:
+        return
+    end = 0
+    while match := _INSERTED.search(text, end):
+        end = match.end()
+        are_secret = [names(column.strip(' "`[]')) for column in match["columns"].split(",")]
+        if any(are_secret):
+            end = yield from _columns(text, end, are_secret)
+
+
+def _columns(text: str, start: int, are_secret: Sequence[bool]) -> Generator[Span, None, int]:
+    """Find the values of some columns in rows; return where the last row ends."""
+    number = 0
+    while column := _COLUMN.match(text, start):
+        value = column["value"].rstrip()
+        if number < len(are_secret) and are_secret[number] and not _STANDS_FOR.fullmatch(value):
+            yield column.start("value"), column.start("value") + len(value)
+        if not column["end"]:
+            return column.end()
+        start, number = column.end(), number + 1 if column["end"] == "," else 0
+    return start
 
 
 def commanded(text: str) -> list[Span]:

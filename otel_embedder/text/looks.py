@@ -117,6 +117,7 @@ _CARD = re.compile(
     """,
     re.VERBOSE,
 )
+_CARD_HINT = re.compile(r"\d\d\d\d")
 _NO_GAPS = str.maketrans("", "", " .-")
 # Of every other digit counts the double, or the sum of that one's digits.
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -136,6 +137,8 @@ def without_tokens(text: str, word: str) -> str:
 
 def cards(text: str) -> Iterator[Span]:
     """Find the numbers that have a card's length, first digit and check digit."""
+    if not _CARD_HINT.search(text):
+        return
     for match in _CARD.finditer(text):
         end = match.end("rest")
         digits = [*map(int, text[match.start() : end].translate(_NO_GAPS))]

@@ -38,7 +38,7 @@ _METHOD = re.compile(r"(?:.*\s)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s")
 _IDS = re.compile(r"\d++")
 # ?userId=17, order_id: 17
 _NAMED = re.compile(
-    r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
+    r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?<=[a-z])(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
     r"\d++(?![\w.:])"
 )
 _NAMED_HINT = re.compile(r"""[dD]["']?(?:=|:\s?)["']?\d""")
@@ -57,7 +57,8 @@ _LONG_IN_CAPITALS = 10
 # Names turn from small letters to capitals, or from letters to digits, now and then.
 _TURN = re.compile(r"(?=[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z])")
 _TURNS = 5
-_TURNS_BEHIND_PREFIX = 3
+_SHORT = 12
+_TURNS_BEHIND_PREFIX = 0.28
 
 # Nearly all that is masked has one of these in it.
 _MARKS = re.compile(r"[\d@:$]|gen-|_INBOX")
@@ -150,6 +151,7 @@ def _mixed(match: re.Match[str]) -> str:
         return "<id>"
     if not in_name and _ONLY_HEX.fullmatch(word):
         return "<hex>"
-    behind_prefix = text.endswith("_", 0, start) and not word.islower()
-    enough = _TURNS_BEHIND_PREFIX if behind_prefix else _TURNS
-    return "<id>" if len(_TURN.findall(word)) >= enough else word
+    turns = len(_TURN.findall(word))
+    if start > 1 and text[start - 1] == "_" and text[start - 2].islower() and len(word) >= _SHORT:
+        return "<id>" if turns >= _TURNS_BEHIND_PREFIX * len(word) else word
+    return "<id>" if turns >= _TURNS else word

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from otel_embedder.text.commands import commanded
+from otel_embedder.text.commands import commanded, inserted
 from otel_embedder.text.looks import LOOKS, cards, without_tokens
 from otel_embedder.text.operands import (
     OPERAND,
@@ -141,6 +141,7 @@ class Secrets:
             return text
         if _PAIR_HINT.search(text):
             text = _replaced(text, self._values(text), SECRET)
+        text = _replaced(text, inserted(text, self.names), SECRET)
         if not self._by_look:
             return text
         text = _replaced(text, commanded(text), SECRET)

@@ -65,7 +65,7 @@ _BEGINS = re.compile(
 )
 # What databases say of a value that was there already, or that was none.
 _DETAIL = re.compile(
-    r"(?:(\)=\()[^()]++(?=\))|(\b[Dd]uplicate entry ')[^']++(?=' for)"
+    r"(?:(\b[Kk]ey \([^()]{1,256}\)=\()[^()]++(?=\))|(\b[Dd]uplicate entry ')[^']++(?=' for)"
     r"|(\bduplicate key value is \()[^()]++)"
 )
 _DETAIL_HINT = re.compile(r"\)=\(|uplicate ")
@@ -103,7 +103,7 @@ _SAME_KEYS = re.compile(
 _KEY_WITHIN = re.compile(r"(?<![\w.:/-])([A-Za-z_][\w-]{0,64}:)\d++(?=:[A-Za-z])")
 _KEY_NAMED = re.compile(
     r"""((?:\b[kK]eys?|\b[cC]ache(?:\s(?:miss|hit|entry|item))?(?:\sfor)?|\b[lL]ock)\W{1,3}
-    [A-Za-z_][\w:{}-]{0,64}?[:_-])\d++(?![\w.])""",
+    [A-Za-z_][\w:{}-]{0,64}?:)\d++(?![\w.])""",
     re.VERBOSE,
 )
 

@@ -62,7 +62,9 @@ _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
 # 4.9999s, 1m3.5s, 30 seconds
 _DURATION = re.compile(
     r"""
-    \d(?<![\w.$:/+-].)(?:\d{0,3}h(?=\d)\d{1,4}m(?=\d)\d|\d{0,3}[hm](?=\d)\d)?(?P<more>\d{0,11}(?:\.\d{1,12})?)
+    \d(?<![\w.$%:/+-].)
+    (?:\d{0,2}(?:,\d{3})++|\d{0,3}h(?=\d)\d{1,4}m(?=\d)\d|\d{0,3}[hm](?=\d)\d)?
+    (?P<more>\d{0,11}(?:\.\d{1,12})?)
     (?P<gap>\s?)(?P<unit>(?<=\d)us|[nµμ]s|nanos(?:ec(?:ond)?s?)?|micros(?:ec(?:ond)?s?)?
         |m(?:illi)?s(?:ec(?:ond)?s?)?|millis|s(?:ec(?:ond)?s?)?)(?![\w/-]|\.\w)
     """,
@@ -81,13 +83,17 @@ _MEASURED_CHARACTERS = 24
 _KEYED = re.compile(
     rf"""
     (?<![\w.-])(?P<key>[\w.-]{{0,32}}?(?:nanos|micros|millis|second|elapsed|duration|latency|took
-        |[_a-z](?:[mnu]s|M[sS]))s?["']?(?:=|:\s?))(?P<number>{_NUMBER})(?![\w.])
+        |_[mnu]s|[a-z]M[sS])s?["']?(?:=|:\s?))(?P<number>{_NUMBER})(?![\w.])
     """,
     re.VERBOSE,
 )
 _KEYED_HINT = re.compile(r"""[sSdnyk]["']?(?:=|:\s?)\d""")
+_ALWAYS_MEASURED = re.compile(
+    r"nanos|micros|elapsed|took|duration|latency|wait|spent|cost|_[nu]s", re.IGNORECASE
+)
 _SETTING = re.compile(r"time_?out|limit|max|min|interval|ttl|delay|back_?off|every", re.IGNORECASE)
-_DECADE = re.compile(r"(?:19|20)\d0")
+# In the 1990s, or of 404s.
+_PLURAL = re.compile(r"(?:19|20)\d0|[1-5]\d\d")
 
 # What people set: these, and these by tens.
 _SET = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 7.5, 8.0, 9.0, 10.0)
@@ -108,8 +114,8 @@ def mask_times(text: str) -> str:
 
 def _duration(match: re.Match[str]) -> str:
     unit = match["gap"] + match["unit"]
-    number = match[0].removesuffix(unit)
-    if unit == "s" and _DECADE.fullmatch(number):
+    number = match[0].removesuffix(unit).replace(",", "")
+    if unit == "s" and _PLURAL.fullmatch(number):
         return match[0]
     start = match.start()
     said = _MEASURED.search(match.string, max(0, start - _MEASURED_CHARACTERS), start)
@@ -122,8 +128,11 @@ def _duration(match: re.Match[str]) -> str:
 
 
 def _keyed(match: re.Match[str]) -> str:
-    number = _as_set(match["number"]) if _SETTING.search(match["key"]) else ""
-    return match["key"] + (number or DURATION)
+    key, number = match["key"], match["number"]
+    if _SETTING.search(key) or not float(number):
+        return key + (_as_set(number) or DURATION)
+    is_round = len(number.rstrip("0")) <= 1 and not _ALWAYS_MEASURED.search(key)
+    return key + (number if is_round else DURATION)
 
 
 def _as_set(number: str) -> str:

@@ -75,6 +75,7 @@ rootpw «hunter2x9»
 DATABASES = r"""
 CREATE USER bob IDENTIFIED BY «hunter2x9»
 create user bob identified by «'hunter2x9'»
+create user bob identified by «hunter»
 CREATE USER 'bob'@'%' IDENTIFIED BY PASSWORD «'*hunter2x9'»
 ALTER USER bob IDENTIFIED BY «hunter2x9» REPLACE «oldhunter2x9»
 ALTER USER 'bob' IDENTIFIED BY «'x'» REPLACE «'hunter2x9'»
@@ -101,6 +102,12 @@ ALTER USER bob PASSWORD «$$hunter2x9 hunter2x9$$»
 ALTER USER bob PASSWORD «$q$hunter2x9's$q$»
 ALTER CURRENT USER SET PASSWORD FROM «'hunter2x9'» TO «'xhunter2x9'»
 CREATE LOGIN bob WITH PASSWORD = «'hunter2x9'»
+INSERT INTO users (name, "password") VALUES ('bob', «'hunt''er2'»)
+insert into u (password, a) values («md5('hunter2, x')», 1), («'hunter2'», (2))
+INSERT INTO u (a, token, b) VALUES (f(1, 2), «'hunter2'», 'x'
+EXEC sp_addlogin 'bob', «'hunter2'»
+EXEC sp_password NULL, «'hunter2'», 'bob'
+CALL login('bob', «'hunter2'»)
 CREATE LOGIN bob WITH PASSWORD = «N'hunter2x9 hunter2x9'», DEFAULT_DATABASE = shop
 ALTER LOGIN bob WITH PASSWORD = «'x'» OLD_PASSWORD = «'hunter2x9'»
 ALTER LOGIN bob WITH PASSWORD=«'hunter2x9'» MUST_CHANGE
@@ -155,6 +162,8 @@ sh -c "mysql -uroot -p«hunter2x9»"
 mongo -u bob -p «hunter2x9» --authenticationDatabase admin
 mongodump --host h -u bob -p«hunter2x9»
 sshpass -p «hunter2x9» ssh -p 22 web-1
+['sshpass', '-p', «'hunter2'», 'ssh', 'web-1']
+net use z: \\h\s «hunter2» /user:bob
 sshpass -p«hunter2x9» scp a b:
 sshpass -p «'hunter2x9 hunter2x9'» ssh web-1
 redis-cli -a «hunter2x9» ping
@@ -263,6 +272,11 @@ GET auth:counter
 SET greeting hello
 auth service answered 503
 AUTH failed
+AUTH TLS
+nodes are identified by their fully qualified name
+it is identified by four values
+Pass `verbosity=1` to get a table
+exp w/o mask
 AUTH command failed
 NOAUTH Authentication required.
 NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO
@@ -417,7 +431,17 @@ def test_a_command_is_a_look() -> None:
             "docker login -p ",
         ),
         *("auth', args: [", "from-literal ", "--from-literal=", "config set a", "htpasswd -b a "),
-        *("$1\r\n", "AUTH\r\n$1\r\n", "auth\\r\\n", ' -w "', "ldapsearch -w ' "),
+        *(
+            "$1\r\n",
+            "INSERT INTO a (token) VALUES (",
+            "insert into a (",
+            "INSERT INTO a (token) VALUES ('a'), (",
+            "sp_password a, ",
+            "AUTH\r\n$1\r\n",
+            "auth\\r\\n",
+            ' -w "',
+            "ldapsearch -w ' ",
+        ),
     ],
 )
 def test_no_text_takes_long(piece: str) -> None:

@@ -194,6 +194,8 @@ java.lang.Object@1a2b3c4d|java.lang.Object@7f3a1
 """
 
 DURATIONS = r"""
+1,234 milliseconds ago|5,678 milliseconds ago
+elapsedMs=17|elapsedMs=1818
 after PT4.999S|after PT3.2S
 deadline exceeded after 4.999901100s. [buffered_nanos=310231, x]|deadline exceeded after 4.999871231s. [buffered_nanos=29871, x]
 request timed out after 30001ms|request timed out after 30000ms
@@ -210,6 +212,23 @@ elapsed_ms=17|elapsed_ms=1818
 
 # Names, codes, versions, ports that are dialled, and what people set.
 KEPT = r"""
+HAVE_GETPWUID: 1
+of 404s and 302s
+"%-46s %19s"
+_TryConsumeInt64
+CPyBytes_ReadI32LE
+keys: arr_0, arr_1
+a(b)=(c)
+timedelta(seconds=20, microseconds=0)
+status=503 upstream=orders
+columns=17
+{"status":404,"terms":3}
+statuses: 17
+sha256=17
+code: 17
+TLS 1.3
+exit status 137
+Retry-After: 120
 valid=1 paid=1 grid: 3
 pid=17
 a //17
@@ -431,6 +450,8 @@ def test_an_ordinal_goes_from_a_pods_name_only() -> None:
             "1s",
             "1.5s ",
             "1h1m1",
+            "1,111",
+            "1,111ms ",
             "a_ms=1",
             "took ",
             "ms=1 ",

@@ -33,7 +33,7 @@ connection.string sentry.dsn session sessionid session_id JSESSIONID PHPSESSID c
 cookie cookies http.request.cookies.sid headers.Authorization.0 jwt bearer sig X-Amz-Signature
 X-Goog-Signature Signature otp cvv auth x-auth http.request.header.x-auth basic_auth auth.0
 REDISCLI_AUTH passcode user.passcode pincode pin user_pin pinCode totp login.totp_code otp_code
-mfa_code 2fa_code verification_code securityCode recovery_codes backup.code.0 psk mnemonic
+mfa_code 2fa_code verification_code securityCode recovery_codes backup.code.0 wpa.psk mnemonic
 code_verifier db_creds bindpw adminPw pswd storepass keypass requirepass masterauth csrf
 passwort benutzerpasswort Kennwort motDePasse mot_de_passe mdp contraseña CONTRASEÑA contrasena
 clave clave_acceso senha palavra-passe parola_chiave wachtwoord hasło haslo heslo пароль parol
