@@ -15,6 +15,7 @@ from otel_embedder.cli.arguments import (
     output_option,
     span_id_argument,
     tell_of_cut_off,
+    tell_of_unknown_words,
     text_argument,
 )
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
@@ -96,6 +97,7 @@ def command(  # noqa: PLR0913 - an option is an argument
         [embedding] = embedder.embed([asked])
     title = f"Nearest to span {span_id}" if text is None else f"Nearest to: {text}"
     SHOWN[output](title, index.nearest(asked, embedding.vector, count))
+    tell_of_unknown_words(int(embedding.source != "model"), ", nor does what is near it")
 
 
 def _read(

@@ -300,7 +300,7 @@ def test_json_has_the_text_whole(nearest: Nearest, model: Sequence[str], tmp_pat
 
     assert isinstance(text, str)
     assert "many words " * 23 in text
-    assert text.endswith("x=[bold]\x1b[31m")
+    assert "x=[bold]\x1b[31m" in text
 
 
 def test_what_a_span_says_is_no_command_to_the_terminal(
@@ -408,3 +408,12 @@ def test_spans_with_vectors_give_the_same_rows_and_are_not_embedded_again(
     assert after.rows == before.rows
     assert before.err == "3 spans, 3 texts, 3 of them embedded here\n"
     assert after.err == "3 spans, 3 texts, 0 of them embedded here\n"
+
+
+def test_a_question_of_unknown_words_is_said_to_find_nothing(
+    nearest: Nearest, model: Sequence[str], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "traces.bin", numbered(1, "a"))
+
+    assert "none of the words of a text" in nearest(file, "--to", "🔥", *model).err
+    assert "none of the words" not in nearest(file, "--to", "a", *model).err
