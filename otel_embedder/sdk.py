@@ -127,6 +127,8 @@ class EmbeddingSpanExporter(SpanExporter):
             self._names.source: embedding.source,
             self._names.text_version: self._service.text_version,
         }
+        if embedding.text_id is not None:
+            ours[self._names.text_id] = embedding.text_id
         return _Rewritten(span, {**self._others(span), **ours})
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.standing import Origin, Standing, judge
+from otel_embedder.annotation.text_id import text_id
 from otel_embedder.annotation.vectors import ENCODERS, whole_vector
 from otel_embedder.embedder.models.weights import known_dimension, model_name
 from otel_embedder.otlp.attributes import (
@@ -30,7 +31,7 @@ class Annotator:
 
     Attributes:
         keys: the names of our attributes, encoded.
-        attaches_text: whether spans of one embedding and two texts have two encodings.
+        tells_text: whether spans of one embedding and two texts have two encodings.
 
     """
 
@@ -41,6 +42,7 @@ class Annotator:
         encoding: Encoding,
         prefix: str,
         attach_text: bool,
+        attach_text_id: bool = True,
         max_remembered: int,
         syntax: Syntax | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class Annotator:
             encoding: how a vector is kept.
             prefix: what the names of our attributes begin with.
             attach_text: whether the text is attached as well.
+            attach_text_id: whether its id is, too.
             max_remembered: how many embeddings are remembered as attributes.
             syntax: how attributes are written; as protobuf, if it is None.
 
@@ -58,7 +61,9 @@ class Annotator:
         self._origin = origin
         self._syntax = syntax or PROTOBUF
         self._encode_vector = partial(ENCODERS[encoding], self._syntax)
-        self.attaches_text = attach_text
+        self._attaches_text = attach_text
+        self._attaches_text_id = attach_text_id
+        self.tells_text = attach_text or attach_text_id
         self._mark = prefix.encode()
         self._names = Names.with_prefix(prefix)
         self.keys = frozenset(name.encode() for name in self._names)
@@ -67,7 +72,7 @@ class Annotator:
     def attributes(self, embedding: Embedding, text: str | None) -> bytes:
         """Give an embedding of `text` as attributes, in this annotator's syntax.
 
-        Of a span that was not rendered the text is None, and so is not attached.
+        Of a span that was not rendered the text is None, and so is not told.
         A model's embedding recurs, so its encoding is remembered; a stand-in's does not.
         """
         if embedding.source == "model":
@@ -82,12 +87,21 @@ class Annotator:
             names.source: string(embedding.source),
             names.text_version: string(self._origin.text_version),
         }
-        if self.attaches_text and text is not None:
-            fields[names.text] = string(text)
+        if text is not None:
+            fields |= self._text_fields(text)
         attribute = self._syntax.attribute
         return self._syntax.separator.join(
             attribute(name.encode(), value) for name, value in fields.items()
         )
+
+    def _text_fields(self, text: str) -> dict[str, list[bytes]]:
+        string, names = self._syntax.string, self._names
+        fields: dict[str, list[bytes]] = {}
+        if self._attaches_text_id:
+            fields[names.text_id] = string(text_id(self._origin, text))
+        if self._attaches_text:
+            fields[names.text] = string(text)
+        return fields
 
     def standing(self, span: bytes) -> Standing:
         """Tell what an encoded span has of an embedding already.
@@ -141,6 +155,7 @@ def annotator(
         encoding=settings.encoding,
         prefix=settings.attribute_prefix,
         attach_text=settings.attach_text,
+        attach_text_id=settings.text_id,
         max_remembered=min(settings.cache_size, MAX_ENCODED_BYTES // (384 * syntax.double_bytes)),
         syntax=syntax,
     )

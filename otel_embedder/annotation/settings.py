@@ -23,3 +23,6 @@ class AnnotationSettings(EmbedderSettings, ModelSettings):
         DEFAULT_PREFIX, min_length=1, description="What the names of our attributes begin with."
     )
     attach_text: bool = Field(False, description="Attach the text as well.")
+    text_id: bool = Field(
+        True, description="Attach 16 hex digits that spans share which read alike."
+    )

@@ -23,7 +23,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
     *("serve", "render", "embed", "annotate", "nearest", "compare"),
-    *("send", "model", "completion", "demo"),
+    *("profile", "send", "model", "completion", "demo"),
 )
 
 

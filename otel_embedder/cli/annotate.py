@@ -31,7 +31,7 @@ from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import STDIN, TraceFiles
 from otel_embedder.otlp.attributes import JSON
 from otel_embedder.text.options import render_options
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ CACHE_SIZE = 20_000
 # What a kill may cost, besides a window of requests.
 CHECKPOINT_SECONDS = 10.0
 
-ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text")
+ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text", "text_id")
 
 
 @click.command("annotate")
@@ -159,7 +159,7 @@ def _annotate(
 ) -> None:
     choice = model_choice(settings)
     model = load_model(choice)
-    renderer, tally = Renderer(render_options(settings)), FilesTally()
+    renderer, tally = new_renderer(render_options(settings)), FilesTally()
     started = time.monotonic()
     with (
         going_on_later(output),

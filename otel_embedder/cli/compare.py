@@ -24,7 +24,7 @@ from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.comparison import Side, compare
 from otel_embedder.search.index import find_spans, spans_of
 from otel_embedder.text.options import render_options
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import Renderer, new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def _spans(file: str, words: Sequence[str], settings: Settings) -> dict[str, Sid
     span_ids = [word for word in words if SPAN_ID.fullmatch(word)]
     if not span_ids:
         raise click.UsageError("--in FILE needs a span's id, 16 hex digits, as A or B or both.")
-    renderer = Renderer(render_options(settings))
+    renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
     traces = TraceFiles([file], on_cut_off=tell_of_cut_off)
     with traces.naming_faults():

@@ -26,7 +26,7 @@ from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.index import MAX_EXAMPLES, TextIndex, has_id, spans_of
 from otel_embedder.text.options import render_options
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import Renderer, new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     settings = settings_from(flags)
     choice = model_choice(settings)
     model = load_model(choice)
-    renderer = Renderer(render_options(settings))
+    renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
     index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=errors_only)
     traces = TraceFiles(files, on_cut_off=tell_of_cut_off)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound="Callable[..., object]")
 
 TEXT_SETTINGS = (
-    *("template", "exact_durations", "mask_values", "volatile_keys"),
+    *("profile", "template", "exact_durations", "mask_values", "volatile_keys"),
     *("secret_keys", "mask_secrets"),
 )
 MODEL_SETTINGS = ("engine", "model", "model_cache", "model_threads")
@@ -35,6 +35,7 @@ PATH_SETTINGS = {
     "tls_key": "file",
     "tls_client_authority": "file",
     "bearer_token_file": "file",
+    "profile": "file",
     "model": "dir",
     "model_cache": "dir",
 }

@@ -28,6 +28,7 @@ from otel_embedder.cli.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError, UnreadableFileError
 from otel_embedder.exporter.exporter import otlp_exporter
 from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach
+from otel_embedder.fairness import Turns
 from otel_embedder.files.rejected import RejectedFile
 from otel_embedder.files.requests import RequestReader
 from otel_embedder.files.trace_files import STDIN, TraceFiles
@@ -231,7 +232,10 @@ async def _send(
 ) -> None:
     tally, clock = SendTally(), EventLoopClock()
     await _reach(settings.next_hop, wait, clock)
-    async with otlp_exporter(settings, Metrics(), max_sending_bytes=MAX_SENDING_BYTES) as exporter:
+    turns = Turns()
+    async with otlp_exporter(
+        settings, Metrics(), max_sending_bytes=MAX_SENDING_BYTES, turns=turns
+    ) as exporter:
         try:
             with progress_bar("Sending spans") as advance:
                 await Replay(exporter, load, tally, clock=clock, on_answer=advance).run(requests)

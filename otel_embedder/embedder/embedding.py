@@ -72,12 +72,14 @@ class Embedding:
         vector: shape (dimension,), float32, unit length.
         model: the name of the model that made it.
         source: "model", or "fallback" for a stand-in, which means nothing.
+        text_id: 16 hex digits, the same for spans that read alike; None where nobody asked for it.
 
     """
 
     vector: Vector
     model: str
     source: Source
+    text_id: str | None = None
 
 
 class Model(Protocol):

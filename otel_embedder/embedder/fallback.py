@@ -15,7 +15,6 @@ from otel_embedder.embedder.embedding import WantedText
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.embedder.waiting import Party
 from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError, UnknownWordsError
-from otel_embedder.fairness import TURN_SECONDS, Turn
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedder, Embedding, Wanted
     from otel_embedder.embedder.settings import OnFailure
+    from otel_embedder.fairness import SharedTurn, Turns
 
     # By text.
     Answers = dict[str | None, asyncio.Future[Embedding]]
@@ -53,13 +53,14 @@ class FallbackMetrics(Protocol):
 class FallbackEmbedder:
     """Answers for whatever is wanted within a time limit, whatever becomes of the model."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one choice
         self,
         next_: Embedder,
         *,
         dimension: Callable[[], int],
         on_failure: OnFailure,
         quiet_seconds: float,
+        turns: Turns,
         metrics: FallbackMetrics,
     ) -> None:
         """Wrap an embedder.
@@ -69,12 +70,14 @@ class FallbackEmbedder:
             dimension: gives that of the stand-ins: the model's, which may be known late.
             on_failure: what a span gets that can't have the model's embedding.
             quiet_seconds: how long nothing may have failed for a failure to be over.
+            turns: of whatever keeps the event loop busy.
             metrics: who counts.
 
         """
         self._next = next_
         self._dimension = dimension
         self._on_failure = on_failure
+        self._turns = turns
         self._metrics = metrics
         self._quiet_seconds = quiet_seconds
         self._failing = False
@@ -87,47 +90,54 @@ class FallbackEmbedder:
         misses its time is not given up: its vector will be in the cache.
         """
         until = asyncio.get_running_loop().time() + timeout
+        turn = self._turns.task()
         answers: Answers = {}
         try:
-            await self._ask(await _distinct_texts(wanted), Party(until=until), answers)
+            async with turn:
+                texts = await _distinct_texts(wanted, turn)
+                await self._ask(texts, Party(until=until), answers, turn)
             asked_the_model = await _settle(answers, until)
         except asyncio.CancelledError:
             # The caller has left: what it waited for need not be computed.
             for future in answers.values():
                 future.cancel()
             raise
-        errors = await _errors(answers)
-        failed = await _without_vector(wanted, errors)
-        self._note(failed, errors, asked_the_model=asked_the_model)
-        stand_ins = await self._stand_ins(failed)
-        embeddings: list[Embedding | None] = []
-        for piece in _pieces(wanted):
-            embeddings += [
-                stand_ins[each.trace_id]
-                if each.content in errors
-                else answers[each.content].result()
-                for each in piece
-            ]
-            if len(piece) == PIECE:
-                await asyncio.sleep(0)
-        return embeddings
+        async with turn:
+            errors = await _errors(answers, turn)
+            failed = await _without_vector(wanted, errors, turn)
+            self._note(failed, errors, asked_the_model=asked_the_model)
+            stand_ins = await self._stand_ins(failed, turn)
+            embeddings: list[Embedding | None] = []
+            for piece in _pieces(wanted):
+                embeddings += [
+                    stand_ins[each.trace_id]
+                    if each.content in errors
+                    else answers[each.content].result()
+                    for each in piece
+                ]
+                if len(piece) == PIECE:
+                    await turn.let_others()
+            return embeddings
 
-    async def _ask(self, urgent: Mapping[str, bool], party: Party, answers: Answers) -> None:
+    async def _ask(
+        self, urgent: Mapping[str, bool], party: Party, answers: Answers, turn: SharedTurn
+    ) -> None:
         for piece in _pieces(urgent.items()):
             texts = [*starmap(WantedText, piece)]
             futures = self._next.embed(texts, party=party)
             answers.update(zip(map(CONTENT, texts), futures, strict=True))
             if len(piece) == PIECE:
-                await asyncio.sleep(0)
+                await turn.let_others()
 
-    async def _stand_ins(self, failed: Sequence[Wanted]) -> Mapping[str, Embedding | None]:
+    async def _stand_ins(
+        self, failed: Sequence[Wanted], turn: SharedTurn
+    ) -> Mapping[str, Embedding | None]:
         stand_ins: dict[str, Embedding | None] = {}
-        turn = Turn(seconds=TURN_SECONDS)
         for each in failed:
             if each.trace_id not in stand_ins:
                 stand_ins[each.trace_id] = self._stand_in(each.trace_id)
             if turn.is_over():
-                await asyncio.sleep(0)
+                await turn.let_others()
         return stand_ins
 
     def _stand_in(self, trace_id: str) -> Embedding | None:
@@ -166,7 +176,7 @@ def _pieces(items: Collection[Item]) -> Iterable[Collection[Item]]:
     return iter(lambda: tuple(islice(remaining, PIECE)), ())
 
 
-async def _distinct_texts(wanted: Sequence[Wanted]) -> dict[str, bool]:
+async def _distinct_texts(wanted: Sequence[Wanted], turn: SharedTurn) -> dict[str, bool]:
     """Give each text once, and whether it is urgent for one of those that want it."""
     urgent: dict[str, bool] = {}
     for piece in _pieces(wanted):
@@ -174,7 +184,7 @@ async def _distinct_texts(wanted: Sequence[Wanted]) -> dict[str, bool]:
             if each.content is not None:
                 urgent[each.content] = each.urgent or urgent.get(each.content, False)
         if len(piece) == PIECE:
-            await asyncio.sleep(0)
+            await turn.let_others()
     return urgent
 
 
@@ -192,22 +202,24 @@ async def _settle(answers: Answers, until: float) -> bool:
     return was_needed
 
 
-async def _errors(answers: Answers) -> Errors:
+async def _errors(answers: Answers, turn: SharedTurn) -> Errors:
     """Give why there is no vector: by text, and for those without one."""
     errors: Errors = {None: EmbeddingTimeoutError("no time was left to render it")}
     for piece in _pieces(answers.items()):
         errors |= {content: error for content, future in piece if (error := _error(future))}
         if len(piece) == PIECE:
-            await asyncio.sleep(0)
+            await turn.let_others()
     return errors
 
 
-async def _without_vector(wanted: Sequence[Wanted], errors: Errors) -> list[Wanted]:
+async def _without_vector(
+    wanted: Sequence[Wanted], errors: Errors, turn: SharedTurn
+) -> list[Wanted]:
     failed: list[Wanted] = []
     for piece in _pieces(wanted):
         failed += [each for each in piece if each.content in errors]
         if len(piece) == PIECE:
-            await asyncio.sleep(0)
+            await turn.let_others()
     return failed
 
 

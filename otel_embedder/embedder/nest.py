@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.embedder.settings import OnFailure
+    from otel_embedder.fairness import Turns
 
 
 class NestMetrics(BatchMetrics, CacheMetrics, FallbackMetrics, Protocol):
@@ -48,6 +49,7 @@ async def nested(  # noqa: PLR0913 - each is one choice
     cache_size: int,
     on_failure: OnFailure,
     quiet_seconds: float,
+    turns: Turns,
     metrics: NestMetrics,
 ) -> AsyncIterator[Nest]:
     """Put the embedders around a model, and close them and the model at the end.
@@ -60,6 +62,7 @@ async def nested(  # noqa: PLR0913 - each is one choice
         cache_size: how many texts' vectors are remembered.
         on_failure: what a span gets that can't have the model's embedding.
         quiet_seconds: how long nothing may have failed for a failure to be over.
+        turns: of whatever keeps the event loop busy.
         metrics: who counts.
 
     """
@@ -78,6 +81,7 @@ async def nested(  # noqa: PLR0913 - each is one choice
         dimension=lambda: model.dimension,
         on_failure=on_failure,
         quiet_seconds=quiet_seconds,
+        turns=turns,
         metrics=metrics,
     )
     async with batcher:

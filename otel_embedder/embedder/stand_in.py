@@ -38,7 +38,7 @@ class StandIn(Embedding):
     _seed: str
 
     def __init__(self, seed: str, dimension: int) -> None:
-        said = {"model": STAND_IN_MODEL, "source": "fallback"}
+        said = {"model": STAND_IN_MODEL, "source": "fallback", "text_id": None}
         for name, value in {**said, "_seed": seed, "_dimension": dimension}.items():
             object.__setattr__(self, name, value)  # an embedding is frozen
 

@@ -211,9 +211,9 @@ class Waiting:
         while len(self._entries) >= self._max_texts:
             self._next(self._late, -math.inf)
             if self._late:
-                self._give_up(self._late[0].places.pop())
+                self._void(self._late[0].places.pop())
             elif len(self._longest.places) > len(line.places) + 1 and line.until > now:
-                self._give_up(self._longest.places.pop())
+                self._void(self._longest.places.pop())
             elif has_looked:
                 return False
             else:
@@ -233,18 +233,16 @@ class Waiting:
                     longest = line
         return longest
 
-    def _give_up(self, place: Place) -> None:
-        was_queued = place.entry.is_queued
-        self._void(place)
-        if was_queued and not place.entry.is_queued:
-            place.entry.settle(refusal(self._max_texts))
-
     def _void(self, place: Place) -> None:
-        """Let a text go that has lost a place, if it was the last one."""
+        """Let a text go that has lost a place, if it was the last one.
+
+        Whoever still waits for it had given up a place before, while others wanted it as well.
+        """
         entry = place.entry
         entry.places -= 1
         if not entry.places and entry.is_queued:
             self._take_out(entry)
+            entry.settle(refusal(self._max_texts))
 
     def _take_out(self, entry: Entry) -> None:
         entry.is_queued = False

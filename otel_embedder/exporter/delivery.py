@@ -50,7 +50,7 @@ class Delivery:
         """
         self.has_accepted = False
         self._progress = progress
-        self._left = [_Left(Splitter(request), NO_LIMIT)] if request.spans else []
+        self._left = [_Left(Splitter(request, is_strict=False), NO_LIMIT)] if request.spans else []
         self._max_bytes = NO_LIMIT
         self._refused = Verdict()
         self._refusal = ""

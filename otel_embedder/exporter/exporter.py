@@ -27,6 +27,7 @@ from otel_embedder.exporter.delivery import Delivery
 from otel_embedder.exporter.patience import Patience, WaitingRoom
 from otel_embedder.exporter.send_limit import SendLimit, smaller_than
 from otel_embedder.exporter.sender import Sender
+from otel_embedder.exporter.splitting import is_head_larger
 from otel_embedder.exporter.taken import Progress, TakenSpans
 from otel_embedder.otlp.names import EXPORT_METHOD
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from otel_embedder.exporter.sender import Way
     from otel_embedder.exporter.settings import NextHopSettings
     from otel_embedder.exporter.splitting import Chunk
+    from otel_embedder.fairness import Turns
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
@@ -87,6 +89,7 @@ class OtlpExporter:
         max_send_bytes: int,
         max_sending_bytes: int,
         max_waiting: int = MAX_WAITING,
+        turns: Turns,
         metrics: ExporterMetrics,
     ) -> None:
         """Prepare to connect.
@@ -98,6 +101,7 @@ class OtlpExporter:
             max_sending_bytes: how much is encoded at the same time. A vector makes a span some ten
                 times as large, so the rest waits.
             max_waiting: how many requests may wait to be sent again of which nothing was taken.
+            turns: of whatever keeps the event loop busy.
             metrics: who counts.
 
         """
@@ -108,6 +112,7 @@ class OtlpExporter:
         )
         self._limit = SendLimit(max_send_bytes, clock=time.monotonic)
         self._taken = TakenSpans(clock=time.monotonic)
+        self._turns = turns
         self._metrics = metrics
 
     async def __aenter__(self) -> Self:
@@ -157,7 +162,7 @@ class OtlpExporter:
                 a request in several is summed up as rejected, and the rest is sent all the same.
 
         """
-        progress = Progress(self._taken, metadata)
+        progress = Progress(self._taken, metadata, self._turns)
         try:
             left = await progress.left_of(request)
             self._count_skipped(request.spans - left.spans)
@@ -252,6 +257,9 @@ class OtlpExporter:
             return False
         if request.spans == 1:
             return self._strip(delivery, request)
+        if told and is_head_larger(request, than=told):
+            # However small it is cut, each piece has all of that.
+            return False
         self._limit.lower(refused=refused, told=told)
         smaller = smaller_than(refused, told)
         if smaller == told:
@@ -291,6 +299,7 @@ async def otlp_exporter(
     *,
     max_sending_bytes: int,
     max_waiting: int = MAX_WAITING,
+    turns: Turns,
 ) -> AsyncIterator[OtlpExporter]:
     """Run the client of the next hop.
 
@@ -299,6 +308,7 @@ async def otlp_exporter(
         metrics: who counts.
         max_sending_bytes: how much is encoded at the same time.
         max_waiting: how many requests may wait to be sent again of which nothing was taken.
+        turns: of whatever keeps the event loop busy.
 
     Raises:
         SettingsError: the certificates can't be used any more.
@@ -310,6 +320,7 @@ async def otlp_exporter(
         max_send_bytes=settings.max_send_bytes,
         max_sending_bytes=max_sending_bytes,
         max_waiting=max_waiting,
+        turns=turns,
         metrics=metrics,
     )
     metrics.watch_send_limit(exporter.send_limit)

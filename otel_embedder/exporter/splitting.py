@@ -2,7 +2,9 @@
 
 A chunk that is refused for its size lowers the limit for those behind it, and
 is cut anew itself. Resource and scope are repeated in each chunk; those without
-spans are left out.
+spans are left out. Where they are nearly as large as a chunk may be, or larger,
+to cut between their spans would send them hundreds of times: such a chunk is made
+larger, as a lone span's is, and cut as small as is allowed only if it is refused.
 """
 
 from __future__ import annotations
@@ -27,12 +29,20 @@ if TYPE_CHECKING:
 MAX_SPANS = 16_384
 
 
+# What stands above its spans may be so much of a chunk.
+HEAD_SHARE = 3 / 4
+
+
 class Placed(NamedTuple):
     """A span, and where it stands in its request."""
 
     resource: ResourceSpans
     scope: ScopeSpans
     span: Span
+
+    def head_bytes(self) -> int:
+        """Give the most bytes of what stands above it, and is repeated with each chunk."""
+        return 2 * MAX_PREFIX_BYTES + len(self.resource.header) + len(self.scope.header)
 
 
 class Chunk(NamedTuple):
@@ -56,7 +66,16 @@ class Splitter:
     whoever set the limit may still take it, and to drop it is not for us.
     """
 
-    def __init__(self, request: TraceRequest) -> None:
+    def __init__(self, request: TraceRequest, *, is_strict: bool = True) -> None:
+        """Begin to cut.
+
+        Args:
+            request: the spans.
+            is_strict: whether a chunk may be larger than allowed only if it has one span; if not,
+                it may also be so where what stands above the spans is large itself.
+
+        """
+        self._is_strict = is_strict
         self._whole: TraceRequest | None = request
         self._header = request.header
         self._spans = _placed(request)
@@ -72,10 +91,23 @@ class Splitter:
         if whole is not None and whole.size <= max_bytes and whole.spans <= MAX_SPANS:
             self._next = None
             return Chunk(whole)
+        if self._next is not None and not self._is_strict:
+            head = len(self._header) + self._next.head_bytes()
+            max_bytes = max(max_bytes, int(head / HEAD_SHARE))
         chunk = _OpenRequest(self._header, max_bytes)
         while self._next is not None and chunk.takes(self._next):
             self._next = next(self._spans, None)
         return Chunk(chunk.request, chunk.bare_spans)
+
+
+def is_head_larger(request: TraceRequest, *, than: int) -> bool:
+    """Tell whether all of a request's spans are below one resource and scope of more bytes.
+
+    What a request has besides resources counts as well: each chunk has it.
+    """
+    heads = [len(resource.header) + len(scope.header) for resource, scope in request.scopes()]
+    least = len(request.header) + (heads[0] if len(heads) == 1 else 0)
+    return least > than
 
 
 def _placed(request: TraceRequest) -> Iterator[Placed]:
@@ -116,10 +148,9 @@ class _OpenRequest:
 
     def _is_too_large_for_more(self, placed: Placed) -> bool:
         """Tell whether a span fits, if alone and without what is to go behind it."""
-        resource, scope, span = placed
-        headers = len(self.request.header) + len(resource.header) + len(scope.header)
-        alone = 3 * MAX_PREFIX_BYTES + headers + len(span.encoded)
-        return alone <= self._max_bytes < alone + len(span.added)
+        headers = len(self.request.header) + placed.head_bytes()
+        alone = MAX_PREFIX_BYTES + headers + len(placed.span.encoded)
+        return alone <= self._max_bytes < alone + len(placed.span.added)
 
     def _overhead(self, placed: Placed) -> int:
         size = 0

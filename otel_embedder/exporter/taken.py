@@ -15,20 +15,20 @@ somebody has put it into another batch meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from otel_embedder.exporter.answers import Verdict
-from otel_embedder.fairness import STEP_BYTES, TURN_SECONDS, Turn
+from otel_embedder.fairness import STEP_BYTES
 from otel_embedder.otlp.wire import TraceRequest
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otel_embedder.fairness import SharedTurn, Turns
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, Span
 
@@ -100,17 +100,19 @@ class Progress:
 
     """
 
-    def __init__(self, taken: TakenSpans, metadata: Metadata) -> None:
+    def __init__(self, taken: TakenSpans, metadata: Metadata, turns: Turns) -> None:
         """Begin with nothing.
 
         Args:
             taken: what was taken of requests before.
             metadata: the headers that the request is sent with.
+            turns: of whatever keeps the event loop busy.
 
         """
         self.verdict = Verdict()
         self._taken = taken
         self._metadata = metadata
+        self._turns = turns
         # Of spans taken in tries before: how many equal ones have each digest.
         self._before: dict[bytes, int] = {}
         self._now: list[TraceRequest] = []
@@ -128,12 +130,12 @@ class Progress:
         """Give what of a request was not taken before: nearly always all of it."""
         if self._taken.is_empty():
             return request
-        turn = Turn(seconds=TURN_SECONDS)
         resources = []
-        for resource in request.resources:
-            scopes = await self._left_of_resource(resource, turn)
-            if scopes:
-                resources.append(replace(resource, scopes=scopes))
+        async with self._turns.task() as turn:
+            for resource in request.resources:
+                scopes = await self._left_of_resource(resource, turn)
+                if scopes:
+                    resources.append(replace(resource, scopes=scopes))
         if not self._before:
             return request
         left = TraceRequest.of(resources, request.header)
@@ -142,34 +144,38 @@ class Progress:
 
     async def remember(self) -> None:
         """Let what was taken be left out when it comes again: the request has failed."""
-        turn = Turn(seconds=TURN_SECONDS)
-        for digest, copies in self._before.items():
-            for copy in range(copies):
-                self._taken.put(_numbered(digest, copy), self.verdict)
-            if turn.is_over(copies * STEP_BYTES):
-                await asyncio.sleep(0)
-        for request in self._now:
-            for resource in request.resources:
-                await self._remember(resource, turn)
+        if not self.has_begun():
+            return
+        async with self._turns.task() as turn:
+            for digest, copies in self._before.items():
+                for copy in range(copies):
+                    self._taken.put(_numbered(digest, copy), self.verdict)
+                if turn.is_over(copies * STEP_BYTES):
+                    await turn.let_others()
+            for request in self._now:
+                for resource in request.resources:
+                    await self._remember(resource, turn)
 
-    async def _remember(self, resource: ResourceSpans, turn: Turn) -> None:
+    async def _remember(self, resource: ResourceSpans, turn: SharedTurn) -> None:
         place = _below(self._sender, resource.header)
         for scope in resource.scopes:
             place_of_spans = _below(place, scope.header)
             for span in scope.spans:
                 self._put(_digest(place_of_spans, span))
                 if turn.is_over(len(span.encoded)):
-                    await asyncio.sleep(0)
+                    await turn.let_others()
 
     def _put(self, digest: bytes) -> None:
         copy = self._before.get(digest, 0)
         self._before[digest] = copy + 1
         self._taken.put(_numbered(digest, copy), self.verdict)
 
-    async def _left_of_resource(self, resource: ResourceSpans, turn: Turn) -> list[ScopeSpans]:
+    async def _left_of_resource(
+        self, resource: ResourceSpans, turn: SharedTurn
+    ) -> list[ScopeSpans]:
         place = _below(self._sender, resource.header)
         if turn.is_over(len(resource.header)):
-            await asyncio.sleep(0)
+            await turn.let_others()
         scopes = []
         for scope in resource.scopes:
             spans = await self._left_of_scope(scope, place, turn)
@@ -177,16 +183,16 @@ class Progress:
                 scopes.append(replace(scope, spans=spans))
         return scopes
 
-    async def _left_of_scope(self, scope: ScopeSpans, place: bytes, turn: Turn) -> list[Span]:
+    async def _left_of_scope(self, scope: ScopeSpans, place: bytes, turn: SharedTurn) -> list[Span]:
         place_of_spans = _below(place, scope.header)
         if turn.is_over(len(scope.header)):
-            await asyncio.sleep(0)
+            await turn.let_others()
         spans = []
         for span in scope.spans:
             if not self._was_taken(_digest(place_of_spans, span)):
                 spans.append(span)
             if turn.is_over(len(span.encoded)):
-                await asyncio.sleep(0)
+                await turn.let_others()
         return spans
 
     def _was_taken(self, digest: bytes) -> bool:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from otel_embedder.files.requests import Form, StoredRequest
     from otel_embedder.files.resumable import OutputFile
     from otel_embedder.files.trace_files import TraceFiles
-    from otel_embedder.text.renderer import Renderer
+    from otel_embedder.text.rendering import Renderer
 
 # Some ten thousand spans. When all their texts are new, that is half a minute's work for two
 # cores, and so what a kill costs.

@@ -106,6 +106,7 @@ def _from_sdk_json(fields: Fields) -> Trace:
         span_id=str(context.get("span_id") or "").removeprefix("0x"),
         operation=str(fields.get("name") or ""),
         service=resource.get("service.name"),
+        kind=str(fields.get("kind") or ""),
         status=str(status.get("status_code") or ""),
         status_message=str(status.get("description") or ""),
         attributes=_mapping(fields, "attributes"),

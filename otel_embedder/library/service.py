@@ -18,6 +18,8 @@ import numpy as np
 
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.settings import DEFAULT_PREFIX
+from otel_embedder.annotation.standing import Origin
+from otel_embedder.annotation.text_id import text_id
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import (
@@ -31,12 +33,13 @@ from otel_embedder.embedder.models.choice import (
 )
 from otel_embedder.embedder.models.engines import reviving_model, thread_count
 from otel_embedder.embedder.models.reviving import RevivingModel
+from otel_embedder.embedder.models.weights import model_name as _name_of
 from otel_embedder.embedder.settings import DEFAULT_CACHE_SIZE
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library.background import BackgroundLoop
 from otel_embedder.library.trace_embedder import embedding_traces
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model, Vector
     from otel_embedder.embedder.models.choice import Engine
-    from otel_embedder.library.trace_embedder import AnyTrace, TraceEmbedder
+    from otel_embedder.library.trace_embedder import AnyTrace, EmbeddedText, TraceEmbedder
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -127,7 +130,9 @@ class EmbeddingService:
         self._model_cache = model_cache
         self._threads = threads
         self._own_model = model
-        self._text = text or RenderOptions()
+        self._renderer = new_renderer(text or RenderOptions())
+        # A stand-in does not know what the model is called for which it stands in.
+        self._known_model_name = None if model is not None else _name_of(model_name)
         self._names = Names.with_prefix(attribute_prefix)
         self._cache_size = cache_size
         self._embed_timeout = embed_timeout
@@ -161,7 +166,7 @@ class EmbeddingService:
     @property
     def text_version(self) -> str:
         """The version of the text: vectors of traces compare only within one."""
-        return self._text.version()
+        return self._renderer.text_version
 
     def cache_info(self) -> CacheInfo:
         """Give the cache's hits, misses, maxsize and currsize."""
@@ -195,16 +200,17 @@ class EmbeddingService:
 
     async def embed_traces(self, traces: Iterable[AnyTrace]) -> Vector:
         """Give the vectors of traces, in order: shape (traces, dimension); see `embed_trace`."""
-        return await self._stacked(await self._embeddings([*traces]))
+        embeddings = [embedding for embedding, _ in await self._embeddings([*traces])]
+        return await self._stacked(embeddings)
 
     async def embed(self, trace: AnyTrace, cache_key: str | None = None) -> Embedding:
         """Give a trace's vector with the model that really made it; see `embed_trace`."""
-        [embedding] = await self._embeddings([trace], cache_key)
-        return _own(embedding)
+        [embedded] = await self._embeddings([trace], cache_key)
+        return self._own(embedded)
 
     async def embed_all(self, traces: Iterable[AnyTrace]) -> list[Embedding]:
         """Give the vectors of traces, in order, each with the model that really made it."""
-        return [_own(embedding) for embedding in await self._embeddings([*traces])]
+        return [self._own(embedded) for embedded in await self._embeddings([*traces])]
 
     async def embed_text(self, text: str) -> Vector:
         """Give a text's vector, to search with: shape (dimension,), float32, unit length.
@@ -234,11 +240,20 @@ class EmbeddingService:
 
     async def _embeddings(
         self, traces: Sequence[AnyTrace], cache_key: str | None = None
-    ) -> list[Embedding]:
+    ) -> list[EmbeddedText]:
         timeout = self._embed_timeout
         return await self._on(
             lambda embedder: embedder.embed_traces(traces, cache_key, timeout=timeout)
         )
+
+    def _own(self, embedded: EmbeddedText) -> Embedding:
+        """Give a copy: what the caller does to it must not change what is remembered."""
+        embedding, text = embedded
+        model = embedding.model if embedding.source == "model" else self._known_model_name
+        id_ = None
+        if text is not None and model is not None:
+            id_ = text_id(Origin(model, self._renderer.text_version), text)
+        return Embedding(embedding.vector.copy(), embedding.model, embedding.source, id_)
 
     async def _stacked(self, embeddings: list[Embedding]) -> Vector:
         if not embeddings:
@@ -279,7 +294,7 @@ class EmbeddingService:
     def _embedder(self) -> AbstractAsyncContextManager[TraceEmbedder]:
         threads = thread_count(self._threads)
         return embedding_traces(
-            Renderer(self._text),
+            self._renderer,
             self._names,
             self._model(threads),
             threads=threads,
@@ -299,11 +314,6 @@ def _check(option: str, value: Option, check: Callable[[Option], None]) -> None:
         check(value)
     except ValueError as error:
         raise ValueError(f"{option} {error}; it is {value!r}") from error
-
-
-def _own(embedding: Embedding) -> Embedding:
-    """Give a copy: what the caller does to it must not change what is remembered."""
-    return Embedding(embedding.vector.copy(), embedding.model, embedding.source)
 
 
 class _Running:

@@ -31,6 +31,7 @@ from otel_embedder.library.values import (
 from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
 from otel_embedder.text.purse import MAX_FIELDS
 from otel_embedder.text.renderer import STATUS_NAMES
+from otel_embedder.text.wording import KIND_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,6 +50,10 @@ MAX_UINT64 = 2**64 - 1
 UNKNOWN_START = 1
 
 
+KINDS = {
+    **{name: number for number, name in KIND_NAMES.items()},
+    **{str(number): number for number in KIND_NAMES},
+}
 STATUS_CODES = {
     **{name: code for code, name in STATUS_NAMES.items()},
     **{str(code): code for code in STATUS_NAMES},
@@ -97,6 +102,7 @@ class Trace(TypedDict, total=False):
         name: what the span is called, where there is no `operation`.
         service: the resource's service.name.
         operation: what the span is called.
+        kind: INTERNAL, SERVER, CLIENT, PRODUCER or CONSUMER; any other word is none of them.
         status: UNSET, OK or ERROR; any other word is kept, as the message of UNSET.
         status_message: what the program said about it.
         duration_ms: milliseconds.
@@ -112,6 +118,7 @@ class Trace(TypedDict, total=False):
     name: str
     service: object
     operation: str
+    kind: str
     status: str
     status_message: str
     duration_ms: float
@@ -191,6 +198,7 @@ def from_otlp(span: Span, resource: Resource | None = None) -> Trace:
         name=span.name,
         operation=span.name,
         service=next((service for service in services if service is not None), None),
+        kind=KIND_NAMES.get(span.kind, "UNSPECIFIED"),
         status=STATUS_NAMES.get(span.status.code, "UNSET"),
         status_message=span.status.message,
         attributes=decode_pairs(span.attributes),
@@ -240,6 +248,7 @@ def _from_readable_span(span: ReadableSpan) -> Trace:
         name=span.name,
         operation=span.name,
         service=span.resource.attributes.get("service.name"),
+        kind=span.kind.name,
         status=span.status.status_code.name,
         status_message=span.status.description or "",
         attributes=dict(span.attributes or {}),
@@ -274,6 +283,7 @@ def _resource(trace: Mapping[str, object], extent: Extent) -> Resource:
 def _span(trace: Mapping[str, object], extent: Extent) -> Span:
     span = Span(
         name=_word(trace.get("operation")) or _word(trace.get("name")),
+        kind=_kind(_word(trace.get("kind"))),
         attributes=_pairs(trace.get("attributes"), extent),
         events=[
             _event(event, extent) for event in islice(_mappings(trace.get("events")), extent.most)
@@ -282,6 +292,11 @@ def _span(trace: Mapping[str, object], extent: Extent) -> Span:
     _set_status(span, _word(trace.get("status")), _word(trace.get("status_message")))
     _set_times(span, trace.get("start_time_unix_nano"), _nanoseconds(trace.get("duration_ms")))
     return span
+
+
+def _kind(word: str) -> Span.SpanKind.ValueType:
+    name = word.strip().upper().rpartition(".")[2].removeprefix("SPAN_KIND_")
+    return Span.SpanKind.ValueType(KINDS.get(name, Span.SPAN_KIND_UNSPECIFIED))
 
 
 def _set_status(span: Span, status: str, message: str) -> None:

@@ -16,7 +16,7 @@ from otel_embedder.embedder.fallback import EMBEDDING_FAILED
 from otel_embedder.embedder.nest import nested
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.errors import MalformedTraceError, UnknownWordsError
-from otel_embedder.fairness import TURN_SECONDS, Turn
+from otel_embedder.fairness import TURN_SECONDS, Turn, Turns
 from otel_embedder.library.other_forms import as_trace, refuse_nothing
 from otel_embedder.library.trace import for_text, from_readable_span, reading, trace_id_of
 from otel_embedder.telemetry.logs import get_logger
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.known import CacheInfo
     from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.embedder.nest import Nest
-    from otel_embedder.text.renderer import Renderer, Rendering
+    from otel_embedder.text.renderer import Rendering
+    from otel_embedder.text.rendering import Renderer
 
     AnyTrace = Mapping[str, object] | ReadableSpan
 
@@ -51,6 +52,19 @@ class Reading(NamedTuple):
     trace_id: str
     content: str | None = None
     urgent: bool = False
+
+
+class EmbeddedText(NamedTuple):
+    """An embedding, and the text that it is of.
+
+    Attributes:
+        embedding: the model's, or a stand-in.
+        text: the trace's text; None where it could not be read.
+
+    """
+
+    embedding: Embedding
+    text: str | None
 
 
 @asynccontextmanager
@@ -76,6 +90,7 @@ async def embedding_traces(
         cache_size=cache_size,
         on_failure="fallback",
         quiet_seconds=0,
+        turns=Turns(),
         metrics=_Unheard(),
     ) as nest:
         yield TraceEmbedder(renderer, names, model, nest, max_keys=cache_size)
@@ -147,8 +162,8 @@ class TraceEmbedder:
         cache_key: str | None,
         *,
         timeout: float,  # noqa: ASYNC109 - it answers by then, with stand-ins
-    ) -> list[Embedding]:
-        """Give one embedding a trace, in order.
+    ) -> list[EmbeddedText]:
+        """Give one embedding a trace, in order, each with the text that it is of.
 
         Args:
             traces: the traces.
@@ -165,8 +180,11 @@ class TraceEmbedder:
         wanted = [reading for reading in readings if reading.content is not None]
         embeddings = iter(await self._nest.fallback.embed(wanted, timeout=timeout))
         return [
-            (None if reading.content is None else next(embeddings))
-            or stand_in(reading.trace_id, self._model.dimension)
+            EmbeddedText(
+                (None if reading.content is None else next(embeddings))
+                or stand_in(reading.trace_id, self._model.dimension),
+                reading.content,
+            )
             for reading in readings
         ]
 

@@ -1,4 +1,4 @@
-"""What is read from encoded bytes, remembered by these bytes."""
+"""What is read from encoded bytes, remembered by these bytes; and what is made of that."""
 
 from __future__ import annotations
 
@@ -7,31 +7,47 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 # What one kind of fragment may take in memory: some 10,000 of usual length.
 MAX_REMEMBERED_BYTES = 8 * 1024 * 1024
 ENTRY_BYTES = 512  # an entry's value, and Python's own share
 
 
-class Remembered(dict[bytes, Value], Generic[Value]):
-    """Looks encoded bytes up, and reads those that it has not seen.
+class Made(dict[Key, Value], Generic[Key, Value]):
+    """Looks keys up, and makes what it has not got.
 
     A dict with `__missing__`, because a hit then runs in C. When it is full it
     starts again: what recurs is soon back.
     """
 
-    def __init__(self, read: Callable[[bytes], Value]) -> None:
+    def __init__(self, make: Callable[[Key], Value], size: Callable[[Key], int]) -> None:
+        """Begin with nothing.
+
+        Args:
+            make: gives a key's value.
+            size: gives the bytes of a key.
+
+        """
         super().__init__()
-        self._read = read
+        self._make = make
+        self._size = size
         self._bytes_left = MAX_REMEMBERED_BYTES
 
-    def __missing__(self, encoded: bytes) -> Value:
-        value = self._read(encoded)
-        size = ENTRY_BYTES + len(encoded)
+    def __missing__(self, key: Key) -> Value:
+        value = self._make(key)
+        size = ENTRY_BYTES + self._size(key)
         if size > self._bytes_left:
             self.clear()
             self._bytes_left = MAX_REMEMBERED_BYTES
         if size <= self._bytes_left:
             self._bytes_left -= size
-            self[encoded] = value
+            self[key] = value
         return value
+
+
+class Remembered(Made[bytes, Value], Generic[Value]):
+    """Looks encoded bytes up, and reads those that it has not seen."""
+
+    def __init__(self, read: Callable[[bytes], Value]) -> None:
+        super().__init__(read, len)

@@ -47,7 +47,7 @@ class Encoded(dict[Key, bytes]):
 
         """
         super().__init__()
-        self.with_text = annotator.attaches_text
+        self.with_text = annotator.tells_text
         self._annotator = annotator
         self._grow = grow
         self._has_room = True

@@ -13,7 +13,6 @@ from google.protobuf.message import DecodeError
 
 from otel_embedder.annotation.work import StandingCounter, collect
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.fairness import Turns
 from otel_embedder.pipeline.attaching import Attaching, Encoded
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
 from otel_embedder.pipeline.budget import Budget
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.annotation.work import SpanRenderer, Work
     from otel_embedder.embedder.embedding import Embedding, Wanted
-    from otel_embedder.fairness import SharedTurn
+    from otel_embedder.fairness import SharedTurn, Turns
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
@@ -73,7 +72,7 @@ class Processor:
         exporter: Exporter,
         *,
         embed_timeout: float,
-        turn_seconds: float,
+        turns: Turns,
         metrics: ProcessorMetrics,
     ) -> None:
         self._renderer = renderer
@@ -81,7 +80,7 @@ class Processor:
         self._annotator = annotator
         self._exporter = exporter
         self._budget = Budget(max_seconds=embed_timeout, clock=_now)
-        self._turns = Turns(seconds=turn_seconds)
+        self._turns = turns
         self._metrics = metrics
         self._bare = BareSpans(metrics, clock=_now)
         self._echoes = Echoes(annotator)

@@ -27,32 +27,36 @@ class ScopeSpans(_message.Message):
     def __init__(self, spans: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Span(_message.Message):
-    __slots__ = ("name", "start_time_unix_nano", "end_time_unix_nano", "attributes", "events", "status")
+    __slots__ = ("name", "kind", "start_time_unix_nano", "end_time_unix_nano", "attributes", "events", "status")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     START_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     END_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     name: bytes
+    kind: int
     start_time_unix_nano: int
     end_time_unix_nano: int
     attributes: _containers.RepeatedScalarFieldContainer[bytes]
     events: _containers.RepeatedScalarFieldContainer[bytes]
     status: bytes
-    def __init__(self, name: _Optional[bytes] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., attributes: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[bytes]] = ..., status: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, name: _Optional[bytes] = ..., kind: _Optional[int] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., attributes: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[bytes]] = ..., status: _Optional[bytes] = ...) -> None: ...
 
 class SpanHead(_message.Message):
-    __slots__ = ("name", "start_time_unix_nano", "end_time_unix_nano", "status")
+    __slots__ = ("name", "kind", "start_time_unix_nano", "end_time_unix_nano", "status")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     START_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     END_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     name: bytes
+    kind: int
     start_time_unix_nano: int
     end_time_unix_nano: int
     status: bytes
-    def __init__(self, name: _Optional[bytes] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., status: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, name: _Optional[bytes] = ..., kind: _Optional[int] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., status: _Optional[bytes] = ...) -> None: ...
 
 class SpanIds(_message.Message):
     __slots__ = ("trace_id", "span_id")

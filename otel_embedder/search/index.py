@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.text.renderer import Renderer
+    from otel_embedder.text.rendering import Renderer
 
 MAX_EXAMPLES = 3
 

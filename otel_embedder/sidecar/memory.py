@@ -1,13 +1,18 @@
-"""Gives memory back that a burst has left behind.
+"""Gives memory back: what a burst has left behind, and what holds itself.
 
 glibc keeps what was freed, in as many heaps as there are threads, for the next
 time. After a burst of large requests that is more than all else together.
+
+Python looks through all objects for those that hold each other only, whenever there are a quarter
+more of them: with the spans of a large request in flight that stops everything for 0.1 s, again and
+again, and finds nothing. So it is done when little is in flight, or once a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +26,66 @@ BYTES_A_KIBIBYTE = 1024
 LOOK_SECONDS = 1.0
 # To trim takes some milliseconds. What grows less is not worth it.
 GROWTH_BYTES = 32 * 1024 * 1024
+
+
+# Looking through the objects of so many bytes of requests takes some milliseconds.
+LITTLE_BYTES = 8 * 1024 * 1024
+COLLECT_SECONDS = 5.0
+# At the latest, in times of COLLECT_SECONDS.
+PATIENCE_LOOKS = 12
+# After so many collections of the younger objects Python would look through the old ones.
+YOUNG_COLLECTIONS = 10
+NEVER = 2**31 - 1
+
+
+class Collector:
+    """Looks through the old objects when that stops nobody for long."""
+
+    def __init__(self, bytes_in_flight: Callable[[], int]) -> None:
+        """Begin.
+
+        Args:
+            bytes_in_flight: gives what requests hold.
+
+        """
+        self._bytes_in_flight = bytes_in_flight
+        self._looks = 0
+
+    def look(self) -> bool:
+        """Collect, if there may be something to collect, and it is a good time; tell whether."""
+        if gc.get_count()[2] < YOUNG_COLLECTIONS:
+            return False
+        self._looks += 1
+        if self._bytes_in_flight() > LITTLE_BYTES and self._looks < PATIENCE_LOOKS:
+            return False
+        self._looks = 0
+        gc.collect()
+        return True
+
+
+@asynccontextmanager
+async def collecting(bytes_in_flight: Callable[[], int]) -> AsyncIterator[None]:
+    """Collect garbage when that stops nobody for long; `bytes_in_flight` is what requests hold."""
+    usual = gc.get_threshold()
+    gc.collect()
+    # What is there from the beginning stays.
+    gc.freeze()
+    gc.set_threshold(*usual[:2], NEVER)
+    task = asyncio.create_task(_keep_collecting(Collector(bytes_in_flight)))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        gc.set_threshold(*usual)
+        gc.unfreeze()
+
+
+async def _keep_collecting(collector: Collector) -> None:
+    while True:
+        await asyncio.sleep(COLLECT_SECONDS)
+        collector.look()
 
 
 class Trimmer:

@@ -16,7 +16,7 @@ from otel_embedder.annotation.annotator import annotator
 from otel_embedder.embedder.models.engines import model_choice, reviving_model
 from otel_embedder.embedder.nest import nested
 from otel_embedder.exporter.exporter import otlp_exporter
-from otel_embedder.fairness import TURN_SECONDS
+from otel_embedder.fairness import Turns
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.closing import Closing
@@ -26,11 +26,11 @@ from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
-from otel_embedder.sidecar.memory import trimming
+from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,10 +115,11 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         ListenError: an address can't be had.
 
     """
-    renderer = Renderer(render_options(settings))
+    renderer = new_renderer(render_options(settings))
     model = reviving_model(model_choice(settings), patience=settings.model_timeout)
     if settings.preload:
         model.preload()
+    turns = Turns()
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
         metrics.watch_log(dropped_lines)
@@ -130,9 +131,10 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
                 metrics,
                 max_sending_bytes=sending_bytes,
                 max_waiting=settings.max_inflight_requests // WAITING_SHARE,
+                turns=turns,
             )
         )
-        embedders = await parts.enter_async_context(nest(settings, model, metrics))
+        embedders = await parts.enter_async_context(nest(settings, model, turns, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
         processor = Processor(
             renderer,
@@ -140,7 +142,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             annotator(settings, renderer.text_version),
             exporter,
             embed_timeout=settings.embed_timeout,
-            turn_seconds=TURN_SECONDS,
+            turns=turns,
             metrics=metrics,
         )
         closing = Closing()
@@ -150,7 +152,8 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             assumed_deadline=settings.assumed_deadline,
             metrics=metrics,
         )
-        taken_in = messages(settings, closing, metrics)
+        taken_in = messages(settings, closing, turns, metrics)
+        await parts.enter_async_context(collecting(taken_in.bytes_in_flight))
         handlers = (
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
@@ -159,7 +162,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
 
 
 def nest(
-    settings: Settings, model: RevivingModel, metrics: Metrics
+    settings: Settings, model: RevivingModel, turns: Turns, metrics: Metrics
 ) -> AbstractAsyncContextManager[Nest]:
     """Give the embedders around a model."""
     return nested(
@@ -170,5 +173,6 @@ def nest(
         cache_size=settings.cache_size,
         on_failure=settings.on_failure,
         quiet_seconds=QUIET_SECONDS,
+        turns=turns,
         metrics=metrics,
     )

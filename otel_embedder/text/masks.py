@@ -2,12 +2,17 @@
 
 An id, an address or a time says nothing about what went wrong, but makes every
 text unique: the cache could never hit, and likeness would be measured on
-digits. Status codes, ports and versions stay.
+digits. Status codes, ports that are dialled and versions stay.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from otel_embedder.text.generated import ORDINAL, POD_HINT, PODS, mask_generated
+from otel_embedder.text.statements import mask_quoted_statements, without_keys, without_literals
+from otel_embedder.text.times import mask_times
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
@@ -17,37 +22,134 @@ _IPV6 = (
     rf"|(?:{_HEXTET}(?::{_HEXTET}){{0,5}})?::(?:{_HEXTET}:){{0,5}}(?:{_IPV4}|{_HEXTET})?"
 )
 
-# The first pattern that matches at a place wins, so the specific ones go first.
-# None nests a repetition in another: time grows with the length of the value.
-PATTERNS = {
-    "email": r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+",
-    "time": (
-        r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
-        r"|\b\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\b"
-    ),
-    "uuid": r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b",
+_ADDRESS = re.compile(
     # An IPv6 address needs a digit, for `a::b` is a name in C++. A version with
     # four parts is taken for an IPv4 address only if each part could be in one.
-    "ip": rf"(?<![\d.]){_IPV4}(?!\.?\d)|(?<![\w:.])(?=[a-fA-F:]*\d)(?:{_IPV6})(?![\w:])",
-    # A number in a path (not HTTP/2's), the end of a Kubernetes pod's name, a long
-    # word of letters and digits mixed, or a not so long one in capitals.
-    "id": (
-        r"(?<=[a-z]/)\d+(?![\w.])"
-        r"|(?<=-)(?=[a-z]*\d)[a-z\d]{8,10}-[a-z\d]{5}\b"
-        r"|\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{10,}\b"
-        r"|(?:\b|(?<=_))(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{16,}(?:\b|(?=_))"
-    ),
-    "hex": r"\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{8,}\b",
-    "number": r"(?<![\d.])\d{6,}(?!\.?\d)",
-}
+    rf"(?<![\d.]){_IPV4}(?!\.?\d)|(?<![\w:.])(?=[a-fA-F:]*\d)(?:{_IPV6})(?![\w:])"
+)
+_ADDRESS_HINT = re.compile(r"\d\.\d|:[\da-fA-F]{0,4}:")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_UUID = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
+# `_path` looks for what stands before the numbers.
+_PATH = re.compile(
+    r"(?<=/)\d++(?:/\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"
+)
+_METHOD = re.compile(r"(?:.*\s)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s")
+_IDS = re.compile(r"\d++")
+# ?userId=17, order_id: 17
+_NAMED = re.compile(
+    r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
+    r"\d++(?![\w.:])"
+)
+_NAMED_HINT = re.compile(r"""[dD]["']?(?:=|:\s?)["']?\d""")
+# As Stripe's, which often have no digit.
+_PREFIXED = re.compile(
+    r"\b((?:acct|ba|bpc|ch|cs|cus|evt|ii|pi|pm|po|price|prod|req|seti|si|src|sub|tok|txn)_)"
+    r"(?=(?:[a-z\d]*+[A-Z]){3})[A-Za-z\d]{14,}\b"
+)
+_HEX = re.compile(r"\b0[xX][0-9a-fA-F]{1,13}\b")
+_NUMBER = re.compile(r"(?<![\d.])\d{6,}(?!\.?\d)")
+# A word of letters and digits; `_mixed` tells which of them are ids.
+_MIXED = re.compile(r"(?:\b|(?<=_))(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{8,}(?:\b|(?=_))")
+_ONLY_HEX = re.compile(r"[\da-fA-F]++")
+_LONG = 16
+_LONG_IN_CAPITALS = 10
+# Names turn from small letters to capitals, or from letters to digits, now and then.
+_TURN = re.compile(r"(?=[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z])")
+_TURNS = 5
+_TURNS_BEHIND_PREFIX = 3
 
-_ANY = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in PATTERNS.items()))
+# Nearly all that is masked has one of these in it.
+_MARKS = re.compile(r"[\d@:$]|gen-|_INBOX")
+
+MAX_KEYS = 4_096
+# Where conventions and instrumentations put a statement, a cache's key, a pod's name.
+_KINDS = re.compile(
+    r"(?P<statement>(?:^|[._])(?:statement|query\.text|query_text|sql|query|command)$)"
+    r"|(?P<cache>(?:cache|redis|memcached?|kv)[._]?(?:item[._])?keys?$|kafka\.message\.key$)"
+    r"|(?P<pod>(?:^|[._])(?:pod|(?:pod|host|replicaset|job|node)[._]?name)$)"
+    r"|(?P<parameter>^db\.(?:query|operation)\.parameter\.)",
+    re.IGNORECASE,
+)
+_PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def mask(value: str) -> str:
     """Put a word for its kind, such as `<uuid>`, in the place of each passing detail."""
-    return _ANY.sub(_word, value)
+    if _MARKS.search(value):
+        return _mask_words(mask_generated(mask_times(mask_quoted_statements(value))))
+    if POD_HINT.search(value):
+        value = PODS.sub("<id>", value)
+    return _PREFIXED.sub(r"\1<id>", value) if "_" in value else value
 
 
-def _word(match: re.Match[str]) -> str:
-    return f"<{match.lastgroup}>"
+def mask_statement(statement: str) -> str:
+    """Do the same with a statement to a database, literals and lengths of lists included."""
+    return mask(without_literals(statement))
+
+
+def mask_named(key: str, value: str) -> str:
+    """Do the same with an attribute's value, whose key may tell what else passes."""
+    match _kind(key):
+        case "statement":
+            return mask_statement(value)
+        case "cache":
+            return mask(without_keys(value))
+        case "pod":
+            return ORDINAL.sub("<id>", mask(value))
+        case "parameter" if _PLAIN_NUMBER.fullmatch(value):
+            return "<number>"
+        case _:
+            return mask(value)
+
+
+@lru_cache(MAX_KEYS)
+def _kind(key: str) -> str | None:
+    match = _KINDS.search(key)
+    return match.lastgroup if match else None
+
+
+def _mask_words(text: str) -> str:
+    """Mask single words. To look for a mark first costs less than to look for the word."""
+    if "@" in text:
+        text = _EMAIL.sub("<email>", text)
+    text = _UUID.sub("<uuid>", text)
+    if _NAMED_HINT.search(text):
+        text = _NAMED.sub(r"\1<id>", text)
+    if _ADDRESS_HINT.search(text):
+        text = _ADDRESS.sub("<ip>", text)
+    if "_" in text:
+        text = _PREFIXED.sub(r"\1<id>", text)
+    if "/" in text:
+        text = _PATH.sub(_path, text)
+    if POD_HINT.search(text):
+        text = PODS.sub("<id>", text)
+    if "0x" in text or "0X" in text:
+        text = _HEX.sub("<hex>", text)
+    return _NUMBER.sub("<number>", _MIXED.sub(_mixed, text))
+
+
+def _path(match: re.Match[str]) -> str:
+    """Mask the numbers of a path, not HTTP/2's or those of 1/3."""
+    text, end = match.string, match.start() - 1
+    if not end or _METHOD.fullmatch(text, max(0, end - 8), end):  # GET /17
+        return _IDS.sub("<id>", match[0])
+    start = text.rfind("/", 0, end) + 1
+    segment = text[start:end]
+    in_path = start > 0 and any(map(str.isalpha, segment)) and not set(segment) & set(" \t\n,;()")
+    if text[end - 1].islower() or in_path:
+        return _IDS.sub("<id>", match[0])
+    return match[0]
+
+
+def _mixed(match: re.Match[str]) -> str:
+    """Mask a word that nobody would choose for a name."""
+    word, (start, end), text = match[0], match.span(), match.string
+    in_name = text.endswith("_", 0, start) or text.startswith("_", end)
+    if (not in_name and word.isupper() and len(word) >= _LONG_IN_CAPITALS) or len(word) >= _LONG:
+        return "<id>"
+    if not in_name and _ONLY_HEX.fullmatch(word):
+        return "<hex>"
+    behind_prefix = text.endswith("_", 0, start) and not word.islower()
+    enough = _TURNS_BEHIND_PREFIX if behind_prefix else _TURNS
+    return "<id>" if len(_TURN.findall(word)) >= enough else word

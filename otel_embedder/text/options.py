@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from otel_embedder.fields import EmptyForNone, RoomSettings
 from otel_embedder.text.template import DEFAULT_TEMPLATE, parse_template
+
+if TYPE_CHECKING:
+    from otel_embedder.text.profiles.profile import Profile
 
 DEFAULT_VOLATILE_KEYS = (
     *("thread.*", "process.pid", "process.parent_pid", "*.port"),
@@ -25,9 +36,40 @@ DEFAULT_SECRET_KEYS = (
     *("functions.key", "master.key", "private.key", "*privatekey", "shared.key", "signing.key"),
     *("ssh.key", "subscription.key", "connection.string", "connection.strings"),
     *("*connectionstring", "dsn", "sig", "signature", "otp", "cvc", "cvv"),
+    *("auth$", "oauth$", "rediscli.auth", "*creds", "passkey", "psk", "pre.shared.key"),
+    *("presharedkey", "secretkey", "*secretaccesskey", "authkey", "sessionkey", "sharedkey"),
+    *("signingkey", "masterkey", "encryptionkey", "priv.key", "privkey", "passw", "passwrd"),
+    *("pswd", "psw", "*pw", "pword", "storepass", "keypass", "dbpass", "userpass", "adminpass"),
+    *("rootpass", "sshpass", "requirepass", "masterauth", "*passcode", "*pincode", "pin$"),
+    *("pin.code", "pin.number", "puk$", "totp", "hotp", "mfa.code", "2fa.code", "two.factor.code"),
+    *("otp.code", "one.time.code", "sms.code", "verification.code", "verificationcode"),
+    *("security.code", "auth.code", "authcode", "access.code", "login.code", "activation.code"),
+    *("confirmation.code", "recovery.code", "recovery.codes", "backup.code", "backup.codes"),
+    *("reset.code", "code.verifier", "security.answer", "recovery.phrase", "seed.phrase"),
+    *("mnemonic", "csrf", "xsrf", "saml.response", "samlresponse", "client.assertion"),
+    *("snmp.community", "community.string"),
+    # Password, in other languages.
+    *("*passwort", "*kennwort", "geheimzahl", "zugangscode", "mot.de.passe", "*motdepasse"),
+    *("passe", "mdp", "*contraseña", "*contrasena", "*contrasenya", "clave$", "clave.acceso"),
+    *("clave.secreta", "*senha", "palavra.passe", "palavrapasse", "chave.secreta", "parola$"),
+    *("parola.chiave", "parolachiave", "parola.d.ordine", "*wachtwoord", "toegangscode"),
+    *("*hasło", "*haslo", "*heslo", "*пароль", "parol", "*lösenord", "*losenord", "*passord"),
+    *("adgangskode", "kodeord", "*salasana", "*jelszó", "*jelszo", "*şifre", "*sifre", "parolă"),
+    *("*lozinka", "*geslo", "парола", "slaptažodis", "κωδικός", "kata.sandi", "katasandi"),
+    *("kata.laluan", "matkhau", "mat.khau", "密码", "密碼", "口令", "パスワード", "暗証番号"),
+    *("비밀번호", "암호", "סיסמה", "كلمة.المرور", "كلمة.السر"),
 )
 # Raise it when the same span with the same options would get another text.
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
+
+# The profiles that come with the package.
+WORDS, TEMPLATE = "words", "template"
+OWN = "own"
+# What only `template` knows, by its fields here.
+TEMPLATE_FIELDS = ("template", "exact_durations", "mask_values", "volatile_keys")
+ONLY_TEMPLATE = (
+    "only the profile template knows this: leave it out, or choose that profile (profile: template)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +83,8 @@ class RenderOptions:
         volatile_keys: patterns (`fnmatch`) of attribute keys that are left out.
         secret_keys: words of keys whose values are hidden, wherever they stand; see `secrets`.
         mask_secrets: put a word for what looks like a secret, even if `mask_values` is off.
+        profile: `words`, `template` or the path of a file; None is `words`, unless something is
+            chosen that only `template` knows: the first four of these.
 
     """
 
@@ -51,14 +95,72 @@ class RenderOptions:
     secret_keys: tuple[str, ...] = DEFAULT_SECRET_KEYS
     mask_secrets: bool = True
 
+    profile: str | None = None
+
+    def __post_init__(self) -> None:
+        """Make sure that the choices go together.
+
+        Raises:
+            ValueError: one is only for another profile.
+
+        """
+        if self.profile not in {None, TEMPLATE} and (chosen := self._of_template()):
+            raise ValueError(f"{', '.join(chosen)}: {ONLY_TEMPLATE}")
+
+    def words_profile(self) -> Profile | None:
+        """Give what a text of words consists of; None stands for a text by the template.
+
+        Raises:
+            ValueError: the profile's file can't be read, or says what no profile can.
+
+        """
+        # Who keeps to the template need not wait for it.
+        from otel_embedder.text.profiles.profile import (  # noqa: PLC0415
+            read_profile,
+            words_profile,
+        )
+
+        if self.profile == TEMPLATE or (self.profile is None and self._of_template()):
+            return None
+        if self.profile in {None, WORDS}:
+            return words_profile()
+        return read_profile(Path(self.profile))
+
     def version(self) -> str:
-        """Name the text that these options make: vectors compare only within one version."""
-        if self == RenderOptions():
-            return str(RENDERER_VERSION)
-        chosen = json.dumps(asdict(self), sort_keys=True).encode()
-        return f"{RENDERER_VERSION}.{hashlib.sha256(chosen).hexdigest()[:8]}"
+        """Name the text that these options make: vectors compare only within one version.
+
+        Raises:
+            ValueError: the profile's file can't be read, or says what no profile can.
+
+        """
+        profile = self.words_profile()
+        if profile is None:
+            return self._version(TEMPLATE, {**asdict(self), "profile": None}, asdict(DEFAULTS))
+        hidden = {"secret_keys": self.secret_keys, "mask_secrets": self.mask_secrets}
+        usual = {"secret_keys": DEFAULTS.secret_keys, "mask_secrets": DEFAULTS.mask_secrets}
+        if self.profile in {None, WORDS}:
+            return self._version(WORDS, hidden, usual)
+        return self._version(OWN, {**hidden, "profile": profile.digest()}, {})
+
+    @staticmethod
+    def _version(name: str, chosen: dict[str, object], usual: dict[str, object]) -> str:
+        """Name a profile, its version and, if they are not as usual, the choices."""
+        if chosen == usual:
+            return f"{name}-{RENDERER_VERSION}"
+        encoded = json.dumps(chosen, sort_keys=True).encode()
+        return f"{name}-{RENDERER_VERSION}.{hashlib.sha256(encoded).hexdigest()[:8]}"
+
+    def _of_template(self) -> list[str]:
+        """Give the fields that are not as usual, of those that only `template` knows."""
+        return [name for name in TEMPLATE_FIELDS if getattr(self, name) != USUAL[name]]
 
 
+USUAL: dict[str, object] = {
+    "template": DEFAULT_TEMPLATE,
+    "exact_durations": False,
+    "mask_values": True,
+    "volatile_keys": DEFAULT_VOLATILE_KEYS,
+}
 DEFAULTS = RenderOptions()
 
 
@@ -77,9 +179,19 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), EmptyForNone()]
 
 
+def _profile(value: str) -> str:
+    RenderOptions(profile=value).words_profile()
+    return value
+
+
 class TextSettings(RoomSettings):
     """The same choices, as settings."""
 
+    profile: Annotated[str, AfterValidator(_profile)] | None = Field(
+        DEFAULTS.profile,
+        description="What a text consists of: words, template, or a YAML file of your own. Unset, "
+        "words, but for settings that only template knows.",
+    )
     template: Annotated[str, AfterValidator(_template)] = Field(
         DEFAULTS.template, description="How a span reads."
     )
@@ -103,6 +215,14 @@ class TextSettings(RoomSettings):
         description="Put <secret> for what looks like one, even without mask_values.",
     )
 
+    @field_validator(*TEMPLATE_FIELDS)
+    @classmethod
+    def _goes_with_the_profile(cls, value: object, info: ValidationInfo) -> object:
+        is_usual = value == USUAL[info.field_name or ""]
+        if not is_usual and info.data.get("profile") not in {None, TEMPLATE}:
+            raise ValueError(ONLY_TEMPLATE)
+        return value
+
 
 def render_options(settings: TextSettings) -> RenderOptions:
     """Give what the settings say of the text."""
@@ -113,4 +233,5 @@ def render_options(settings: TextSettings) -> RenderOptions:
         volatile_keys=settings.volatile_keys,
         secret_keys=settings.secret_keys,
         mask_secrets=settings.mask_secrets,
+        profile=settings.profile,
     )

@@ -86,6 +86,7 @@ def cut_span(encoded: bytes, size: int = SPAN_BYTES) -> bytes:
     status = pb.Status(message=cut_message(status.message), code=status.code)
     span = pb.Span(
         name=_as_read(head.name),
+        kind=head.kind,
         start_time_unix_nano=head.start_time_unix_nano,
         end_time_unix_nano=head.end_time_unix_nano,
         status=status.SerializeToString(),

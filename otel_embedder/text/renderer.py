@@ -8,6 +8,7 @@ text of a span is then a sort and a join of fragments.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fnmatch import translate
 from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,8 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.error_events import read
 from otel_embedder.text.error_text import ErrorText, timeless
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masks import mask, mask_named
+from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
     SERVICE_KEY,
     SPAN_BYTES,
@@ -103,6 +105,7 @@ class Saying(NamedTuple):
         encoded: the value as bytes: different values may read alike.
         value: the value in words, without secrets.
         words: the value as the text has it, masked or rounded; None where it leaves it out.
+        rule: by which rule that is so.
 
     """
 
@@ -110,9 +113,10 @@ class Saying(NamedTuple):
     encoded: bytes
     value: str
     words: str | None
+    rule: str = ""
 
 
-class Renderer:
+class TemplateRenderer:
     """Renders spans as texts, remembering the parts that recur."""
 
     def __init__(self, options: RenderOptions) -> None:
@@ -123,13 +127,14 @@ class Renderer:
 
         """
         template = parse_template(options.template)
-        self.text_version = options.version()
+        self.text_version = replace(options, profile=TEMPLATE).version()
         self._positions = template.positions
         self._format = template.text.format
         self._between = template.between
         self._separator = template.separator
         self._milliseconds = exact_milliseconds if options.exact_durations else rounded_milliseconds
         self._mask = mask if options.mask_values else str
+        self._mask_named = mask_named if options.mask_values else _as_it_is
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
         self._fragment = Remembered(self._read_fragment).__getitem__
@@ -242,7 +247,8 @@ class Renderer:
         key, value = read_key_value(cut_attribute(encoded), self._secrets)
         if self._volatile.match(key):
             return ""
-        words = self._words(render_named(key, value, self._secrets))
+        masked = self._mask_named(key, render_named(key, value, self._secrets))
+        words = masked[:MAX_VALUE_CHARACTERS]
         if len(words) > MAX_SHORT_CHARACTERS:
             return f"{LONG}{key}{KEY_END}{words}"
         return f"{BEYOND_ASCII if key >= LONG else ''}{key}{KEY_END}{words}"
@@ -278,6 +284,10 @@ class Renderer:
 
     def _decode(self, encoded: bytes) -> str:
         return decode(encoded, self._secrets.hidden)
+
+
+def _as_it_is(_key: str, value: str) -> str:
+    return value
 
 
 def _duration(span: pb.Span, words: Callable[[int], str]) -> str:

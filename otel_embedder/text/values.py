@@ -80,7 +80,7 @@ def render_named(key: str, encoded: bytes, secrets: Secrets, depth: int = 0) -> 
 
     """
     words = render_value(encoded, secrets, depth)
-    return SECRET if words not in NOT_SECRET and secrets.names(key) else words
+    return words if words in NOT_SECRET else secrets.shown(key, words)
 
 
 def read_key_value(encoded: bytes, secrets: Secrets) -> tuple[str, bytes]:
@@ -104,8 +104,9 @@ def _render_array(encoded: bytes, secrets: Secrets, depth: int) -> str:
 
 def _without_operands(words: Sequence[str], secrets: Secrets) -> list[str]:
     """Hide what stands behind the name of a secret, as in ["--password", "x"]."""
+    names = secrets.names_anywhere, secrets.names
     return [
-        SECRET if OPTION.fullmatch(name) and secrets.names(name) else word
+        SECRET if OPTION.fullmatch(name) and names[name.startswith("-")](name) else word
         for name, word in pairwise(["", *words])
     ]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -121,8 +122,43 @@ def test_the_attributes_come_by_name_and_in_order() -> None:
         "embedding.model_name",
         "embedding.source",
         "embedding.text_version",
+        "embedding.text_id",
     ]
-    assert [value.string_value for value in attributes.values()] == ["", "a-model", "model", "1"]
+    assert [value.string_value for value in attributes.values()] == [
+        *("", "a-model", "model", "1"),
+        # SHA-256 of "a-model\0" "1\0" "a text"
+        hashlib.sha256(b"a-model\x001\x00a text").hexdigest()[:16],
+    ]
+
+
+def test_who_reads_alike_has_one_id_whatever_made_the_vector() -> None:
+    by = annotator()
+    noise = Embedding(embedding().vector, "fallback-sha256", "fallback")
+    ids = [
+        decoded(by.attributes(each, text))["embedding.text_id"].string_value
+        for each, text in ((embedding(), "a"), (noise, "a"), (embedding(), "b"))
+    ]
+
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_another_model_or_version_makes_another_id() -> None:
+    ids = {
+        decoded(by.attributes(embedding(), "a"))["embedding.text_id"].string_value
+        for by in (annotator(), annotator(model="another"), annotator(text_version="2"))
+    }
+
+    assert len(ids) == 3
+
+
+def test_a_span_that_was_not_rendered_has_no_text_id() -> None:
+    assert "embedding.text_id" not in decoded(annotator().attributes(embedding(), None))
+
+
+def test_half_a_surrogate_is_no_reason_for_no_id() -> None:
+    attributes = decoded(annotator().attributes(embedding(), "a \ud83d"))
+
+    assert len(attributes["embedding.text_id"].string_value) == 16
 
 
 def test_the_text_is_attached_on_request() -> None:
@@ -137,7 +173,7 @@ def test_every_name_begins_with_the_prefix() -> None:
     attributes = decoded(by.attributes(embedding(), "a text"))
 
     assert {name.removeprefix("acme.ai/") for name in attributes} == {
-        *("vector", "model_name", "source", "text_version", "text")
+        *("vector", "model_name", "source", "text_version", "text_id", "text")
     }
 
 
@@ -312,7 +348,7 @@ def test_what_is_stripped_can_be_annotated_anew() -> None:
     again = new.stripped(encoded) + new.attributes(embedding(), "a text")
 
     assert new.standing(again) is Standing.CURRENT
-    assert len(Span.FromString(again).attributes) == 4
+    assert len(Span.FromString(again).attributes) == 5
 
 
 def current(vector: Value) -> bytes:

@@ -12,7 +12,7 @@ from otel_embedder.annotation.work import Work, collect, spans_of
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import FakeMetrics, embedding_of
 from tests.support.otlp_samples import TRACE_ID, field, request, span
 from tests.support.wire import encoded_spans
@@ -46,7 +46,9 @@ def wire(*spans: Span) -> TraceRequest:
 def works(
     traces: TraceRequest, metrics: FakeMetrics, is_late: Callable[[], bool] = lambda: False
 ) -> list[Work | None]:
-    found = collect(traces, Renderer(RenderOptions()), ANNOTATOR, metrics, is_late=is_late)
+    found = collect(
+        traces, new_renderer(RenderOptions(profile="template")), ANNOTATOR, metrics, is_late=is_late
+    )
     return [work for _, work in found]
 
 

@@ -16,7 +16,7 @@ from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import spans_of
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def texts_a_second(model: Model, count: int) -> float:
 
 def span_texts(count: int) -> list[WantedText]:
     """Render as many different spans."""
-    renderer = Renderer(RenderOptions())
+    renderer = new_renderer(RenderOptions())
     requests = map(parse_request, requests_of_texts(count, texts=count))
     return [WantedText(*renderer.render(*span)) for span in spans_of(requests, renderer)]
 

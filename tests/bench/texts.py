@@ -9,7 +9,7 @@ from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import spans_of
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.processes import Sink
 from tests.support.trace_files import requests_in
@@ -52,6 +52,6 @@ def texts_of_file(file: str) -> list[str]:
 
 def distinct_texts(requests: Iterable[bytes], options: RenderOptions) -> list[str]:
     """Give each text of encoded requests once, in the order that they come."""
-    renderer = Renderer(options)
+    renderer = new_renderer(options)
     spans = spans_of(map(parse_request, requests), renderer)
     return list(dict.fromkeys(renderer.render(*span).content for span in spans))

@@ -367,7 +367,7 @@ def test_what_was_killed_goes_on_to_the_same_content(
     ("changed", "difference"),
     [
         (("--encoding", "bytes"), "encoding was array, is bytes"),
-        (("--template", "{operation}"), "text_version was 3, is 3."),
+        (("--template", "{operation}"), "text_version was words-4, is template-4."),
         ((), "file 1 was "),
     ],
     ids=["encoding", "text", "file"],

@@ -31,8 +31,8 @@ ATTRIBUTES: Mapping[str, Value] = {
 SPAN = span("process_repository", ATTRIBUTES, code=Status.STATUS_CODE_ERROR, milliseconds=2500)
 REQUEST = request(SPAN, service="mahavishnu").SerializeToString()
 TEXT = (
-    "mahavishnu process_repository ERROR in 2500ms attributes: "
-    "error.message=connection timeout http.status_code=500 repo=fastblocks\n"
+    "failed: 500 internal server error mahavishnu process repository server "
+    "connection timeout fastblocks slow\n"
 )
 
 
@@ -114,26 +114,26 @@ def test_render_takes_settings_of_the_text(
 def test_render_leaves_our_attributes_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embedded = span(attributes={"embedding.vector": [0.5], "embedding.text_version": "1", "a": 1})
+    embedded = span(attributes={"embedding.vector": [0.5], "embedding.text_version": "1", "a": "b"})
     file = tmp_path / "embedded.bin"
     encoded = request(embedded).SerializeToString()
     file.write_bytes(len(encoded).to_bytes(4) + encoded)
 
     run(["render", str(file)])
 
-    assert capsys.readouterr().out.endswith("attributes: a=1\n")
+    assert capsys.readouterr().out.endswith(" server b slow\n")
 
 
 def test_render_takes_a_text_that_is_not_ascii(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "traces.bin"
-    encoded = request(span("grüßen ✓")).SerializeToString()
+    encoded = request(span("grüßen für später")).SerializeToString()
     file.write_bytes(len(encoded).to_bytes(4) + encoded)
 
     run(["render", str(file)])
 
-    assert "grüßen ✓" in capsys.readouterr().out
+    assert "grüßen für später" in capsys.readouterr().out
 
 
 def test_render_takes_a_name_that_is_not_utf8_as_the_sidecar_does(
@@ -142,7 +142,7 @@ def test_render_takes_a_name_that_is_not_utf8_as_the_sidecar_does(
     file.write_bytes(REQUEST.replace(b"process_repository", b"process_repositor\xff"))
 
     assert run(["render", str(file)]) == EXIT_OK
-    assert capsys.readouterr().out == TEXT.replace("process_repository", "process_repositor\ufffd")
+    assert capsys.readouterr().out == TEXT.replace("repository", "repositor")
 
 
 def test_render_names_stdin_where_it_holds_something_else(

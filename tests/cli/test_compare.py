@@ -28,6 +28,9 @@ def _model(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     return tiny_model_flags(tmp_path_factory.mktemp("models"))
 
 
+TEMPLATE = ("--profile", "template")
+
+
 def identified(span_id: str, attributes: Mapping[str, Value]) -> Span:
     made = span("GET", attributes, milliseconds=2.5)
     made.span_id = bytes.fromhex(span_id)
@@ -72,7 +75,7 @@ def test_the_ids_of_spans_are_texts_where_no_file_is_named(
 def test_two_spans_are_compared_as_they_read(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = as_json(capsys, ONE, OTHER, "--in", file, *model)
+    facts = as_json(capsys, ONE, OTHER, "--in", file, *TEMPLATE, *model)
 
     head = "shop GET UNSET in 2.5ms attributes: "
     assert facts["a"] == head + "a=x only=[red]\x1b[31m peer=<ip> same=1"
@@ -82,7 +85,7 @@ def test_two_spans_are_compared_as_they_read(
 def test_what_two_spans_differ_in_is_listed_with_its_effect(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = as_json(capsys, ONE, OTHER, "--in", file, *model)
+    facts = as_json(capsys, ONE, OTHER, "--in", file, *TEMPLATE, *model)
 
     assert facts["differences"] == [
         {
@@ -128,13 +131,13 @@ def test_our_own_attributes_are_no_difference(
     file = tmp_path / "traces.bin"
     file.write_bytes(request(*spans).SerializeToString())
 
-    assert as_json(capsys, ONE, OTHER, "--in", file, *model)["differences"] == []
+    assert as_json(capsys, ONE, OTHER, "--in", file, *TEMPLATE, *model)["differences"] == []
 
 
 def test_a_span_is_compared_with_a_text(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = as_json(capsys, "a b", OTHER, "--in", file, *model)
+    facts = as_json(capsys, "a b", OTHER, "--in", file, *TEMPLATE, *model)
 
     assert facts["a"] == "a b"
     assert facts["b"] == "shop GET UNSET in 2.5ms attributes: a=y peer=<ip> same=1"
@@ -149,7 +152,7 @@ def test_a_table_shows_texts_and_differences(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
 
-    assert run(["compare", ONE, OTHER, "--in", str(file), *model]) == EXIT_OK
+    assert run(["compare", ONE, OTHER, "--in", str(file), *TEMPLATE, *model]) == EXIT_OK
 
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
@@ -174,7 +177,7 @@ def test_a_table_of_texts_has_a_cosine_and_no_more(
 def test_spans_that_say_the_same_are_said_to(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(["compare", ONE, ONE, "--in", str(file), *model])
+    run(["compare", ONE, ONE, "--in", str(file), *TEMPLATE, *model])
 
     assert capsys.readouterr().out.endswith("They say the same.\n")
 
@@ -190,7 +193,7 @@ def test_long_values_are_cut_in_a_table(
     file = tmp_path / "traces.bin"
     file.write_bytes(request(*spans).SerializeToString())
 
-    run(["compare", ONE, OTHER, "--in", str(file), *model])
+    run(["compare", ONE, OTHER, "--in", str(file), *TEMPLATE, *model])
 
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
@@ -200,7 +203,7 @@ def test_long_values_are_cut_in_a_table(
 def test_a_span_that_is_not_there_is_an_error(
     file: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["compare", ONE, NOBODY, "--in", str(file), *model]) == EXIT_FAILED
+    assert run(["compare", ONE, NOBODY, "--in", str(file), *TEMPLATE, *model]) == EXIT_FAILED
     assert capsys.readouterr().err == f"Error: there is no span {NOBODY} in {file}.\n"
 
 

@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 # What must stand first below each question.
 FAULTS = (
-    "payment charge card ERROR northbank did not answer",
-    "invoices write invoice ERROR [Errno 28] No space left on device",
-    "catalog SELECT products ERROR canceling statement due to statement timeout",
+    "failed: northbank did not answer",
+    "failed: errno no space left on device os error",
+    "failed: canceling statement due to statement timeout",
 )
 
 

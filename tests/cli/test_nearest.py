@@ -17,7 +17,7 @@ from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.otlp_samples import event, request, span
 from tests.support.processes import own_environment
 from tests.support.tiny_model import tiny_model_flags
@@ -243,6 +243,7 @@ def test_only_errors_are_searched_on_request(
     assert captured.err == "1 spans, 1 texts, 1 of them embedded here\n"
 
 
+TEMPLATE = ("--profile", "template")
 LONG = span(
     "a",
     {"note": "many words " * 30, "x": "[bold]\x1b[31m"},
@@ -261,7 +262,7 @@ def test_a_table_fits_its_width_and_cuts_only_texts(
     monkeypatch.setenv("COLUMNS", str(width))
     file = write(tmp_path / "traces.bin", LONG)
 
-    captured = nearest(file, "--to", "a", *model)
+    captured = nearest(file, "--to", "a", *TEMPLATE, *model)
 
     lines = captured.out.splitlines()
     assert captured.code == EXIT_OK
@@ -296,7 +297,7 @@ def test_a_table_is_a_hundred_columns_wide_in_a_pipe(
 def test_json_has_the_text_whole(nearest: Nearest, model: Sequence[str], tmp_path: Path) -> None:
     file = write(tmp_path / "traces.bin", LONG)
 
-    [text] = nearest.rows(file, "--to", "a", *model).texts
+    [text] = nearest.rows(file, "--to", "a", *TEMPLATE, *model).texts
 
     assert isinstance(text, str)
     assert "many words " * 23 in text
@@ -356,7 +357,7 @@ SHOP: Mapping[str, Span] = {
 
 def annotated(file: Path, model: CTranslate2Model, encoding: Encoding) -> Path:
     """Write a file's spans with their vectors."""
-    renderer = Renderer(RenderOptions())
+    renderer = new_renderer(RenderOptions())
     annotator = Annotator(
         Origin(DEFAULT_MODEL, renderer.text_version),
         encoding=encoding,

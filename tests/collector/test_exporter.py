@@ -11,6 +11,7 @@ import pytest
 
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
 from tests.bench.passing import PASSTHROUGH_YAML
 from tests.support.fakes import FakeMetrics
@@ -54,6 +55,7 @@ async def exported(encoded: bytes, next_hop: NextHop, metrics: FakeMetrics) -> i
         timeout=10,
         max_send_bytes=4 * MIB,
         max_sending_bytes=MAX_SENDING_BYTES,
+        turns=Turns(),
         metrics=metrics,
     ) as exporter:
         await exporter.export(parse_request(encoded), deadline=math.inf, metadata=())

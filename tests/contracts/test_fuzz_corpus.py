@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.checks import CHECKS, CORPUS
 from tests.fuzz.encoded import part
 from tests.fuzz.make_corpus import ARRAY, ATTRIBUTES, EVENTS, NAME, STATUS, attribute
@@ -66,7 +66,7 @@ def seconds(span: bytes) -> float:
 
 
 def _seconds(span: bytes) -> float:
-    renderer = Renderer(RenderOptions())
+    renderer = new_renderer(RenderOptions())
     started = time.thread_time()
     renderer.render(span, "shop")
     return time.thread_time() - started

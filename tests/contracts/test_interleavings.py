@@ -24,11 +24,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.status import RETRYABLE_CODES
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.check_receiver import ANNOTATOR, Aborted, OneMessage
 from tests.support.door import new_calls, new_messages
 from tests.support.fakes import DIMENSION, FakeMetrics, embedding_of
@@ -163,15 +164,16 @@ async def receiving(
         timeout=SECONDS,
         max_send_bytes=max_send_bytes,
         max_sending_bytes=MAX_SENDING_BYTES,
+        turns=Turns(seconds=1),
         metrics=metrics,
     ) as exporter:
         processor = Processor(
-            Renderer(RenderOptions()),
+            new_renderer(RenderOptions()),
             MoodyEmbedder(moods),
             ANNOTATOR,
             exporter,
             embed_timeout=SECONDS,
-            turn_seconds=1,
+            turns=Turns(seconds=1),
             metrics=metrics,
         )
         messages = new_messages(metrics, max_bytes=MAX_BYTES)

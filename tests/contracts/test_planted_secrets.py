@@ -14,7 +14,7 @@ from otel_embedder.cli import EXIT_OK, run
 from otel_embedder.library.service import EmbeddingService
 from otel_embedder.library.trace import from_otlp
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import FakeModel
 from tests.support.otlp_samples import request, resource, span
 from tests.support.planted import CARD, GITHUB, SECRET, SPANS, cut_after
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
     from otel_embedder.telemetry.settings import LogFormat
 
+TEMPLATE = RenderOptions(profile="template")
 OPTIONS = {
-    "default": RenderOptions(),
+    "words": RenderOptions(),
+    "template": TEMPLATE,
     "no masks": RenderOptions(mask_values=False),
     "exact durations": RenderOptions(exact_durations=True, mask_values=False),
     "nothing volatile": RenderOptions(volatile_keys=(), mask_values=False),
@@ -78,7 +80,7 @@ def is_clean(words: str) -> bool:
 
 
 def text_of(made: Span, options: RenderOptions) -> str:
-    return Renderer(options).render(made.SerializeToString(), "shop").content
+    return new_renderer(options).render(made.SerializeToString(), "shop").content
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -89,7 +91,7 @@ def test_no_text_holds_a_secret(made: Span, options: RenderOptions) -> None:
 
 @pytest.mark.parametrize("made", SPANS.values(), ids=SPANS)
 def test_no_part_that_is_shown_to_whoever_compares_holds_a_secret(made: Span) -> None:
-    renderer = Renderer(RenderOptions(mask_values=False))
+    renderer = new_renderer(RenderOptions(mask_values=False))
 
     for part in renderer.sayings(made.SerializeToString(), "shop"):
         assert is_clean(f"{part.name} {part.value} {part.words}")
@@ -98,7 +100,7 @@ def test_no_part_that_is_shown_to_whoever_compares_holds_a_secret(made: Span) ->
 def test_no_service_is_named_with_a_secret() -> None:
     made = resource(f"shop {GITHUB}").SerializeToString()
 
-    assert Renderer(RenderOptions()).service(made) == "shop <secret>"
+    assert new_renderer(RenderOptions()).service(made) == "shop <secret>"
 
 
 @pytest.mark.parametrize("characters", [*range(20), 40, 80, 200, 511, 512, 600, 1_000])
@@ -110,8 +112,8 @@ def test_a_secret_that_is_cut_off_is_not_shown(characters: int) -> None:
 
 
 def test_what_shows_that_there_is_a_secret_is_the_same_for_all() -> None:
-    one = text_of(span(attributes={"token": "a", "b": [{"password": 1}]}), RenderOptions())
-    other = text_of(span(attributes={"token": "c", "b": [{"password": 2}]}), RenderOptions())
+    one = text_of(span(attributes={"token": "a", "b": [{"password": 1}]}), TEMPLATE)
+    other = text_of(span(attributes={"token": "c", "b": [{"password": 2}]}), TEMPLATE)
 
     assert one == other
     assert one.endswith("b=[{password=<secret>}] token=<secret>")

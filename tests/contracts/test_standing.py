@@ -17,6 +17,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.names import Names
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.vectors import base64_of, packed
+from otel_embedder.fairness import Turns
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator
 from otel_embedder.files.documents import protobuf_format
 from otel_embedder.files.requests import Form, StoredRequest
@@ -26,7 +27,7 @@ from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.sdk import EmbeddingSpanExporter
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import (
     FAKE_MODEL,
     FakeExporter,
@@ -82,12 +83,12 @@ def through_the_sidecar(attributes: Attributes, prefix: str) -> Attributes:
 
     async def send() -> None:
         processor = Processor(
-            Renderer(RenderOptions()),
+            new_renderer(RenderOptions()),
             FakeSpanEmbedder(),
             annotator(prefix),
             exporter,
             embed_timeout=3,
-            turn_seconds=0,
+            turns=Turns(seconds=0),
             metrics=FakeMetrics(),
         )
         await processor.consume(parse_request(sent), Call(math.inf, ()))
@@ -105,7 +106,7 @@ class Texts:
 
 def through_files(attributes: Attributes, prefix: str) -> Attributes:
     formats = {Form.PROTOBUF: protobuf_format(annotator(prefix), with_lengths=False)}
-    spans = SpanAnnotator(Renderer(RenderOptions()), Texts(), formats, FilesTally())
+    spans = SpanAnnotator(new_renderer(RenderOptions()), Texts(), formats, FilesTally())
     sent = request(span("pay", attributes)).SerializeToString()
     [document] = spans.annotated([StoredRequest(Form.PROTOBUF, "request 1", sent, is_alone=True)])
     return attributes_in(b"".join(document.pieces()))

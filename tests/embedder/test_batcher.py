@@ -52,6 +52,10 @@ class ForgetfulModel:
         return [embedding_of(text) for text in texts[1:]]
 
 
+# What does not hang takes some milliseconds, or many on a machine with much else to do.
+HANG_SECONDS = 0.5
+
+
 class HangingModel:
     """Never comes back from texts that say so, until it is let go."""
 
@@ -361,7 +365,7 @@ async def test_where_no_thread_is_to_be_had_the_batch_fails_and_the_next_one_run
 
 async def test_a_batch_that_hangs_fails_and_the_next_one_runs(hanging_model: HangingModel) -> None:
     told: list[int] = []
-    async with batching(hanging_model, batch_timeout=0.05, on_hang=told.append) as batcher:
+    async with batching(hanging_model, batch_timeout=HANG_SECONDS, on_hang=told.append) as batcher:
         hung = batcher.embed(texts(["hang"]))
         later = batcher.embed(texts("ab"))
         await asyncio.wait(hung)
@@ -373,7 +377,7 @@ async def test_a_batch_that_hangs_fails_and_the_next_one_runs(hanging_model: Han
 
 
 async def test_a_text_that_hung_can_be_wanted_again(hanging_model: HangingModel) -> None:
-    async with batching(hanging_model, batch_timeout=0.05) as batcher:
+    async with batching(hanging_model, batch_timeout=HANG_SECONDS) as batcher:
         await asyncio.wait(batcher.embed(texts(["hang"])))
         hanging_model.let_go()
         embeddings = await gathered(batcher.embed(texts(["hang"])))
@@ -384,7 +388,9 @@ async def test_a_text_that_hung_can_be_wanted_again(hanging_model: HangingModel)
 async def test_after_every_worker_has_hung_there_are_as_many_as_before(
     hanging_model: HangingModel,
 ) -> None:
-    async with batching(hanging_model, workers=2, max_batch_size=1, batch_timeout=0.05) as batcher:
+    async with batching(
+        hanging_model, workers=2, max_batch_size=1, batch_timeout=HANG_SECONDS
+    ) as batcher:
         for _ in range(3):
             await asyncio.wait(batcher.embed(texts(["hang"])))
         futures = batcher.embed(texts("abcde"))
@@ -398,7 +404,7 @@ async def test_after_every_worker_has_hung_there_are_as_many_as_before(
 async def test_what_a_hung_batch_gives_in_the_end_disturbs_nobody(
     hanging_model: HangingModel,
 ) -> None:
-    async with batching(hanging_model, batch_timeout=0.05) as batcher:
+    async with batching(hanging_model, batch_timeout=HANG_SECONDS) as batcher:
         hung = batcher.embed(texts(["hang"]))
         await asyncio.wait(hung)
         hanging_model.let_go()

@@ -10,6 +10,7 @@ from otel_embedder.embedder.embedding import Embedder, WantedText
 from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.errors import EmbeddingFailedError
+from otel_embedder.fairness import Turns
 from tests.support.fakes import DIMENSION, FakeEmbedder, FakeMetrics, SpanText, errors_of
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ async def test_a_stand_in_is_never_remembered() -> None:
         dimension=lambda: DIMENSION,
         on_failure="fallback",
         quiet_seconds=0,
+        turns=Turns(),
         metrics=metrics,
     )
     [stand_in] = await embedder.embed([SpanText("a")], timeout=0)

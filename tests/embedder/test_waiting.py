@@ -231,6 +231,21 @@ async def test_who_has_left_gives_up_everything() -> None:
     assert queue.take(3) == "xy-"
 
 
+async def test_who_gave_up_a_text_hears_of_it_when_the_others_leave_who_wanted_it() -> None:
+    queue = Queue(max_texts=4)
+    [other] = queue.ask("a")
+    *_, given_up = queue.ask("bcda")
+    queue.ask("x")  # gets the place of "d", and with it that of "a" goes
+    assert other
+    assert given_up
+    waits_on = not given_up.done()
+    other.cancel()
+
+    assert queue.take(4) == "bxc-"
+    assert waits_on
+    assert isinstance(given_up.exception(), QueueFullError)
+
+
 async def test_all_that_waits_can_be_taken_at_once() -> None:
     queue = Queue()
     queue.ask("abc")
@@ -307,8 +322,12 @@ def test_nothing_is_lost_and_nothing_taken_that_nobody_wants(
             if content is None:
                 break
             taken.add(content)
-        assert taken == wanted
+        assert taken <= wanted
         assert len(story.queue.waiting) == 0
+        # Who gave up a place hears of it once those have left who wanted the text as well.
+        for content, future in story.waiters:
+            if content in wanted - taken:
+                assert future.cancelled() or "wait for the model" in str(future.exception())
         # Each has heard of it.
         for _, future in story.waiters:
             assert future.cancelled() or future.exception()

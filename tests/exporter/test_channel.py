@@ -18,6 +18,7 @@ from otel_embedder.exporter.channel import (
     NextHop,
 )
 from otel_embedder.exporter.exporter import OtlpExporter
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
 from tests.support.certificates import Authority, KeyPair
 from tests.support.fakes import PATIENCE, FakeMetrics
@@ -73,6 +74,7 @@ def exporting(
         timeout=PATIENCE,
         max_send_bytes=4_000_000,
         max_sending_bytes=MAX_SENDING_BYTES,
+        turns=Turns(),
         metrics=FakeMetrics(),
     )
 
@@ -308,7 +310,7 @@ async def test_without_tls_certificates_do_not_matter(
 async def two_addresses() -> AsyncIterator[tuple[FakeNextHop, FakeNextHop]]:
     """Run two next hops, at the two addresses that the name localhost stands for."""
     async with (
-        FakeNextHop(host="127.0.0.1", options=ONE_ADDRESS) as first,
+        FakeNextHop(name="localhost", options=ONE_ADDRESS) as first,
         FakeNextHop(host="[::1]", port=first.port, options=ONE_ADDRESS) as second,
     ):
         yield first, second
@@ -417,7 +419,7 @@ class Exchange:
         self._joining.add(asyncio.create_task(self._join(reader, writer)))
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("localhost", self._to)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
         self.made += 1
         await self._count(1)
         try:
@@ -454,7 +456,7 @@ class Wire:
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
-        self._far_reader, self._far_writer = await asyncio.open_connection("localhost", self._to)
+        self._far_reader, self._far_writer = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers.append(self._far_writer)
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
         self.port: int = self._server.sockets[0].getsockname()[1]

@@ -547,6 +547,20 @@ async def test_a_span_too_large_even_when_bare_is_rejected_and_the_rest_is_not()
     assert metrics.counts == {"sent": 2, "sent_bare": 1, "send_failed": 1}
 
 
+async def test_spans_of_a_resource_larger_than_the_next_hop_takes_are_refused_at_once() -> None:
+    small, large = request(span("small")), request(*SPANS, service="s" * 5_000)
+    small.MergeFrom(large)
+    async with (
+        FakeNextHop(options=(("grpc.max_receive_message_length", 3_000),)) as next_hop,
+        exporting(next_hop.url, metrics=(metrics := FakeMetrics())) as exporter,
+    ):
+        response = await send(exporter, small)
+
+    assert [each.name for each in next_hop.spans()] == ["small"]
+    assert response.partial_success.rejected_spans == len(SPANS)
+    assert metrics.counts == {"sent": 1, "send_failed": len(SPANS)}
+
+
 async def test_a_request_of_one_span_that_is_too_large_is_refused(next_hop: FakeNextHop) -> None:
     next_hop.answers = [too_large()] * 2
     async with exporting(next_hop.url) as exporter:

@@ -12,6 +12,7 @@ from otel_embedder.errors import ExportError, UnreadableFileError
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.exporter.replay import CATCH_UP_SECONDS, Latency, Load, Replay, SendTally, reach
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
 from tests.support.fakes import PATIENCE, FakeExporter, FakeMetrics
 from tests.support.otlp_samples import request, span
@@ -97,6 +98,7 @@ async def exporting(url: str) -> AsyncIterator[OtlpExporter]:
         timeout=PATIENCE,
         max_send_bytes=4_000_000,
         max_sending_bytes=MAX_SENDING_BYTES,
+        turns=Turns(),
         metrics=FakeMetrics(),
     ) as exporter:
         yield exporter

@@ -10,6 +10,7 @@ import pytest
 from otel_embedder.errors import SettingsError
 from otel_embedder.exporter.exporter import OtlpExporter, otlp_exporter
 from otel_embedder.exporter.settings import NextHopSettings
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.certificates import Authority, KeyPair
@@ -173,4 +174,4 @@ async def test_certificates_that_turn_bad_before_the_start_are_wrong_settings(
 def exporting(
     settings: NextHopSettings, metrics: Metrics
 ) -> AbstractAsyncContextManager[OtlpExporter]:
-    return otlp_exporter(settings, metrics, max_sending_bytes=MAX_SENDING_BYTES)
+    return otlp_exporter(settings, metrics, max_sending_bytes=MAX_SENDING_BYTES, turns=Turns())

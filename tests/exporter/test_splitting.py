@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -151,3 +152,21 @@ def test_a_span_too_large_only_with_what_goes_behind_it_goes_without() -> None:
     assert encoded_spans(wire) == [
         each.SerializeToString() + ATTRIBUTES for each in (span("a"), span("b"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "unknown"), [("s" * 2_000, b""), ("shop", field(9, b"u" * 2_000))]
+)
+def test_what_is_large_above_the_spans_is_not_sent_with_each_of_them(
+    service: str, unknown: bytes
+) -> None:
+    official = request(*[span(f"span {number}") for number in range(500)], service=service)
+    wire = parse_request(official.SerializeToString() + unknown)
+
+    for max_bytes in (1_000, 2_100, 4_000):
+        chunks = [*chunks_of(wire, max_bytes, is_strict=False)]
+        requests = [chunk.request for chunk in chunks]
+
+        assert [one for each in requests for one in placed(each)] == placed(wire)
+        assert sum(len(each.encode()) for each in requests) < 5 * len(wire.encode())
+        assert max(each.size for each in requests) <= max(max_bytes, 2_000 * 4 / 3 + 100)

@@ -24,6 +24,7 @@ from otel_embedder.exporter.taken import (
     Progress,
     TakenSpans,
 )
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, TraceRequest, parse_request
 from otel_embedder.otlp.wire import Span as WireSpan
 from tests.support.exporting import exporting, send
@@ -284,7 +285,7 @@ class Hop:
 
     async def deliver(self, wire: TraceRequest, chunks: int | None) -> None:
         """Take so many chunks of what is left of a request, and fail then; or all of it."""
-        progress = Progress(self.taken, ())
+        progress = Progress(self.taken, (), Turns())
         left = await progress.left_of(wire)
         for chunk in split(left, 200)[:chunks] if left.spans else []:
             self.copies.update(names_in(chunk))
@@ -385,10 +386,10 @@ async def test_a_large_resource_is_read_once_however_many_scopes_it_has() -> Non
     scopes = [ScopeSpans(b"", [WireSpan(number.to_bytes(2))]) for number in range(10_000)]
     wire = TraceRequest.of([ResourceSpans(b"x" * 1_000_000, b"", scopes)])
     started = time.process_time()
-    before = Progress(taken, ())
+    before = Progress(taken, (), Turns())
     before.take(wire, Verdict())
     await before.remember()
-    left = await Progress(taken, ()).left_of(wire)
+    left = await Progress(taken, (), Turns()).left_of(wire)
 
     assert left.spans == 0
     assert time.process_time() - started < 5
@@ -397,10 +398,10 @@ async def test_a_large_resource_is_read_once_however_many_scopes_it_has() -> Non
 async def test_a_caller_that_leaves_while_we_look_takes_nothing_of_the_balance_along() -> None:
     taken = TakenSpans(clock=Clock())
     wire = of([*range(20_000)])
-    before = Progress(taken, ())
+    before = Progress(taken, (), Turns())
     before.take(wire, refused(7, "too old"))
     await before.remember()
-    looking = Progress(taken, ())
+    looking = Progress(taken, (), Turns())
     task = asyncio.create_task(looking.left_of(wire))
     await asyncio.sleep(0)
     task.cancel()
@@ -408,7 +409,7 @@ async def test_a_caller_that_leaves_while_we_look_takes_nothing_of_the_balance_a
         await task
     await looking.remember()
 
-    again = Progress(taken, ())
+    again = Progress(taken, (), Turns())
     left = await again.left_of(wire)
 
     assert left.spans == 0

@@ -28,7 +28,7 @@ from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.otlp.attributes import JSON
 from otel_embedder.otlp.wire import Span, parse_request
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.comparison import spans_as_they_are, spans_in
 from tests.support.compression import READERS
 from tests.support.fakes import FAKE_MODEL, FakeModel, KnowingNothing, embedding_of
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.attributes import Syntax
     from tests.support.otlp_json import Fields
 
-VERSION = RenderOptions().version()
+VERSION = RenderOptions(profile="template").version()
 OURS: Mapping[str, Value] = {
     "embedding.vector": [0.6, -0.8],
     "embedding.model_name": FAKE_MODEL,
@@ -75,6 +75,7 @@ def annotator(encoding: Encoding, syntax: Syntax | None = None) -> Annotator:
         encoding=encoding,
         prefix="embedding.",
         attach_text=False,
+        attach_text_id=False,
         max_remembered=100,
         syntax=syntax,
     )
@@ -102,7 +103,9 @@ def annotate(
         }
         annotate_files(
             TraceFiles([*map(str, names)], on_cut_off=print),
-            SpanAnnotator(Renderer(RenderOptions()), embedder, formats, tally),
+            SpanAnnotator(
+                new_renderer(RenderOptions(profile="template")), embedder, formats, tally
+            ),
             output,
             checkpoint_seconds=0,
             advance=lambda _: None,
@@ -392,7 +395,7 @@ def annotate_skipping(
             Form.PROTOBUF: protobuf_format(annotator("bytes"), with_lengths=True),
         }
         spans = SpanAnnotator(
-            Renderer(RenderOptions()),
+            new_renderer(RenderOptions(profile="template")),
             embedder,
             formats,
             FilesTally(),

@@ -17,7 +17,7 @@ from otel_embedder.otlp.json_form.fields import plain_name
 from otel_embedder.otlp.json_form.names import RESOURCE_SPANS, SCOPE_SPANS, SPANS, Name
 from otel_embedder.otlp.json_form.requests import ESCAPED, JsonReader
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.wire import annotate_all
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ OURS = ANNOTATOR.attributes(
     Embedding(np.array([0.6, 0.8], np.float32), "a-model", "model"), "a text"
 )
 LONG_USED = JsonReader(ANNOTATOR.keys)
-RENDERER = Renderer(RenderOptions())
+RENDERER = new_renderer(RenderOptions())
 
 Fields = dict[str, Any]
 

@@ -13,7 +13,7 @@ from otel_embedder.files.decompression import decompressed
 from otel_embedder.files.documents import json_format, protobuf_format
 from otel_embedder.files.requests import Form, RequestReader, open_contents
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.check_json import ANNOTATOR as JSON_ANNOTATOR
 from tests.fuzz.check_json import OURS as JSON_OURS
 from tests.fuzz.check_wire import ANNOTATOR, OURS, by_number
@@ -32,7 +32,7 @@ FORMATS = {
 }
 # To look at one byte at a time takes a millisecond for each ten.
 MAX_DRIBBLED_BYTES = 1_000
-RENDERER = Renderer(RenderOptions())
+RENDERER = new_renderer(RenderOptions())
 
 
 class Reading(NamedTuple):

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.status import refusal
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
@@ -25,7 +26,7 @@ from otel_embedder.receiver.intake.inflate import is_compressed
 from otel_embedder.receiver.intake.messages import Messages
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.check_wire import by_number, official_request
 from tests.fuzz.encoded import fields
 from tests.support.door import new_calls
@@ -143,7 +144,7 @@ async def received(message: bytes) -> Outcome:
     """Give what becomes of a message."""
     exporter, context, metrics = BytesExporter(), OneMessage(message), FakeMetrics()
     admission = Admission(max_requests=1, max_bytes=MAX_BYTES, metrics=metrics)
-    messages = Messages(admission, Closing(), max_bytes=MAX_BYTES)
+    messages = Messages(admission, Closing(), turns=Turns(seconds=1), max_bytes=MAX_BYTES)
     receiver = TraceReceiver(
         processor(exporter, metrics), new_calls(metrics), messages, metrics=metrics
     )
@@ -159,12 +160,12 @@ async def received(message: bytes) -> Outcome:
 def processor(exporter: BytesExporter, metrics: FakeMetrics) -> Processor:
     """Give a processor as the sidecar has it, of which only model and next hop are false."""
     return Processor(
-        Renderer(RenderOptions()),
+        new_renderer(RenderOptions()),
         OneEmbedding(),
         ANNOTATOR,
         exporter,
         embed_timeout=60,
-        turn_seconds=1,
+        turns=Turns(seconds=1),
         metrics=metrics,
     )
 

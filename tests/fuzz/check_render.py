@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 from google.protobuf.message import DecodeError
 
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS, MAX_VALUE_CHARACTERS, Renderer
+from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS, MAX_VALUE_CHARACTERS
+from otel_embedder.text.rendering import Renderer, new_renderer
 from tests.fuzz.encoded import part
 
 if TYPE_CHECKING:
@@ -21,17 +22,17 @@ SERVICE = "shop"
 ATTRIBUTES = 9  # of Span
 RESOURCE_ATTRIBUTES = 1
 OPTIONS = (
-    RenderOptions(),
+    RenderOptions(profile="template"),
     RenderOptions(exact_durations=True, mask_values=False, volatile_keys=()),
 )
 # Used for all inputs, so that what one left behind can show in another's text.
-LONG_USED = tuple(map(Renderer, OPTIONS))
+LONG_USED = tuple(map(new_renderer, OPTIONS))
 
 
 def check_render(encoded: bytes) -> None:
     """Check that whatever comes has one short text, or is refused as not being protobuf."""
     for options, long_used in zip(OPTIONS, LONG_USED, strict=True):
-        check_span(encoded, Renderer(options), long_used)
+        check_span(encoded, new_renderer(options), long_used)
     check_resource(encoded)
     check_value(encoded)
 
@@ -77,7 +78,7 @@ def joined(sayings: list[Saying]) -> str:
 
 def check_resource(encoded: bytes) -> None:
     """Check the name of a resource's service."""
-    renderer = Renderer(OPTIONS[0])
+    renderer = new_renderer(OPTIONS[0])
     service = unless_refused(lambda: renderer.service(encoded))
     assert service == unless_refused(lambda: LONG_USED[0].service(encoded))
     assert service is None or 0 < len(service) <= MAX_VALUE_CHARACTERS
@@ -85,7 +86,7 @@ def check_resource(encoded: bytes) -> None:
 
 def check_value(encoded: bytes) -> None:
     """Check a value in words, where an attribute has it and where the service's name does."""
-    for new, long_used in zip(map(Renderer, OPTIONS), LONG_USED, strict=True):
+    for new, long_used in zip(map(new_renderer, OPTIONS), LONG_USED, strict=True):
         check_span(part(ATTRIBUTES, key_value(b"some.key", encoded)), new, long_used)
     check_resource(part(RESOURCE_ATTRIBUTES, key_value(b"service.name", encoded)))
 

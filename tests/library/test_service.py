@@ -47,6 +47,8 @@ TEXT = (
     "error.message=connection timeout http.status_code=500 repo=fastblocks"
 )
 
+TEMPLATE = RenderOptions(profile="template")
+
 EMBED = """
 import sys
 from pathlib import Path
@@ -76,7 +78,7 @@ def model() -> FakeModel:
 
 @pytest.fixture
 async def service(model: FakeModel) -> AsyncIterator[EmbeddingService]:
-    async with EmbeddingService(model=model, cache_size=3) as service:
+    async with EmbeddingService(model=model, cache_size=3, text=TEMPLATE) as service:
         yield service
 
 
@@ -137,7 +139,7 @@ async def test_fallback_embedding_deterministic(sample_trace_dict: Trace) -> Non
     vectors = []
     for _ in range(2):
         failing = FakeModel({TEXT: RuntimeError("out of memory")})
-        async with EmbeddingService(model=failing) as service:
+        async with EmbeddingService(model=failing, text=TEMPLATE) as service:
             vectors.append(await service.embed_trace(sample_trace_dict))
 
     assert (vectors[0] == vectors[1]).all()
@@ -146,7 +148,7 @@ async def test_fallback_embedding_deterministic(sample_trace_dict: Trace) -> Non
 
 async def test_fallback_embedding_dimension(sample_trace_dict: Trace) -> None:
     failing = FakeModel({TEXT: RuntimeError("out of memory")})
-    async with EmbeddingService(model=failing) as service:
+    async with EmbeddingService(model=failing, text=TEMPLATE) as service:
         vector = await service.embed_trace(sample_trace_dict)
 
     assert is_vector(vector)
@@ -167,7 +169,7 @@ async def test_cache_hit_miss(
 async def test_model_failure_fallback(sample_trace_dict: Trace) -> None:
     failing = FakeModel({TEXT: RuntimeError("out of memory")})
     with capture_logs() as logs:
-        async with EmbeddingService(model=failing) as service:
+        async with EmbeddingService(model=failing, text=TEMPLATE) as service:
             embedding = await service.embed(sample_trace_dict)
             cached = service.cache_info().currsize
 
@@ -364,7 +366,7 @@ async def test_a_question_of_unknown_words_has_no_vector() -> None:
 
 async def test_a_question_has_no_stand_in() -> None:
     failing = FakeModel({"why?": RuntimeError("out of memory")})
-    async with EmbeddingService(model=failing) as service:
+    async with EmbeddingService(model=failing, text=TEMPLATE) as service:
         with pytest.raises(EmbeddingFailedError, match="out of memory"):
             await service.embed_text("why?")
 
@@ -521,7 +523,7 @@ def test_a_million_threads_are_refused() -> None:
 
 
 def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> None:
-    with EmbeddingService.sync(model=model, cache_size=7) as service:
+    with EmbeddingService.sync(model=model, cache_size=7, text=TEMPLATE) as service:
         service.preload()
         vector = service.embed_trace(sample_trace_dict)
 
@@ -532,7 +534,7 @@ def test_the_same_without_await(model: FakeModel, sample_trace_dict: Trace) -> N
         assert [one.source for one in service.embed_all([sample_trace_dict] * 2)] == ["model"] * 2
         assert (service.embed_text(TEXT) == vector).all()
         assert (service.embed_texts([TEXT, TEXT])[1] == vector).all()
-        assert service.text_version == "3"
+        assert service.text_version == "template-4"
         assert service.cache_info() == CacheInfo(hits=5, misses=1, maxsize=7, currsize=1)
 
 

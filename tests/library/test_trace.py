@@ -31,7 +31,7 @@ from otel_embedder.library.trace import (
 )
 from otel_embedder.library.values import decode_value, encode_value
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.otlp_samples import NANOSECONDS, START, event, messages, resource, span
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def text_of(trace: Mapping[str, object]) -> str:
 
 
 def text_of_encoded(resource: bytes, span: bytes) -> str:
-    renderer = Renderer(RenderOptions())
+    renderer = new_renderer(RenderOptions(profile="template"))
     return renderer.render(span, renderer.service(resource)).content
 
 
@@ -341,6 +341,7 @@ def test_a_dict_of_a_span_tells_all_of_it() -> None:
         "name": "charge",
         "operation": "charge",
         "service": "payment",
+        "kind": "SERVER",
         "status": "ERROR",
         "status_message": "no",
         "duration_ms": 1.5,

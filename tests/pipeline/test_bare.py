@@ -31,7 +31,7 @@ from otel_embedder.pipeline.bare import (
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import (
     DIMENSION,
     FAKE_MODEL,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(60)
 
-OPTIONS = RenderOptions()
+OPTIONS = RenderOptions(profile="template")
 # An embedding as attributes, of the fakes' model and in bytes: so many bytes at least.
 VECTOR_BYTES = 4 * DIMENSION
 
@@ -81,12 +81,12 @@ def processing(
     exporter: FakeExporter, metrics: FakeMetrics, embedder: SpanEmbedder | None = None
 ) -> Processor:
     return Processor(
-        Renderer(OPTIONS),
+        new_renderer(OPTIONS),
         embedder or FakeSpanEmbedder(),
         annotator(),
         exporter,
         embed_timeout=3,
-        turn_seconds=0,
+        turns=Turns(seconds=0),
         metrics=metrics,
     )
 
@@ -97,6 +97,7 @@ def without_a_model(metrics: FakeMetrics) -> FallbackEmbedder:
         dimension=lambda: DIMENSION,
         on_failure="fallback",
         quiet_seconds=0,
+        turns=Turns(),
         metrics=metrics,
     )
 

@@ -17,11 +17,13 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.errors import ExportError, MalformedRequestError, RetryableExportError
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer, Rendering
+from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.rendering import Renderer, new_renderer
 from tests.support.fakes import (
     FAKE_MODEL,
     FakeExporter,
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.pipeline.processor import SpanEmbedder
+    from otel_embedder.text.renderer import Rendering
     from tests.support.otlp_samples import Value
 
 pytestmark = pytest.mark.timeout(30)
 
-OPTIONS = RenderOptions()
+OPTIONS = RenderOptions(profile="template")
 OURS: Mapping[str, Value] = {
     "embedding.vector": embedding_of("kept").vector.tobytes(),
     "embedding.model_name": FAKE_MODEL,
@@ -75,15 +78,16 @@ def processing(
         encoding=encoding,
         prefix="embedding.",
         attach_text=attach_text,
+        attach_text_id=False,
         max_remembered=100,
     )
     return Processor(
-        renderer or Renderer(OPTIONS),
+        renderer or new_renderer(OPTIONS),
         embedder,
         annotator,
         exporter,
         embed_timeout=embed_timeout,
-        turn_seconds=0,
+        turns=Turns(seconds=0),
         metrics=metrics or FakeMetrics(),
     )
 
@@ -351,7 +355,7 @@ async def test_a_span_whose_rendering_comes_too_late_gets_a_stand_in() -> None:
     assert "embedding.text" not in attributes_of(went[-1])
 
 
-class SlowRenderer(Renderer):
+class SlowRenderer(TemplateRenderer):
     """Takes ten milliseconds a span."""
 
     def render(self, encoded: bytes, service: str) -> Rendering:

@@ -59,7 +59,7 @@ async def receiving(pair: KeyPair, client_authority: Authority | None = None) ->
     messages = new_messages(metrics, max_bytes=9_999)
     receiver = TraceReceiver(FakeConsumer(), new_calls(metrics), messages, metrics=metrics)
     async with listening([receiver.rpc_handler()], settings, Closing()) as port:
-        yield f"localhost:{port}"
+        yield f"127.0.0.1:{port}"
 
 
 def trusting(authority: Authority, own: KeyPair | None = None) -> grpc.ChannelCredentials:

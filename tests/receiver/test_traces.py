@@ -30,6 +30,7 @@ from otel_embedder.errors import (
     RequestTooLargeError,
     RetryableExportError,
 )
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
 from otel_embedder.pipeline.processor import Processor
@@ -41,7 +42,7 @@ from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from otel_embedder.telemetry.logs import configure_logs
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.door import ASSUMED_DEADLINE, new_calls, new_messages
 from tests.support.fakes import (
     FAKE_MODEL,
@@ -117,9 +118,9 @@ async def receiving(
 
 
 def processing(exporter: FakeExporter) -> Processor:
-    options = RenderOptions()
+    options = RenderOptions(profile="template")
     return Processor(
-        Renderer(options),
+        new_renderer(options),
         FakeSpanEmbedder(),
         Annotator(
             Origin(FAKE_MODEL, options.version()),
@@ -130,7 +131,7 @@ def processing(exporter: FakeExporter) -> Processor:
         ),
         exporter,
         embed_timeout=1,
-        turn_seconds=0,
+        turns=Turns(seconds=0),
         metrics=FakeMetrics(),
     )
 

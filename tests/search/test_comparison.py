@@ -7,16 +7,20 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.search.comparison import Difference, Side, compare, differences
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer, Saying
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import FAKE_MODEL, FakeModel, embedding_of
 from tests.support.otlp_samples import span
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+    from otel_embedder.text.renderer import Saying
+
 
 def sayings(made: Span, service: str = "shop") -> list[Saying]:
-    return Renderer(RenderOptions()).sayings(made.SerializeToString(), service)
+    return new_renderer(RenderOptions(profile="template")).sayings(
+        made.SerializeToString(), service
+    )
 
 
 def found(one: Span, other: Span) -> dict[str, str]:

@@ -14,7 +14,7 @@ from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import Row, TextIndex, find_spans, has_id, spans_of
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
 from tests.support.otlp_samples import SPAN_ID, TRACE_ID, request, span
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 # Texts are then the spans' names.
-RENDERER = Renderer(RenderOptions(template="{operation}"))
+RENDERER = new_renderer(RenderOptions(template="{operation}"))
 
 
 def annotator(encoding: Encoding = "array", text_version: str = RENDERER.text_version) -> Annotator:
@@ -157,7 +157,7 @@ def test_what_is_not_the_vector_we_would_make_is_not_used(made: bytes) -> None:
 
 
 def test_a_text_is_rendered_without_our_attributes() -> None:
-    renderer = Renderer(RenderOptions(template="{k}={v} ..."))
+    renderer = new_renderer(RenderOptions(template="{k}={v} ..."))
     texts = TextIndex(renderer, annotator(), dimension=DIMENSION, errors_only=False)
     made = span(attributes={"embedding.vector": [0.5], "embedding.text_version": "1", "a": 1})
 

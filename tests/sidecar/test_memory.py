@@ -1,10 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
-from otel_embedder.sidecar.memory import GROWTH_BYTES, Trimmer, trimming
+from otel_embedder.sidecar.memory import (
+    GROWTH_BYTES,
+    LITTLE_BYTES,
+    PATIENCE_LOOKS,
+    Collector,
+    Trimmer,
+    collecting,
+    trimming,
+)
 from tests.support.fakes import PATIENCE
 from tests.support.processes import python
 
@@ -101,3 +111,62 @@ asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
 
 def test_a_process_gives_back_what_it_freed() -> None:
     python(GROW_AND_FREE, "100_000_000", str(PATIENCE))
+
+
+class Ring:
+    """Holds itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+async def test_old_garbage_is_collected_when_little_is_in_flight() -> None:
+    in_flight = LITTLE_BYTES + 1
+    async with collecting(lambda: in_flight):
+        collector = Collector(lambda: in_flight)
+        ring = weakref.ref(make_old(Ring()))
+        beside_much = collector.look()
+        is_kept = ring() is not None
+        in_flight = LITTLE_BYTES
+        beside_little = collector.look()
+
+    assert (beside_much, beside_little) == (False, True)
+    assert is_kept
+    assert ring() is None
+
+
+async def test_where_much_is_always_in_flight_garbage_waits_only_so_long() -> None:
+    async with collecting(lambda: 0):
+        collector = Collector(lambda: LITTLE_BYTES + 1)
+        looks = []
+        for _ in range(PATIENCE_LOOKS):
+            make_old(Ring())
+            looks.append(collector.look())
+
+    assert looks == [False] * (PATIENCE_LOOKS - 1) + [True]
+
+
+async def test_nobody_is_stopped_where_there_is_nothing_to_collect() -> None:
+    async with collecting(lambda: 0):
+        collector = Collector(lambda: 0)
+        make_old(Ring())
+        looks = [collector.look(), collector.look()]
+
+    assert looks == [True, False]
+
+
+async def test_what_python_does_by_itself_is_as_before_in_the_end() -> None:
+    before = gc.get_threshold()
+    async with collecting(lambda: 0):
+        within, frozen = gc.get_threshold(), gc.get_freeze_count()
+
+    assert within != before
+    assert frozen > 0
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def make_old(ring: Ring) -> Ring:
+    """Let the younger objects be collected so often that Python would look at the old ones."""
+    for _ in range(12):
+        gc.collect(1)
+    return ring

@@ -370,7 +370,7 @@ async def process(next_hop: FakeNextHop, model_cache: Path) -> AsyncIterator[Sid
     """Run `otel-embedder serve` with the real model, already converted."""
     with ExitStack() as stack:
         started = running_sidecar(
-            f"localhost:{next_hop.port}", settings=["--model-cache", str(model_cache)]
+            f"127.0.0.1:{next_hop.port}", settings=["--model-cache", str(model_cache)]
         )
         yield await asyncio.to_thread(stack.enter_context, started)
         next_hop.release()
@@ -501,7 +501,7 @@ async def bare_process(
     settings = ["--no-preload", "--model", str(empty), "--on-failure", "omit"]
     with ExitStack() as stack:
         started = running_sidecar(
-            f"localhost:{next_hop.port}", settings=settings, environment=environment
+            f"127.0.0.1:{next_hop.port}", settings=settings, environment=environment
         )
         yield await asyncio.to_thread(stack.enter_context, started)
         next_hop.release()

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+TEXT_ID_DIGITS = 16
 PREFIX = "embedding."
 DIMENSION = 384
 NAMES_BY_SOURCE = {"model": "all-MiniLM-L6-v2", "fallback": "fallback-sha256"}
@@ -133,7 +134,9 @@ def _checked_source(ours: list[KeyValue]) -> str:
     source = values["source"].string_value
 
     assert len(ours) == len(values), "an attribute is there twice"
-    assert set(values) == {"vector", "model_name", "source", "text_version"}
+    # Where there was no time to render, there is no text to have an id.
+    assert {*values, "text_id"} == {"vector", "model_name", "source", "text_version", "text_id"}
+    assert source == "fallback" or len(values["text_id"].string_value) == TEXT_ID_DIGITS
     assert values["model_name"].string_value == NAMES_BY_SOURCE[source]
     assert values["text_version"].string_value
     assert _is_unit_vector(values["vector"].SerializeToString())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_embedder.fairness import Turns
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.closing import Closing
@@ -35,4 +36,4 @@ def new_messages(
 ) -> Messages:
     """Give what reads messages of up to so many bytes."""
     admission = Admission(max_requests=max_requests, max_bytes=max_inflight_bytes, metrics=metrics)
-    return Messages(admission, closing or Closing(), max_bytes=max_bytes)
+    return Messages(admission, closing or Closing(), turns=Turns(), max_bytes=max_bytes)

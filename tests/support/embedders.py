@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.embedder.nest import nested
+from otel_embedder.fairness import Turns
 from tests.support.fakes import FakeMetrics
 
 if TYPE_CHECKING:
@@ -34,5 +35,6 @@ def nested_in(
         cache_size=100,
         on_failure="fallback",
         quiet_seconds=0,
+        turns=Turns(),
         metrics=FakeMetrics(),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import MAX_WAITING, OtlpExporter
+from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
 from tests.support.fakes import FakeMetrics
 from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES
@@ -41,6 +42,7 @@ def exporting(
         max_send_bytes=max_send_bytes,
         max_sending_bytes=max_sending_bytes,
         max_waiting=max_waiting,
+        turns=Turns(),
         metrics=metrics or FakeMetrics(),
     )
 

@@ -188,7 +188,8 @@ class FakeNextHop:
         *,
         credentials: grpc.ServerCredentials | None = None,
         options: Sequence[tuple[str, int]] = (),
-        host: str = "localhost",
+        host: str = "127.0.0.1",
+        name: str = "127.0.0.1",
         port: int = 0,
         bytes_a_second: float = math.inf,
         judge: Callable[[ExportTraceServiceRequest], Answer | None] = lambda _: None,
@@ -198,7 +199,9 @@ class FakeNextHop:
         Args:
             credentials: for TLS.
             options: gRPC's own.
-            host: where to listen.
+            host: where to listen. A name may stand for more addresses, of which another test may
+                have one with the same port.
+            name: what it is called in its URL.
             port: any, if it is 0.
             bytes_a_second: how fast it reads.
             judge: what to answer to a request, where that depends on it.
@@ -213,6 +216,7 @@ class FakeNextHop:
         self._options = options
         self._bytes_a_second = bytes_a_second
         self._wanted = f"{host}:{port}"
+        self._name = name
         self._judge = judge
         self._arrived = asyncio.Semaphore(0)
         self._free = asyncio.Event()
@@ -246,7 +250,7 @@ class FakeNextHop:
     @property
     def url(self) -> str:
         scheme = "https" if self._credentials else "http"
-        return f"{scheme}://localhost:{self.port}"
+        return f"{scheme}://{self._name}:{self.port}"
 
     def spans(self) -> list[Span]:
         """Give the spans of every request, in the order that they came."""

@@ -47,9 +47,9 @@ def placed(request: TraceRequest, *, bare: bool = False) -> list[Placed]:
     ]
 
 
-def chunks_of(request: TraceRequest, max_bytes: int) -> Iterator[Chunk]:
+def chunks_of(request: TraceRequest, max_bytes: int, *, is_strict: bool = True) -> Iterator[Chunk]:
     """Cut a request into chunks of at most so many bytes, but for spans that are larger."""
-    splitter = Splitter(request)
+    splitter = Splitter(request, is_strict=is_strict)
     while not splitter.is_empty():
         yield splitter.next_chunk(max_bytes)
 

@@ -19,7 +19,7 @@ from otel_embedder.text.purse import (
     cut_span,
     cut_value,
 )
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 from otel_embedder.text.values import MAX_BYTES
 from tests.support.otlp_samples import (
     Value,
@@ -124,12 +124,14 @@ def _encoded(request: pytest.FixtureRequest) -> bytes:
 
 
 def text_of(encoded: bytes, options: RenderOptions | None = None) -> str:
-    return Renderer(options or RenderOptions()).render(encoded, "shop").content
+    return (
+        new_renderer(options or RenderOptions(profile="template")).render(encoded, "shop").content
+    )
 
 
 def attributes_of(encoded: bytes) -> dict[str, str]:
     """Give the attributes in a text, however long that would be, by key."""
-    renderer = Renderer(RenderOptions(mask_values=False))
+    renderer = new_renderer(RenderOptions(mask_values=False))
     said = renderer.sayings(encoded, "shop")
     return {each.name: each.words for each in said[4:] if each.words is not None}
 
@@ -150,7 +152,7 @@ def test_no_span_holds_others_up(encoded: bytes) -> None:
 def test_to_compare_spans_has_an_end_too(encoded: bytes) -> None:
     started = time.process_time()
 
-    Renderer(RenderOptions()).sayings(encoded, "shop")
+    new_renderer(RenderOptions(profile="template")).sayings(encoded, "shop")
 
     assert time.process_time() - started < 10
 
@@ -173,7 +175,7 @@ def test_a_long_value_reads_as_far_as_it_ever_does(length: int) -> None:
 
 
 def test_the_text_does_not_depend_on_what_was_read_before(encoded: bytes) -> None:
-    renderer = Renderer(RenderOptions())
+    renderer = new_renderer(RenderOptions(profile="template"))
     for other in (HEAVY["messages"](), HEAVY["all of it"](), cut_span(encoded)):
         renderer.render(other, "shop")
 
@@ -192,7 +194,7 @@ def test_an_error_is_told_however_much_stands_before_it() -> None:
         message="declined",
         events=[exception(type="BankError", message="no funds"), event("retry", {"a": LONG})],
     )
-    renderer = Renderer(RenderOptions())
+    renderer = new_renderer(RenderOptions(profile="template"))
 
     rendering = renderer.render(made.SerializeToString() + failed.SerializeToString(), "shop")
 
@@ -295,7 +297,7 @@ def test_a_secret_is_hidden_however_little_of_it_is_read() -> None:
 def test_the_service_is_found_among_many_attributes() -> None:
     of = resource("shop", {f"{number}": "v" * 100 for number in range(1_000)}).SerializeToString()
 
-    assert Renderer(RenderOptions()).service(of) == "shop"
+    assert new_renderer(RenderOptions(profile="template")).service(of) == "shop"
 
 
 @pytest.mark.parametrize(
@@ -310,14 +312,17 @@ def test_no_resource_holds_others_up(of: Resource) -> None:
     encoded = of.SerializeToString()
     started = time.process_time()
 
-    Renderer(RenderOptions()).service(encoded)
+    new_renderer(RenderOptions(profile="template")).service(encoded)
 
     assert time.process_time() - started < 0.4
 
 
 @pytest.mark.parametrize("end", [b"\x0a", b"\x4a\x09x", b"\x0f"], ids=["tag", "short", "kind"])
 def test_a_large_span_or_resource_that_is_malformed_is_refused_wherever(end: bytes) -> None:
-    large, renderer = field(9, field(1, b"k")) * 100_000, Renderer(RenderOptions())
+    large, renderer = (
+        field(9, field(1, b"k")) * 100_000,
+        new_renderer(RenderOptions(profile="template")),
+    )
 
     with pytest.raises(DecodeError):
         renderer.render(large + end, "shop")

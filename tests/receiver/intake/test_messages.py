@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from otel_embedder.errors import BusyError
+from otel_embedder.fairness import Turns
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import REQUEST_INCOMPLETE
 from otel_embedder.receiver.closing import Closing
@@ -67,6 +68,7 @@ async def echoing(
         Messages(
             admission,
             closing or Closing(),
+            turns=Turns(),
             max_bytes=1_000_000,
             max_read_seconds=max_read_seconds,
         )
@@ -78,7 +80,14 @@ async def echoing(
 @asynccontextmanager
 async def echo_server() -> AsyncIterator[tuple[Echo, int]]:
     """Run an echo service, and give it with its port."""
-    echo = Echo(Messages(admission(max_requests=10_000), Closing(), max_bytes=1_000_000))
+    echo = Echo(
+        Messages(
+            admission(max_requests=10_000),
+            Closing(),
+            turns=Turns(),
+            max_bytes=1_000_000,
+        )
+    )
     async with serving(echo) as port:
         yield echo, port
 
@@ -278,7 +287,7 @@ async def test_only_the_caller_keeps_a_message() -> None:
             return "a peer"
 
     gone: list[bool] = []
-    messages = Messages(admission(), Closing(), max_bytes=100)
+    messages = Messages(admission(), Closing(), turns=Turns(), max_bytes=100)
     async with messages.received(Stream()) as message:  # type: ignore[arg-type]  # all that is asked
         kept = list(gone)
         del message
@@ -290,5 +299,5 @@ async def test_only_the_caller_keeps_a_message() -> None:
 async def test_without_room_what_is_raised_is_what_the_status_is_made_of() -> None:
     door = admission(max_requests=1)
     with door.admit(), pytest.raises(BusyError):
-        async with Messages(door, Closing(), max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
+        async with Messages(door, Closing(), turns=Turns(), max_bytes=100).received(None):  # type: ignore[arg-type]  # not asked
             pass

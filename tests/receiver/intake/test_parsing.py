@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_embedder.errors import BusyError, RequestTooLargeError
-from otel_embedder.fairness import TURN_SECONDS, Turns
+from otel_embedder.fairness import Turns
 from otel_embedder.receiver.intake.parsing import (
     FIELD_BYTES,
     MAX_FIELDS,
@@ -36,7 +36,7 @@ class Account:
 
 
 async def parse(encoded: bytes, account: Account) -> TraceRequest:
-    async with Turns(seconds=TURN_SECONDS).task() as turn:
+    async with Turns().task() as turn:
         return await parsed(encoded, turn, grow=account.grow)
 
 
@@ -106,7 +106,7 @@ async def test_others_have_their_turn_meanwhile() -> None:
     counting = asyncio.create_task(count())
     await asyncio.sleep(0)
     before = turns
-    async with Turns(seconds=TURN_SECONDS).task() as turn:
+    async with Turns().task() as turn:
         encoded = field(1, field(2, field(2, b"")) * 40_000)
         await parsed(encoded, turn, grow=Account().grow)
     counting.cancel()

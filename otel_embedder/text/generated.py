@@ -1,0 +1,107 @@
+"""Masks what is made up anew at each start: by the JVM, by brokers, by Kubernetes, by kernels."""
+
+from __future__ import annotations
+
+import re
+
+_JVM = re.compile(
+    r"""
+    (\$\$Lambda)(?:\$\d++)?/\w++                              # Job$$Lambda$772/0x0000000801
+    |(\$\$Lambda)\$\d++
+    |((?:CGLIB|Guice)\$\$)[\da-f]++(?![a-z])                    # Service$$SpringCGLIB$$0
+    |(\$(?:ByteBuddy|MockitoMock|Hibernate\w{1,32}|auxiliary)\$)\w++
+    |(\$\$_(?:jvst|javassist_))\w++
+    |(\$Proxy|jdk\.proxy|com\.sun\.proxy\.\$Proxy)\d++
+    |((?:fn|reify|G)__)\d++
+    |(Generated(?:SerializationC|C|M)\w{5,10}Accessor)\d++
+    |(?<=[a-z\d_])(\$)\d{1,5}(?![\w<])                        # a class without a name
+    """,
+    re.VERBOSE,
+)
+# Threads of pools, and nodes of AWS.
+_THREADS = re.compile(
+    r"""
+    (\bpool-|-thread-|\b(?:Thread|scheduling)-|-exec-|EventLoopGroup-)\d++(?:-\d++)?(?![\w.])
+    |(\bForkJoinPool)(?:\.commonPool)?(?:-\d++)?-worker-\d++(?!\w)
+    |(\bip-)\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\w)
+    """,
+    re.VERBOSE,
+)
+_THREADS_HINT = re.compile(r"pool-|thread-|Thread-|exec-|ool-|Group-|scheduling-|ip-\d")
+# Java's objects, Erlang's processes.
+_OBJECT = re.compile(r"(?<=[\w\])]@)(?=[a-f]*+\d)[\da-f]{5,8}(?![\w.-])|(?<![\w<])<0\.\d++\.\d++>")
+
+_QUEUES = re.compile(
+    r"""
+    (amq\.(?:gen|ctag)-|\bspring\.gen-|\.gen-|\banonymous\.(?=[\w-]{0,64}?[A-Z\d]))[\w-]{8,}+=*+
+    |(reply[-_.]?[tT]o\.)(?=[\w+/=.-]{0,64}?[A-Z\d])[\w+/=-]{4,}+(?:\.[\w+/=-]++)*+
+    |(_INBOX\w*+\.)[\w$-]++(?:\.[\w$-]++)*+
+    |(\bID:)(?=[\w.:-]{0,64}?\d)[\w.:-]++(?<![.:])
+    |(temp-(?:queue|topic)://)[^\s<]\S*+
+    |(\$TMP\$\.|QTMP/)[\w./:-]++
+    |(\$JS\.ACK\.[\w.-]{1,256}?\.)\d++(?:\.\d++)++
+    """,
+    re.VERBOSE,
+)
+_QUEUES_HINT = re.compile(r"gen-|ctag-|anonymous\.|reply|_INBOX|ID:|temp-|TMP|JS\.ACK")
+
+# A port of the moment, on the side of whoever dials. The other one tells what is down.
+_HOST = r"""["']?[\w.:\[\]%-]{1,64}?["']?(?:\]|(?<=[\w\]"'])):"""
+_PORTS = re.compile(
+    r"""
+    (:)\d{1,5}(?=\s?(?:<->|->|→)\s?[\w/\[][^\s,;]{0,64}?[.:\]])
+    |(\b(?:L:|[lL]ocal(?:\ ?\(|(?:(?:_?[aA]|\ a)ddr(?:ess)?)[=:\s]\s?|[=:]\s?)|l=)/?
+        [\w.%-]{0,64}(?:\[[\da-fA-F:.%]{2,64}\])?:)\d{1,5}(?!\d)
+    |(\bladdr=\(["'][\w.:%-]{1,64}["'],\s?)\d{1,5}
+    |(\b(?:from|client:?|peer:?|by)[\s=]/?(?:ipv[46]:)?(?:[\d.]{7,15}|\[[\da-fA-F:.%]{2,64}\]):)
+        (?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})(?!\d)
+    |(\b(?:local|client|source|src)[_.\ ]?[pP]ort[=:\s]\s?)\d{1,5}(?!\d)
+    """,
+    re.VERBOSE,
+)
+_PORTS_HINT = re.compile(r"->|→|[lL]ocal|L:|laddr|l=|from |client|peer |by |source|src")
+
+# Kubernetes makes up names of these characters, so that they spell no words.
+_SAFE = "bcdfghjklmnpqrstvwxz2456789"
+# What has five of them and is a name.
+_NAMES = (
+    *("bcp47", "btrfs", "cntrl", "dhcpd", "grpcs", "hs256", "html2", "html5", "http2", "httpd"),
+    *("https", "httpx", "jdtls", "mssql", "nfsv4", "nspkg", "pdfjs", "pgsql", "pkcs7", "pkcs8"),
+    *("plsql", "ppc64", "prctl", "ps256", "r2dbc", "rdbms", "rs256", "rs485", "slf4j", "smbfs"),
+    *("smtpd", "smtps", "snmpd", "sqldb", "sqlfs", "sshfs", "tmpfs", "tpcds", "wgs84", "wsrpc"),
+    *("xhttp", "xhtml", "x8664"),
+)
+PODS = re.compile(
+    rf"(?<=-)(?=[a-f]*\d)[\da-f]{{8}}-[{_SAFE}]{{4}}(?![\w-])"  # a node of GKE's
+    rf"|(?<=[a-z\d]-)(?:[{_SAFE}]{{6,10}}|\d{{1,10}})-(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
+    rf"|(?<=[a-z\d]-)[{_SAFE}]{{8,10}}(?<=[a-z]..|.[a-z].|..[a-z])(?![\w-])"
+    rf"|(?<=[a-z\d]-)(?!(?:{'|'.join(_NAMES)})(?!\w))(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
+)
+# Behind a pod's or a ReplicaSet's name, if the key tells that it is one.
+ORDINAL = re.compile(
+    rf"(?<=[a-z\d]-)(?:\d{{1,4}}|(?=[a-z]*\d)(?=\d*[a-z])[{_SAFE}]{{5,10}})(?=$|\.)"
+)
+POD_HINT = re.compile(rf"-[{_SAFE}]{{4}}")
+
+
+def mask_generated(text: str) -> str:
+    """Put `<id>` or `<port>` for what was made up at a start or a connection."""
+    if "$" in text or "Accessor" in text or "__" in text:
+        text = _JVM.sub(_kept, text)
+    if "@" in text or "<0." in text:
+        text = _OBJECT.sub("<id>", text)
+    if _THREADS_HINT.search(text):
+        text = _THREADS.sub(_kept, text)
+    if _QUEUES_HINT.search(text):
+        text = _QUEUES.sub(_kept, text)
+    if _PORTS_HINT.search(text):
+        text = _PORTS.sub(_port, text)
+    return text
+
+
+def _kept(match: re.Match[str]) -> str:
+    return f"{match[match.lastindex or 0]}<id>"
+
+
+def _port(match: re.Match[str]) -> str:
+    return f"{match[match.lastindex or 0]}<port>"

@@ -1,0 +1,163 @@
+"""A profile: what a text of words consists of. One comes with the package; users write others."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+Part = Literal["status", "codes", "error", "service", "operation", "kind", "attributes", "duration"]
+Duration = Literal["none", "words", "series"]
+
+MAX_FILE_BYTES = 1024 * 1024
+MAX_WORDS = 200
+
+
+def _flat(value: object) -> object:
+    """Give a list of lists as one list: they are lines of a file."""
+    if not isinstance(value, list):
+        return value
+    return [each for line in value for each in (line if isinstance(line, list) else [line])]
+
+
+def _text(value: object) -> object:
+    """Let a number of YAML stand for its digits."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_flat)]
+Pattern = Annotated[Text, Field(min_length=1)]
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(_flat)]
+Vocabulary = dict[Text, Text]
+Count = Annotated[int, Field(ge=0, le=MAX_WORDS)]
+
+
+class _Chosen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Codes(_Chosen):
+    """Attributes whose value is a code, and words for their values."""
+
+    keys: Patterns
+    words: Vocabulary
+
+
+class Profile(_Chosen):
+    """The choices; profiles/words.yaml says what each is.
+
+    Attributes:
+        name: `words`, or the file's name.
+
+    """
+
+    name: str = Field("", exclude=True)
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
+    statuses: Vocabulary
+    kinds: Vocabulary
+    leave_out: Patterns
+    keep: Patterns
+    silent: Texts
+    codes: tuple[Codes, ...]
+    error_codes: Vocabulary
+    queries: Patterns
+    paths: Patterns
+    glosses: Vocabulary
+    masks: bool
+    duration: Duration
+    error_words: Count
+    attribute_words: Count
+    attributes_words: Count
+
+    @field_validator("parts")
+    @classmethod
+    def _each_once(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        for number, part in enumerate(parts):
+            if part in parts[:number]:
+                raise ValueError(f"{part} stands there twice")
+        return parts
+
+    def digest(self) -> str:
+        """Give 8 hex digits that are the same for the same choices only."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
+
+
+def built_in(name: str) -> str:
+    """Give a profile that comes with the package, as a file."""
+    return resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+@cache
+def words_profile() -> Profile:
+    """Give the profile `words`."""
+    return Profile.model_validate({"name": "words", **yaml.safe_load(built_in("words"))})
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile of the user's own; what it leaves out is as in `words`.
+
+    Raises:
+        ValueError: it can't be read, or says what no profile can; it tells all that is wrong.
+
+    """
+    choices, lines = _parsed(path)
+    usual = words_profile().model_dump()
+    try:
+        return Profile.model_validate({**usual, **choices, "name": path.stem})
+    except ValidationError as error:
+        raise ValueError(f"{path}: {'; '.join(_problems(error, lines))}") from error
+
+
+def _parsed(path: Path) -> tuple[dict[str, object], dict[str, int]]:
+    """Give what a file chooses, and the line of each choice."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        loader = yaml.SafeLoader(content)
+        document = loader.get_single_node()
+        choices = loader.construct_document(document) if document else {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ValueError(f"{path} is not YAML in line {line}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path} is not a text file of YAML") from error
+    if not isinstance(document, yaml.MappingNode | None) or not isinstance(choices, dict):
+        raise ValueError(  # noqa: TRY004 - it is a file's content
+            f"{path} must hold choices such as `duration: none`; {REMEDY}"
+        )
+    pairs = document.value if document else ()
+    return {str(key): value for key, value in choices.items()}, {
+        str(key.value): key.start_mark.line + 1 for key, _ in pairs
+    }
+
+
+REMEDY = "`otel-embedder profile show words` prints a profile to begin with"
+
+
+def _problems(error: ValidationError, lines: dict[str, int]) -> Iterator[str]:
+    for details in error.errors():
+        name, *rest = map(str, details["loc"])
+        place = ".".join([name, *rest])
+        yield f"line {lines.get(name, '?')}: {place}: {_problem(details)}"
+
+
+def _problem(details: ErrorDetails) -> str:
+    if details["type"] == "extra_forbidden":
+        return f"there is no such choice; {REMEDY}"
+    return details["msg"].removeprefix("Value error, ")

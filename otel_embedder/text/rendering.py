@@ -1,0 +1,65 @@
+"""What makes a text of a span, whatever the profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.secrets import Secrets
+from otel_embedder.text.words_renderer import WordsRenderer
+
+if TYPE_CHECKING:
+    from otel_embedder.text.options import RenderOptions
+    from otel_embedder.text.renderer import Rendering, Saying
+
+
+class Renderer(Protocol):
+    """Renders spans as texts.
+
+    Attributes:
+        text_version: profile and version; vectors compare only within one.
+
+    """
+
+    text_version: str
+
+    def service(self, resource: bytes) -> str:
+        """Give the `service.name` of an encoded Resource.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Resource.
+
+        """
+        ...
+
+    def render(self, encoded: bytes, service: str) -> Rendering:
+        """Give the text of an encoded Span of a service.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        ...
+
+    def sayings(self, encoded: bytes, service: str) -> list[Saying]:
+        """Give what an encoded Span of a service says, and what `render` makes of each.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        ...
+
+
+def new_renderer(options: RenderOptions) -> Renderer:
+    """Give what renders by these options, with nothing remembered.
+
+    Raises:
+        ValueError: the template or the profile is wrong.
+
+    """
+    profile = options.words_profile()
+    if profile is None:
+        return TemplateRenderer(options)
+    secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
+    return WordsRenderer(profile, secrets, options.version())

@@ -1,0 +1,138 @@
+"""Masks moments and measured durations within a text, however programs write them.
+
+A duration that somebody set, such as a timeout of 5 s, tells causes apart and stays; one
+that was measured doesn't, unless it shows what was set: 4.9999 s of a timeout read 5 s.
+"""
+
+from __future__ import annotations
+
+import re
+from math import floor, log10
+
+MOMENT = "<time>"
+DURATION = "<duration>"
+
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+_DAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,?\s{1,2})?"
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:\s?[AaPp]\.?[Mm]\b\.?)?"
+_ZONE = (
+    r"(?:\s?(?:Z|UTC|GMT|[ECMP][SD]T|W?E[SD]?T|CES?T|EES?T|WES?T|ME?S?Z|BST|IST|JST|MSK|AE[SD]T"
+    r"|SGT|HKT|KST)?\s?(?:[+-]\d\d:?\d\d)?(?:\s(?:UTC|GMT|[A-Z]{3,4}(?=\s\d{4}\b)))?"
+    r"(?:\s?\([A-Z][\w ]{2,40}\)|\[\w{1,16}(?:/\w{1,32})?\])?(?:\sm=[+-]\d+\.\d+)?(?![A-Za-z\d]))?"
+)
+_YEAR = r"(?:19|20)\d\d"
+_MOMENT = re.compile(
+    rf"""
+    # 2026-11-26T10:11:12Z, 2026-11-26 10:11:12.5 +0000 UTC, 20261126T101112Z
+    \b\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?{_ZONE})?(?!\w)
+    |\b{_YEAR}[01]\d[0-3]\dT[0-2]\d{{3}}(?:\d\d(?:\.\d{{1,9}})?)?Z?\b
+    # 26/Nov/2026:10:11:12 +0000
+    |\b\d{{1,2}}/{_MONTH}/\d{{4}}(?::\d\d:\d\d:\d\d(?:\s[+-]\d{{4}})?)?
+    # Thu, 26 Nov 2026 10:11:12 GMT, Thursday, 26-Nov-26 10:11:12 GMT
+    |\b{_DAY}\d{{1,2}}(?:th|st|nd|rd)?[ -]{_MONTH}[ -](?:{_YEAR}|\d\d(?=\s\d))\b
+        (?:(?:,|\sat)?\s{{1,2}}{_CLOCK}{_ZONE})?
+    # Thu Nov 26 10:11:12 UTC 2026, Nov 26 10:11:12, Nov 26 10:11:12 2026 GMT
+    |\b{_DAY}{_MONTH}\s{{1,2}}\d{{1,2}}\s{{1,2}}{_CLOCK}{_ZONE}(?:\s{_YEAR}\b{_ZONE})?
+    # Nov 26, 2026, 10:11:12 AM, Thu Nov 26 2026 10:11:12 GMT+0000 (Central European Time)
+    |\b{_DAY}{_MONTH}\s{{1,2}}\d{{1,2}}(?:th|st|nd|rd)?,?\s{_YEAR}\b
+        (?:(?:,|\sat)?\s{{1,2}}{_CLOCK}{_ZONE})?
+    # 11/26/2026 10:11:12 AM, 26.11.2026 10:11, 2026/11/26, logs-2026.11.26
+    |(?<![\w./-])\d{{1,2}}(?P<gap>[/.-])\d{{1,2}}(?P=gap){_YEAR}(?![\w/-]|\.\d)
+        (?:,?\s{{1,2}}{_CLOCK}{_ZONE})?
+    |(?<![\w./-])\d{{1,2}}/\d{{1,2}}/\d\d,?\s{_CLOCK}{_ZONE}
+    |(?<![\w.]){_YEAR}/\d\d/\d\d(?![\w]|\.\d)(?:[ T]{_CLOCK}{_ZONE})?
+    |(?:(?<=[_-])|(?<![\w.-])(?=[\d.]{{10}}\s\d\d?:)){_YEAR}\.\d\d\.\d\d(?![\w]|\.\d)
+        (?:\s{_CLOCK}{_ZONE})?
+    |\b\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\s?[AaPp][Mm])?\b
+    # Seconds since 1970; 26 Nov 10:11:12 UTC 2026
+    |\b{_DAY}\d{{1,2}}\s{_MONTH}\s{_CLOCK}{_ZONE}(?:\s{_YEAR}\b)?
+    |(?<![\w.])1[4-9]\d{{8}}\.\d{{1,9}}(?![\w.])
+    """,
+    re.VERBOSE,
+)
+_MOMENT_HINT = re.compile(
+    r"\d(?::\d\d|[./-]\d\d?[./-]\d|\d{5}(?:T|\d\d\.\d)|(?:th|st|nd|rd)?[ /-](?=[JFMASOND]))"
+    r"|[JFMASOND][aepuco][nbrylgptvc]\w{0,6}\.?\s{1,2}\d"
+)
+
+_NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
+# 4.9999s, 1m3.5s, 30 seconds
+_DURATION = re.compile(
+    r"""
+    \d(?<![\w.$:/+-].)(?:\d{0,3}h(?=\d)\d{1,4}m(?=\d)\d|\d{0,3}[hm](?=\d)\d)?(?P<more>\d{0,11}(?:\.\d{1,12})?)
+    (?P<gap>\s?)(?P<unit>(?<=\d)us|[nµμ]s|nanos(?:ec(?:ond)?s?)?|micros(?:ec(?:ond)?s?)?
+        |m(?:illi)?s(?:ec(?:ond)?s?)?|millis|s(?:ec(?:ond)?s?)?)(?![\w/-]|\.\w)
+    """,
+    re.VERBOSE,
+)
+_DURATION_HINT = re.compile(r"\d\s?(?:[nµμum]?s(?![\w/-])|[mns]\w?(?:ec|cro|lli|no))")
+_ISO = re.compile(r"\bPT(?:\d{1,6}H)?(?:\d{1,6}M)?\d{1,9}\.\d{1,12}S\b")
+# What is said before a duration that was measured.
+_MEASURED = re.compile(
+    r"""\b(?:took|elapsed|spent|lasted|latency|duration|waited|(?:complet|finish|execut)ed\ in)
+    (?:\ for)?(?:["']?\s?[:=]\s?|\s)\Z""",
+    re.VERBOSE,
+)
+_MEASURED_CHARACTERS = 24
+# buffered_nanos=29871, "took":17
+_KEYED = re.compile(
+    rf"""
+    (?<![\w.-])(?P<key>[\w.-]{{0,32}}?(?:nanos|micros|millis|second|elapsed|duration|latency|took
+        |[_a-z](?:[mnu]s|M[sS]))s?["']?(?:=|:\s?))(?P<number>{_NUMBER})(?![\w.])
+    """,
+    re.VERBOSE,
+)
+_KEYED_HINT = re.compile(r"""[sSdnyk]["']?(?:=|:\s?)\d""")
+_SETTING = re.compile(r"time_?out|limit|max|min|interval|ttl|delay|back_?off|every", re.IGNORECASE)
+_DECADE = re.compile(r"(?:19|20)\d0")
+
+# What people set: these, and these by tens.
+_SET = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 7.5, 8.0, 9.0, 10.0)
+# A timer fires so much earlier or later.
+_TOLERANCE = 0.01
+
+
+def mask_times(text: str) -> str:
+    """Put `<time>` for each moment, `<duration>` for each duration that was measured."""
+    if _MOMENT_HINT.search(text):
+        text = _MOMENT.sub(MOMENT, text)
+    if "PT" in text:
+        text = _ISO.sub(DURATION, text)
+    if _DURATION_HINT.search(text):
+        text = _DURATION.sub(_duration, text)
+    return _KEYED.sub(_keyed, text) if _KEYED_HINT.search(text) else text
+
+
+def _duration(match: re.Match[str]) -> str:
+    unit = match["gap"] + match["unit"]
+    number = match[0].removesuffix(unit)
+    if unit == "s" and _DECADE.fullmatch(number):
+        return match[0]
+    start = match.start()
+    said = _MEASURED.search(match.string, max(0, start - _MEASURED_CHARACTERS), start)
+    if said:
+        return DURATION
+    if not number.replace(".", "").isdigit():  # 1m3.5s
+        return DURATION if "." in number else match[0]
+    number = _as_set(number)
+    return number + unit if number else DURATION
+
+
+def _keyed(match: re.Match[str]) -> str:
+    number = _as_set(match["number"]) if _SETTING.search(match["key"]) else ""
+    return match["key"] + (number or DURATION)
+
+
+def _as_set(number: str) -> str:
+    """Give the number that somebody may have set, if this one is as near as timers are."""
+    value = float(number)
+    if not value:
+        return number
+    scale = 10.0 ** floor(log10(value))
+    nearest = min(_SET, key=lambda mantissa: abs(mantissa - value / scale))
+    if abs(nearest * scale - value) > _TOLERANCE * value:
+        return ""
+    return f"{nearest * scale:.12g}" if "e" not in f"{nearest * scale:.12g}" else number

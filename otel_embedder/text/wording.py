@@ -1,0 +1,163 @@
+"""The parts of a span in words, as a profile has them: attributes, operation, error, duration."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_embedder.text import queries
+from otel_embedder.text.conventions import present
+from otel_embedder.text.durations import rounded_milliseconds
+from otel_embedder.text.masks import mask
+from otel_embedder.text.words import (
+    key_words,
+    with_codes,
+    without_marks,
+    without_origin,
+    without_packages,
+    words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from otel_embedder.text.error_text import Part
+    from otel_embedder.text.profiles.profile import Codes, Profile
+
+KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
+
+THREE_DIGITS = re.compile(r"\d{3}", re.ASCII)
+NEVER = r"(?!)"  # a pattern that matches nothing
+
+# Who is too slow for a person waiting, and for most of those who call.
+SLOW_NANOSECONDS = 1_000_000_000
+VERY_SLOW_NANOSECONDS = 10_000_000_000
+
+# What is part of a longer thing that was said already is not said again, if it is as long as that.
+MIN_REPEATED_WORDS = 5
+
+
+class Reading(NamedTuple):
+    """What becomes of an attribute, or of a part of one.
+
+    Attributes:
+        key: by its present name, as patterns see it.
+        words: what it adds to the text, if the words were not said before.
+        is_code: whether it goes to the codes.
+        rule: what was done with it: the rule that it was left out by, or how its value is read.
+
+    """
+
+    key: str
+    words: tuple[str, ...]
+    is_code: bool
+    rule: str
+
+
+class Wording:
+    """Makes words of a span's parts by a profile. Pure: remembers nothing."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._mask = mask if profile.masks else str
+        self._keep = _any_of(profile.keep)
+        self._leave_out = [(pattern, _any_of([pattern])) for pattern in profile.leave_out]
+        self._error_codes = profile.error_codes
+        self._codes = [(_any_of(codes.keys), codes) for codes in profile.codes]
+        self._queries = _any_of(profile.queries)
+        self._paths = _any_of(profile.paths)
+
+    def attribute(self, key: str, value: str) -> list[Reading]:
+        """Give what becomes of an attribute: of more than one, if it is two by present names."""
+        return [self._named(each.key, each.value) for each in present(key, value)]
+
+    def _named(self, key: str, value: str) -> Reading:
+        key = key_words(key)
+        for pattern, codes in self._codes:
+            if pattern.match(key):
+                return Reading(key, tuple(self._code(codes, value)), is_code=True, rule="code")
+        for name, pattern in self._leave_out:
+            if pattern.match(key) and not self._keep.match(key):
+                return Reading(key, (), is_code=False, rule=f"left out by {name}")
+        if value.lower() in self._profile.silent:
+            return Reading(key, (), is_code=False, rule="says nothing")
+        found, rule = self._value(key, value)
+        cut = found[: self._profile.attribute_words]
+        if len(cut) < len(found):
+            rule += f", cut after {len(cut)} words"
+        return Reading(key, tuple(cut), is_code=False, rule=rule)
+
+    def _value(self, key: str, value: str) -> tuple[list[str], str]:
+        if value == "true":
+            return words(key.rpartition(".")[2], self._mask), "true: the last part of its key"
+        if self._queries.match(key):
+            return queries.summary(value, self._mask), "query"
+        if self._paths.match(key):
+            return words(without_origin(value), self._mask), "path"
+        return words(without_packages(value), self._mask), "words"
+
+    def _code(self, codes: Codes, value: str) -> list[str]:
+        if value in codes.words:
+            return codes.words[value].split()
+        return [value] if THREE_DIGITS.fullmatch(value) else words(value, self._mask)
+
+    def service(self, name: str) -> list[str]:
+        """Give the words of a service's name."""
+        return words(name, self._mask) or name.lower().split()
+
+    def operation(self, name: str) -> list[str]:
+        """Give the words of a span's name, with what stands for some of them."""
+        found = words(name, self._mask) or name.lower().split()
+        return [word for each in found for word in self._profile.glosses.get(each, each).split()]
+
+    def kind(self, number: int) -> list[str]:
+        """Give the words of a SpanKind."""
+        return self._profile.kinds.get(KIND_NAMES.get(number, ""), "").split()
+
+    def status(self, name: str) -> list[str]:
+        """Give the words of a status: UNSET, OK or ERROR."""
+        return self._profile.statuses.get(name, "").split()
+
+    def error(self, parts: Iterable[Part]) -> list[str]:
+        """Give the words of what went wrong, each type and each message once.
+
+        Args:
+            parts: errors and their causes, the outermost first.
+
+        """
+        found: list[str] = []
+        said: list[str] = []
+        for part in (cause for each in parts for cause in each.split()):
+            named = with_codes(without_marks(without_packages(part.message)), self._error_codes)
+            type_, message = words(part.short_type, self._mask), words(named, self._mask)
+            # What a message begins with need not be said before it.
+            news = [message] if message[: len(type_)] == type_ else [type_, message]
+            for new in news:
+                if new and not _is_said(new, said):
+                    said.append(" ".join(new))
+                    found += new
+        return found[: self._profile.error_words]
+
+    def duration(self, nanoseconds: int) -> str:
+        """Give the words of a duration."""
+        if self._profile.duration == "none":
+            return ""
+        slow = ""
+        if nanoseconds >= SLOW_NANOSECONDS:
+            slow = "very slow" if nanoseconds >= VERY_SLOW_NANOSECONDS else "slow"
+        if self._profile.duration == "words":
+            return slow
+        return f"{slow} in {rounded_milliseconds(nanoseconds)}ms".lstrip()
+
+
+def _is_said(new: Sequence[str], said: Sequence[str]) -> bool:
+    line = " ".join(new)
+    return any(
+        line in each or (len(new) >= MIN_REPEATED_WORDS and {*new} <= {*each.split()})
+        for each in said
+    )
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)) or NEVER)

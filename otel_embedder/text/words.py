@@ -1,0 +1,107 @@
+"""A value as words: what the model was trained on, and nothing else.
+
+Ids, numbers and addresses tell spans apart that do the same; keys and punctuation cost the model as
+much as words do and say nothing. docs/text.md tells what each rule is worth.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# No word of a language is as long; what has no blanks is cut, whatever it is.
+MAX_WORD_CHARACTERS = 40
+# A longer word with digits in it is somebody's id.
+MAX_DIGIT_WORD_CHARACTERS = 8
+# A message of fewer says nothing.
+MIN_LETTERS = 3
+
+_PLACEHOLDER = re.compile(r"<\w+>")
+# Letters and digits mixed, with a capital, and a digit before a letter: what makes ids look so.
+_MIXED_ID = re.compile(r"\b(?=[A-Za-z]*\d+[A-Za-z])(?=\w*[A-Z])(?!v\d)[A-Za-z\d]{6,}\b")
+# Not one that a word ends with.
+_NUMBER = re.compile(r"(?<!\w)-?\d+(?:\.\d+)?")
+# camelCase, and the last capital of HTTPServer.
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BETWEEN = re.compile(r"[^\w%]+|_")
+_LETTER = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
+# A class with its package, of two parts or more.
+_QUALIFIED = re.compile(r"(?<![\w.$])(?:[a-z_]\w*\.){2,}([A-Z][\w$]*)")
+_ORIGIN = re.compile(r"^\w+://[^/]*")
+
+
+def words(value: str, mask: Callable[[str], str]) -> list[str]:
+    """Give the words of a value, in lower case.
+
+    Args:
+        value: any text.
+        mask: puts placeholders for what differs from span to span.
+
+    """
+    value = _NUMBER.sub(" ", _MIXED_ID.sub(" ", _PLACEHOLDER.sub(" ", mask(value))))
+    found = _BETWEEN.sub(" ", _HUMP.sub(" ", value)).lower().split()
+    return [word[:MAX_WORD_CHARACTERS] for word in found if _is_word(word)]
+
+
+def _is_word(word: str) -> bool:
+    if not _LETTER.search(word):
+        return False
+    return len(word) <= MAX_DIGIT_WORD_CHARACTERS or not _DIGIT.search(word)
+
+
+def key_words(key: str) -> str:
+    """Give a key as patterns of keys see it: in lower case, with underscores between words."""
+    return _HUMP.sub("_", key).replace("-", "_").lower()
+
+
+def without_packages(value: str) -> str:
+    """Give a value with the names of classes alone: `Broken` for `com.shop.Broken`."""
+    return _QUALIFIED.sub(r"\1", value)
+
+
+def without_origin(url: str) -> str:
+    """Give a URL's path and question, also of one that lacks its scheme."""
+    path = _ORIGIN.sub("", url)
+    if path is url and not path.startswith("/") and "/" in path:
+        return path[path.index("/") :]
+    return path
+
+
+# What Spring and servlets put around any error.
+_WRAPPER = re.compile(
+    r"Servlet\.service\(\) for servlet \[[^\]]*\] in context with path \[[^\]]*\] "
+    r"threw exception\s*\[?"
+    r"|^[Rr]equest processing failed[.;:]?$"
+)
+# [OrderService.pay], [cart#add]: where in the code it was.
+_MARK = re.compile(r"\[([\w$]+(?:[.#:][\w$]+)*)\]")
+_IS_CODE = re.compile(r"[a-z][A-Z]|[.#_]")
+
+
+def without_marks(message: str) -> str:
+    """Give an error's message without what frameworks put around it, if something is left."""
+    bare = _WRAPPER.sub("", message)
+    unmarked = _MARK.sub(lambda mark: " " if _IS_CODE.search(mark[1]) else mark[0], bare)
+    return unmarked if len(_LETTER.findall(unmarked)) >= MIN_LETTERS else bare
+
+
+# A code in error text, with the word before it that says so.
+_CODE = re.compile(
+    r"(?i)((?:http|status|code|returned|response|exception|error)\W{0,3}"
+    r"(?:code\W{0,3}|status\W{0,3})?)([1-5]\d\d)\b"
+)
+
+
+def with_codes(value: str, named: Mapping[str, str]) -> str:
+    """Give error text with the words of the HTTP codes in it behind them.
+
+    Args:
+        value: the text.
+        named: words for each code.
+
+    """
+    return _CODE.sub(lambda code: f"{code[1]}{named.get(code[2], code[2])}", value)

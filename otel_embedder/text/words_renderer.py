@@ -1,0 +1,312 @@
+"""A span as words, by a profile. Pure: the same span has the same text, today and tomorrow.
+
+An attribute is looked up by its encoded bytes, and so are status, resource and exception. What is
+then left of a span is a handful of words that come again and again, whatever its ids, times and
+order of attributes: the text that is made of them is looked up by them.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_embedder.otlp.remembered import Made, Remembered
+from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.text.durations import exact_milliseconds
+from otel_embedder.text.error_events import read
+from otel_embedder.text.error_text import ErrorText, timeless
+from otel_embedder.text.purse import (
+    SPAN_BYTES,
+    cut_attribute,
+    cut_span,
+)
+from otel_embedder.text.renderer import (
+    STATUS_NAMES,
+    UNKNOWN_OPERATION,
+    Rendering,
+    Saying,
+)
+from otel_embedder.text.service import service_name
+from otel_embedder.text.values import decode, read_key_value, render_named
+from otel_embedder.text.wording import KIND_NAMES, Wording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_embedder.text.error_text import Part
+    from otel_embedder.text.profiles.profile import Profile
+    from otel_embedder.text.secrets import Secrets
+    from otel_embedder.text.wording import Reading
+
+# Sorts below every other character, so fragments sort by their keys; codes come first.
+KEY_END = "\0"
+CODE, ATTRIBUTE = "0", "1"
+BETWEEN = "\n"
+
+# Whoever serves names itself; of whoever calls it is told what it calls.
+SERVING_KINDS = {2, 5}
+OWN_HOST = "server.address"
+
+# Whoever has a text explained can wait: for a second, if the span is made for it.
+SHOWN_BYTES = 256 * 1024
+
+_PART_RULES = {
+    "service": "words",
+    "operation": "words, some with their gloss",
+    "kind": "its word",
+    "status": "its word",
+    "error": "each part once",
+    "duration": "its words",
+}
+MAX_TEXT_CHARACTERS = 2_048
+
+
+class Status(NamedTuple):
+    """A span's status.
+
+    Attributes:
+        name: UNSET, OK or ERROR.
+        parts: what the program said, without secrets.
+
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+class Said(NamedTuple):
+    """What a span says, as far as its text depends on it.
+
+    Attributes:
+        service: its service's name.
+        operation: its own name, encoded.
+        kind: SpanKind's number.
+        status: UNSET, OK or ERROR.
+        error: what it says of its error.
+        duration: its words.
+        fragments: of its attributes, sorted.
+
+    """
+
+    service: str
+    operation: bytes
+    kind: int
+    status: str
+    error: tuple[Part, ...]
+    duration: str
+    fragments: tuple[str, ...]
+
+    def size(self) -> int:
+        """Give about how many bytes it takes."""
+        texts = (self.service, *chain.from_iterable(self.error), *self.fragments)
+        return len(self.operation) + sum(map(len, texts))
+
+
+class Fragment(NamedTuple):
+    """What an attribute adds to a text.
+
+    Attributes:
+        key: by its present name, in lower case.
+        words: what it says.
+        is_code: whether it is one of the codes.
+
+    """
+
+    key: str
+    words: Sequence[str]
+    is_code: bool
+
+    @classmethod
+    def read(cls, line: str) -> Fragment:
+        """Give the fragment that a line stands for."""
+        key, _, words = line.partition(KEY_END)
+        return cls(key[1:], words.split(), key[0] == CODE)
+
+    def line(self) -> str:
+        """Give it as one line, which sorts by its key, codes first."""
+        return f"{CODE if self.is_code else ATTRIBUTE}{self.key}{KEY_END}{' '.join(self.words)}"
+
+
+class WordsRenderer:
+    """Renders spans as words, remembering what recurs.
+
+    Attributes:
+        text_version: profile and version; vectors compare only within one.
+
+    """
+
+    def __init__(self, profile: Profile, secrets: Secrets, text_version: str) -> None:
+        """Prepare to render.
+
+        Args:
+            profile: what a text consists of.
+            secrets: what is hidden.
+            text_version: what the profile's texts are called.
+
+        """
+        self.text_version = text_version
+        self._parts = profile.parts
+        self._attributes_words = profile.attributes_words
+        self._wording = Wording(profile)
+        self._secrets = secrets
+        self._fragments = Remembered(self._read_fragment)
+        self._services = Remembered(self._read_service)
+        self._statuses = Remembered(self._read_status)
+        self._error_text = ErrorText(secrets)
+        self._told = Remembered(self._error_text.of_event)
+        self._texts = Made(self._text, Said.size)
+
+    def service(self, resource: bytes) -> str:
+        """Give the `service.name` of an encoded Resource.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Resource.
+
+        """
+        return self._services[resource]
+
+    def render(self, encoded: bytes, service: str) -> Rendering:
+        """Give the text of an encoded Span of a service.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        if len(encoded) > SPAN_BYTES:
+            encoded = cut_span(encoded)
+        span = pb.Span.FromString(encoded)
+        said = self._said(span, service)
+        return Rendering(self._texts[said], said.status == "ERROR")
+
+    def sayings(self, encoded: bytes, service: str) -> list[Saying]:
+        """Give what an encoded Span of a service says, and what `render` makes of each.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        whole = pb.Span.FromString(encoded)
+        shown = pb.Span.FromString(cut_span(encoded, SHOWN_BYTES))
+        said = self._said(pb.Span.FromString(cut_span(encoded)), service)
+        parts, notes = self._words(said)
+        values = {
+            "service": said.service,
+            "operation": decode(said.operation, self._secrets.hidden),
+            "kind": KIND_NAMES.get(said.kind, "UNSPECIFIED"),
+            "status": said.status,
+            "error": " ".join(filter(None, chain.from_iterable(said.error))),
+            "duration": f"{exact_milliseconds(_nanoseconds(shown))}ms",
+        }
+        fields = [
+            Saying(name, value.encode(), value, " ".join(parts[name]) or None, _PART_RULES[name])
+            for name, value in values.items()
+        ]
+        pairs = zip(whole.attributes, shown.attributes, strict=False)
+        return [*fields, *(self._attribute_saying(*pair, notes) for pair in pairs)]
+
+    def _attribute_saying(self, whole: bytes, shown: bytes, notes: dict[str, str]) -> Saying:
+        key, value = read_key_value(cut_attribute(shown), self._secrets)
+        text = render_named(key, value, self._secrets)
+        readings = self._wording.attribute(key, text)
+        why = [notes.get(_fragment(each).line(), "") for each in readings]
+        told = (each for each, note in zip(readings, why, strict=True) if not note)
+        words = [word for each in told for word in each.words]
+        rules = [note or each.rule for each, note in zip(readings, why, strict=True)]
+        return Saying(
+            key,
+            pb.KeyValue.FromString(whole).value,
+            text,
+            " ".join(words) or None,
+            "; ".join(dict.fromkeys(rules)),
+        )
+
+    def _said(self, span: pb.Span, service: str) -> Said:
+        status = self._statuses[span.status]
+        return Said(
+            service,
+            span.name,
+            span.kind,
+            status.name,
+            self._error(status, events) if (events := span.events[:]) else status.parts,
+            self._wording.duration(_nanoseconds(span)),
+            # To loop over a list of them is cheaper.
+            tuple(sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))),
+        )
+
+    def _text(self, said: Said) -> str:
+        parts, _ = self._words(said)
+        texts: list[str] = []
+        for part, following in zip(self._parts, (*self._parts[1:], None), strict=True):
+            words = " ".join(parts[part])
+            if part == "status" and words and following in {"codes", "error"}:
+                words += ":" if parts["codes"] or parts["error"] else ""
+            texts.append(words)
+        return " ".join(filter(None, texts))[:MAX_TEXT_CHARACTERS] or UNKNOWN_OPERATION
+
+    def _words(self, said: Said) -> tuple[dict[str, list[str]], dict[str, str]]:
+        """Give the words of each part; and of each attribute why it adds none, empty if it does."""
+        wording = self._wording
+        fragments = self._fragments_of(said)
+        parts: dict[str, list[str]] = {
+            "status": wording.status(said.status),
+            "codes": [word for each in fragments if each.is_code for word in each.words],
+            "error": wording.error(said.error),
+            "service": wording.service(said.service),
+            "operation": wording.operation(
+                decode(said.operation, self._secrets.hidden) or UNKNOWN_OPERATION
+            ),
+            "kind": wording.kind(said.kind),
+            "duration": said.duration.split(),
+        }
+        have = {word for part in self._parts for word in parts.get(part, ())}
+        attributes: list[str] = []
+        parts["attributes"] = attributes
+        notes: dict[str, str] = {}
+        for fragment in fragments:
+            if fragment.is_code:
+                continue
+            if said.kind in SERVING_KINDS and fragment.key == OWN_HOST:
+                notes[fragment.line()] = "its own host"
+            elif have.issuperset(fragment.words):
+                # What stands there twice is told once.
+                notes.setdefault(fragment.line(), "said before")
+            elif len(attributes) >= self._attributes_words:
+                notes[fragment.line()] = f"cut after {self._attributes_words} words"
+            else:
+                attributes += fragment.words
+                have.update(fragment.words)
+                notes[fragment.line()] = ""
+        del attributes[self._attributes_words :]
+        return parts, notes
+
+    def _fragments_of(self, said: Said) -> list[Fragment]:
+        lines = sorted(line for each in said.fragments for line in each.split(BETWEEN))
+        return [Fragment.read(line) for line in lines]
+
+    def _read_fragment(self, encoded: bytes) -> str:
+        key, value = read_key_value(cut_attribute(encoded), self._secrets)
+        readings = self._wording.attribute(key, render_named(key, value, self._secrets))
+        return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
+
+    def _read_service(self, resource: bytes) -> str:
+        return service_name(resource, self._secrets)
+
+    def _read_status(self, encoded: bytes) -> Status:
+        status = pb.Status.FromString(encoded)
+        name = STATUS_NAMES.get(status.code, "UNSET")
+        return Status(name, self._error_text.of_message(status.message))
+
+    def _error(self, status: Status, events: Sequence[bytes]) -> tuple[Part, ...]:
+        """Give what a span says of its error: in its status, and in events."""
+        told = [parts for event in events if (parts := self._told[timeless(event)])]
+        return (*status.parts, *chain.from_iterable(read(told)))
+
+
+def _fragment(reading: Reading) -> Fragment:
+    return Fragment(reading.key, reading.words, reading.is_code)
+
+
+def _nanoseconds(span: pb.Span) -> int:
+    """Give how long it took; 0 if that isn't known."""
+    started, ended = span.start_time_unix_nano, span.end_time_unix_nano
+    return ended - started if 0 < started < ended else 0
