@@ -34,8 +34,12 @@ if TYPE_CHECKING:
     ]
     Context = grpc.aio.ServicerContext[ExportTraceServiceRequest, ExportTraceServiceResponse]
 
-# Of what the renderer writes it knows the colon; so a span's text is never one of unknown words.
-TINY_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh:", "[MASK]")
+# Eight letters for tests of the model; the others are of what spans' texts have one of, for those
+# of all around it: a text of unknown words gets a stand-in.
+TINY_WORDS = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh", "[MASK]", ":"),
+    *("mahavishnu", "shop", "unknown", "service", "internal", "server", "client"),
+)
 
 
 TINY_DIMENSION = 16

@@ -43,11 +43,6 @@ class Encoder(Protocol):
 
     max_seq_length: int
 
-    @property
-    def tokenizer(self) -> object:
-        """What makes tokens of a text: a `Tokenizer`, or something else."""
-        ...
-
     def encode(self, inputs: list[str], *, batch_size: int, show_progress_bar: bool) -> Vector:
         """Give one vector a text: shape (texts, dimension)."""
         ...
@@ -98,7 +93,7 @@ class SentenceTransformersModel:
             return []
         encoder = self._idle.get()
         try:
-            unknown = without_words(encoder.tokenizer, list(texts))
+            unknown = without_words(getattr(encoder, "tokenizer", None), list(texts))
             vectors = encoder.encode(list(texts), batch_size=1, show_progress_bar=False)
         except (RuntimeError, TypeError, ValueError, IndexError, MemoryError) as error:
             raise EmbeddingFailedError(
@@ -124,6 +119,11 @@ def without_words(tokenizer: object, texts: list[str]) -> list[bool]:
     """Tell of each text whether it has no word that the model knows.
 
     Of a model that reads no word pieces it is not known.
+
+    Args:
+        tokenizer: what makes tokens of a text: Hugging Face's, or whatever else.
+        texts: the texts.
+
     """
     ids = getattr(tokenizer, "all_special_ids", None)
     if ids is None or not callable(tokenizer):
