@@ -24,6 +24,7 @@
     │   ├── ModelUnavailableError     the model is missing, corrupt or refused
     │   │   └── DamagedModelError         what was converted is not what was written
     │   ├── EmbeddingFailedError      the model raised on these texts
+    │   ├── UnknownWordsError         the model knows no word of the text
     │   ├── EmbeddingTimeoutError     not ready in the time there was
     │   ├── QueueFullError            too many texts wait already
     │   └── EmbedderClosedError       shutting down
@@ -198,6 +199,13 @@ class EmbeddingFailedError(EmbeddingError):
     def loggable(self) -> str:
         """Give what a log may hold of it: nothing of the text."""
         return f"the model failed: {self.kind}"
+
+
+class UnknownWordsError(EmbeddingError):
+    """Raised when a text has no word that the model knows: to it all such texts are one."""
+
+    def __init__(self) -> None:
+        super().__init__("the model knows none of the words of a text")
 
 
 class EmbeddingTimeoutError(EmbeddingError):

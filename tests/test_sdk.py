@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_embedder import EmbeddingService
-from otel_embedder.embedder.fallback import STAND_IN_MODEL
+from otel_embedder.embedder.stand_in import STAND_IN_MODEL
 from otel_embedder.sdk import EmbeddingSpanExporter, EmbeddingSpanProcessor
 from tests.support.comparison import differences, spans_as_they_are, spans_in
 from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of

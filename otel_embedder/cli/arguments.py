@@ -51,12 +51,21 @@ def checked_text(text: str) -> str:
         ValueError: it is empty, or was not UTF-8.
 
     """
-    if not text.strip():
+    # What takes no room, such as a zero width space, is no word either.
+    if not any(character.isprintable() and not character.isspace() for character in text):
         raise ValueError("is empty: a text without a word has no meaningful vector")
     # What of an argument is not UTF-8 comes as lone surrogates.
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("is not UTF-8")
     return text
+
+
+def tell_of_unknown_words(texts: int, remark: str = "") -> None:
+    """Tell of texts that have stand-ins, since the model knows no word of them."""
+    if texts:
+        which = "a text: its vector means" if texts == 1 else f"{texts:,} texts: their vectors mean"
+        message = f"the model knows none of the words of {which} nothing{remark}"
+        click.echo(f"otel-embedder: {message}", err=True)
 
 
 def text_argument(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

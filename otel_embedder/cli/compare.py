@@ -14,6 +14,7 @@ from otel_embedder.cli.arguments import (
     SPAN_ID,
     output_option,
     tell_of_cut_off,
+    tell_of_unknown_words,
     text_argument,
 )
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
@@ -68,6 +69,7 @@ def command(*, a: str, b: str, file: str | None, output: str, **flags: object) -
     first, second = (found.get(word, Side(word)) for word in (a, b))
     comparison = compare(first, second, load_model(model_choice(settings)))
     SHOWN[output](first.text, second.text, comparison)
+    tell_of_unknown_words(comparison.unknown, ", nor does the cosine")
 
 
 def _spans(file: str, words: Sequence[str], settings: Settings) -> dict[str, Side]:

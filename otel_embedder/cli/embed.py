@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.arguments import NewPath, checked_text, text_arguments
+from otel_embedder.cli.arguments import (
+    NewPath,
+    checked_text,
+    tell_of_unknown_words,
+    text_arguments,
+)
 from otel_embedder.cli.npy import npy_file
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
@@ -46,7 +52,8 @@ def command(*, texts: tuple[str, ...], npy: Path | None, **flags: object) -> Non
     A line is {"text": ..., "model": ..., "vector": [...]}, in the order that the
     texts came; lines are taken a few hundred at a time. A text is embedded as it
     is given: `otel-embedder render` makes one of a span. An empty text or line
-    ends the command with an error, for its vector would have no meaning.
+    ends the command with an error, for its vector would have no meaning. One of
+    whose words the model knows none has a stand-in, of the model fallback-sha256.
 
     Example: otel-embedder embed "payment times out talking to the bank"
     """
@@ -56,11 +63,14 @@ def command(*, texts: tuple[str, ...], npy: Path | None, **flags: object) -> Non
     choice = model_choice(settings)
     model = load_model(choice)
     with BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder:
-        answers = embedded(texts or _lines(), embedder, window=window_for(choice.threads))
+        embeddings = embedded(texts or _lines(), embedder, window=window_for(choice.threads))
+        sources: Counter[str] = Counter()
+        answers = _counted(embeddings, sources)
         if npy is None:
             _print(answers)
         else:
             _write(answers, npy, dimension=model.dimension)
+    tell_of_unknown_words(sources["fallback"])
 
 
 def _lines() -> Iterator[str]:
@@ -72,6 +82,15 @@ def _lines() -> Iterator[str]:
             raise click.ClickException(f"line {number} is not UTF-8: {error.reason}") from error
         except ValueError as error:
             raise click.ClickException(f"line {number} {error}") from error
+
+
+def _counted(
+    answers: Iterable[tuple[str, Embedding]], sources: Counter[str]
+) -> Iterator[tuple[str, Embedding]]:
+    """Give answers, and count them by their source."""
+    for text, embedding in answers:
+        sources[embedding.source] += 1
+        yield text, embedding
 
 
 def _print(answers: Iterable[tuple[str, Embedding]]) -> None:

@@ -15,6 +15,7 @@ from otel_embedder.cli.arguments import (
     output_option,
     span_id_argument,
     tell_of_cut_off,
+    tell_of_unknown_words,
     text_argument,
 )
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
@@ -31,6 +32,7 @@ from otel_embedder.text.rendering import Renderer, new_renderer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.index import Row
 
 TRACE_ID_COLUMNS = 32
@@ -103,9 +105,11 @@ def command(  # noqa: PLR0913 - an option is an argument
         raise click.ClickException(f"there is no span {span_id} in what was read.")
     with BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder:
         _embed(index, embedder, window=window_for(choice.threads))
-        rows = _nearest(index, embedder, asked, count)
+        [embedding] = embedder.embed([asked if isinstance(asked, str) else asked.text])
+        rows = _nearest(index, asked, embedding.vector, count)
     title = f"Nearest to span {span_id}" if text is None else f"Nearest to: {text}"
     SHOWN[output](title, rows)
+    tell_of_unknown_words(int(embedding.source != "model"), ", nor does what is near it")
 
 
 def _read(
@@ -123,14 +127,10 @@ def _read(
     return found
 
 
-def _nearest(
-    index: TextIndex, embedder: BulkEmbedder, asked: str | FoundSpan, count: int
-) -> Sequence[Row]:
-    words = asked if isinstance(asked, str) else asked.text
-    [embedding] = embedder.embed([words])
+def _nearest(index: TextIndex, asked: str | FoundSpan, vector: Vector, count: int) -> Sequence[Row]:
     if isinstance(asked, str):
-        return index.nearest_to_words(words, embedding.vector, count)
-    return index.nearest_to_span(words, embedding.vector, asked.milliseconds, count)
+        return index.nearest_to_words(asked, vector, count)
+    return index.nearest_to_span(asked.text, vector, asked.milliseconds, count)
 
 
 def _embed(index: TextIndex, embedder: BulkEmbedder, *, window: int) -> None:

@@ -93,7 +93,8 @@ class Model(Protocol):
     def encode(self, texts: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order.
 
-        The same text gives the same bits, whatever the company it comes in.
+        The same text gives the same bits, whatever the company it comes in. One without a word that
+        the model knows gets a stand-in, for all of these would have the same vector.
 
         Raises:
             EmbeddingError: the model is not there, or failed on these texts. Where the message

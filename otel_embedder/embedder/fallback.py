@@ -1,28 +1,26 @@
 """Gives every span an answer in time: the model's vector, or a stand-in that says so.
 
-A stand-in is noise seeded by the trace id. It means nothing, and carries its
-own model name so that no search takes it for meaning.
+So it is for a text of which the model knows no word, too: what the model makes of
+one it makes of all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from itertools import islice, starmap
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-
-from otel_embedder.embedder.embedding import Embedding, WantedText
+from otel_embedder.embedder.embedding import WantedText
+from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.embedder.waiting import Party
-from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError
+from otel_embedder.errors import EmbeddingError, EmbeddingTimeoutError, UnknownWordsError
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from otel_embedder.embedder.embedding import Embedder, Vector, Wanted
+    from otel_embedder.embedder.embedding import Embedder, Embedding, Wanted
     from otel_embedder.embedder.settings import OnFailure
     from otel_embedder.fairness import SharedTurn, Turns
 
@@ -31,12 +29,10 @@ if TYPE_CHECKING:
     # By text, None for whoever has none.
     Errors = dict[str | None, EmbeddingError]
 
-STAND_IN_MODEL = "fallback-sha256"
 EMBEDDING_FAILED = "embedding-generation-failed"
 EMBEDDING_RECOVERED = "embedding-generation-recovered"
 
 CONTENT = attrgetter("content")
-DIGEST_VALUES = hashlib.sha256().digest_size // 4
 
 # So many texts or spans at once take no longer than a turn; nearly all requests are smaller.
 PIECE = 1_024
@@ -52,43 +48,6 @@ class FallbackMetrics(Protocol):
     def fell_back(self, *, spans: int) -> None:
         """Count the spans that went without the model's vector."""
         ...
-
-
-def stand_in(trace_id: str, dimension: int) -> Embedding:
-    """Give the deterministic stand-in of a trace: shape (dimension,), mean 0, unit length."""
-    return StandIn(trace_id, dimension)
-
-
-class StandIn(Embedding):
-    """The stand-in of a trace, whose vector is made when it is asked for, each time anew.
-
-    One request may get as many as it has traces, and nobody knows yet whether there is
-    memory for all of them.
-    """
-
-    __slots__ = ("_dimension", "_trace_id")
-
-    _dimension: int
-    _trace_id: str
-
-    def __init__(self, trace_id: str, dimension: int) -> None:
-        said = {"model": STAND_IN_MODEL, "source": "fallback", "text_id": None}
-        for name, value in {**said, "_trace_id": trace_id, "_dimension": dimension}.items():
-            object.__setattr__(self, name, value)  # an embedding is frozen
-
-    @property
-    def vector(self) -> Vector:
-        """The vector: noise.
-
-        SHA-256 of the trace id and a counter gives as many values as are wanted.
-        Stretching one digest instead repeats it, and makes any two stand-ins alike.
-        """
-        seed = self._trace_id.encode("utf-8", "replace")
-        blocks = range(-(-self._dimension // DIGEST_VALUES))
-        digests = b"".join(hashlib.sha256(seed + block.to_bytes(4)).digest() for block in blocks)
-        values = np.frombuffer(digests, dtype=">u4")[: self._dimension].astype(np.float64)
-        values -= values.mean()
-        return (values / np.linalg.norm(values)).astype(np.float32)
 
 
 class FallbackEmbedder:
@@ -270,4 +229,6 @@ def _error(future: asyncio.Future[Embedding]) -> EmbeddingError | None:
     error = future.exception()
     if error is not None and not isinstance(error, EmbeddingError):
         raise error
+    if error is None and future.result().source != "model":
+        return UnknownWordsError()
     return error

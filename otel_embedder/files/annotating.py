@@ -3,7 +3,8 @@
 Requests are worked on in windows, large enough that the model has texts for all
 its workers, and small enough that memory stays the same whatever a file's size.
 Which spans get a vector is decided as in the sidecar. Off line there are no
-stand-ins: a model that fails ends the run.
+stand-ins but for texts of which the model knows no word: a model that fails ends
+the run.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.annotation.work import Work
     from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.errors import UnreadableFileError
     from otel_embedder.files.documents import Document, Format
     from otel_embedder.files.requests import Form, StoredRequest
@@ -114,10 +116,18 @@ class SpanAnnotator:
         embeddings = iter(self._embedder.embed(texts))
         for document, found in zip(documents, works, strict=True):
             for work in found:
-                attributes = format_.annotator.attributes(next(embeddings), work.content)
-                work.attach(attributes, document.request)
-            self._tally.annotated += len(found)
+                self._attach(next(embeddings), work, format_, document.request)
         return [*documents]
+
+    def _attach(
+        self, embedding: Embedding, work: Work, format_: Format, request: TraceRequest
+    ) -> None:
+        """Give a span its vector; a stand-in only if the span has nothing better."""
+        if work.wants(embedding):
+            work.attach(format_.annotator.attributes(embedding, work.content), request)
+            self._tally.annotated += 1
+        else:
+            self._tally.passed_as_is(work.standing)
 
     def _read(self, stored: StoredRequest, format_: Format) -> tuple[Document, list[Work]]:
         """Give a request, and what is to be done with its spans: all of it or none."""

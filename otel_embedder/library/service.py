@@ -216,8 +216,8 @@ class EmbeddingService:
         """Give a text's vector, to search with: shape (dimension,), float32, unit length.
 
         Raises:
-            EmbeddingError: the model is not there, or failed, or the service is closed. A question
-                has no stand-in: it would find anything.
+            EmbeddingError: the model is not there, failed, or knows no word of it; or the service
+                is closed. A question has no stand-in: it would find anything.
 
         """
         vector: Vector = (await self.embed_texts([text]))[0]

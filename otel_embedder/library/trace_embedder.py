@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from cachetools import LRUCache
 
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, WantedText
-from otel_embedder.embedder.fallback import EMBEDDING_FAILED, stand_in
+from otel_embedder.embedder.fallback import EMBEDDING_FAILED
 from otel_embedder.embedder.nest import nested
-from otel_embedder.errors import MalformedTraceError
+from otel_embedder.embedder.stand_in import stand_in
+from otel_embedder.errors import MalformedTraceError, UnknownWordsError
 from otel_embedder.fairness import TURN_SECONDS, Turn, Turns
 from otel_embedder.library.other_forms import as_trace, refuse_nothing
 from otel_embedder.library.trace import for_text, from_readable_span, reading, trace_id_of
@@ -144,13 +145,15 @@ class TraceEmbedder:
         """Give one embedding a text, in order, before those of any trace.
 
         Raises:
-            EmbeddingError: the model is not there, or failed: a question without its vector finds
-                nothing, and a stand-in would find anything.
+            EmbeddingError: the model is not there, failed, or knows no word of one: a question
+                without its vector finds nothing, and a stand-in would find anything.
 
         """
         distinct = dict.fromkeys(contents)
         futures = self._nest.cache.embed([WantedText(content, urgent=True) for content in distinct])
         embeddings = dict(zip(distinct, await asyncio.gather(*futures), strict=True))
+        if any(embedding.source != "model" for embedding in embeddings.values()):
+            raise UnknownWordsError
         return [embeddings[content] for content in contents]
 
     async def embed_traces(

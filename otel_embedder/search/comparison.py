@@ -53,12 +53,14 @@ class Comparison(NamedTuple):
         cosine: of their vectors; 1 is the same.
         model: whose vectors these are.
         differences: what they say otherwise; None unless both are spans.
+        unknown: how many of the texts have no word that the model knows, and so a stand-in.
 
     """
 
     cosine: float
     model: str
     differences: list[Difference] | None
+    unknown: int = 0
 
 
 def compare(first: Side, second: Side, model: Model) -> Comparison:
@@ -72,7 +74,8 @@ def compare(first: Side, second: Side, model: Model) -> Comparison:
     found = None
     if first.sayings is not None and second.sayings is not None:
         found = differences(first.sayings, second.sayings)
-    return Comparison(float(one.vector @ other.vector), one.model, found)
+    unknown = sum(each.source != "model" for each in (one, other))
+    return Comparison(float(one.vector @ other.vector), one.model, found, unknown)
 
 
 def differences(first: Iterable[Saying], second: Iterable[Saying]) -> list[Difference]:

@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.annotation.work import Work, collect, spans_of
-from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer

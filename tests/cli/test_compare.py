@@ -245,3 +245,13 @@ def test_texts_that_mean_the_same_are_nearer_than_others(
 
     assert near["cosine"] == pytest.approx(0.83, abs=0.15)
     assert far["cosine"] == pytest.approx(0.15, abs=0.15)
+
+
+def test_what_texts_of_unknown_words_compare_to_is_said_to_mean_nothing(
+    model: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", "🔥", "🎂", *model, "--output", "json"]) == EXIT_OK
+
+    captured = capsys.readouterr()
+    assert abs(json.loads(captured.out)["cosine"]) < 1
+    assert "none of the words of 2 texts: their vectors mean nothing" in captured.err

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.cli.embed import json_numbers
 from otel_embedder.embedder.bulk import window_for
+from otel_embedder.embedder.stand_in import STAND_IN_MODEL
 from tests.support.processes import own_environment
 from tests.support.tiny_bert import TINY_DIMENSION
 from tests.support.tiny_model import TINY_MODEL, tiny_model_flags
@@ -286,3 +287,22 @@ def test_the_real_model_is_asked(
 
     expected = [embedding.vector.tobytes() for embedding in real_model.encode(texts)]
     assert [vector.tobytes() for _, vector in printed(capsys)] == expected
+
+
+def test_of_texts_of_unknown_words_the_vectors_are_said_to_be_stand_ins(
+    model: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["embed", *model, "🔥", "a", "🎂"]) == EXIT_OK
+
+    captured = capsys.readouterr()
+    models = [json.loads(line)["model"] for line in captured.out.splitlines()]
+    assert models == [STAND_IN_MODEL, TINY_MODEL, STAND_IN_MODEL]
+    assert "knows none of the words of 2 texts: their vectors mean nothing" in captured.err
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\u2060 \u00ad", "\x07"])
+def test_a_text_that_takes_no_room_is_empty(
+    model: tuple[str, ...], capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert run(["embed", *model, text]) != EXIT_OK
+    assert "is empty" in capsys.readouterr().err

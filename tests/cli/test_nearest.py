@@ -322,8 +322,8 @@ def test_json_has_the_text_whole(nearest: Nearest, model: Sequence[str], tmp_pat
     [text] = nearest.rows(file, "--to", "a", *TEMPLATE, *model).texts
 
     assert isinstance(text, str)
+    assert "many words " * 23 in text
     assert "x=[bold]\x1b[31m" in text
-    assert "many words " * 22 in text
 
 
 def test_what_a_span_says_is_no_command_to_the_terminal(
@@ -431,3 +431,12 @@ def test_spans_with_vectors_give_the_same_rows_and_are_not_embedded_again(
     assert after.rows == before.rows
     assert before.err == "3 spans, 3 texts, 3 of them embedded here\n"
     assert after.err == "3 spans, 3 texts, 0 of them embedded here\n"
+
+
+def test_a_question_of_unknown_words_is_said_to_find_nothing(
+    nearest: Nearest, model: Sequence[str], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "traces.bin", numbered(1, "a"))
+
+    assert "none of the words of a text" in nearest(file, "--to", "🔥", *model).err
+    assert "none of the words" not in nearest(file, "--to", "a", *model).err

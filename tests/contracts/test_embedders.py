@@ -31,7 +31,7 @@ CONTENTS = [
     "店舗 注文確定 OK in 250ms attributes: 通貨=円",
     "queue publish " + "very " * 500 + "long",
     "?",
-    "",
+    "!",
 ]
 
 

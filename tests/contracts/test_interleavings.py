@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.fairness import Turns

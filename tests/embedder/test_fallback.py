@@ -16,10 +16,9 @@ from otel_embedder.embedder.fallback import (
     EMBEDDING_FAILED,
     EMBEDDING_RECOVERED,
     PIECE,
-    STAND_IN_MODEL,
     FallbackEmbedder,
-    stand_in,
 )
+from otel_embedder.embedder.stand_in import STAND_IN_MODEL, stand_in
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingFailedError,
@@ -489,3 +488,23 @@ def test_a_stand_in_has_as_many_values_as_the_model(dimension: int) -> None:
 
     assert vector.shape == (dimension,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("on_failure", ["fallback", "omit"])
+async def test_a_text_of_unknown_words_gets_what_a_failure_gets(on_failure: OnFailure) -> None:
+    next_, metrics = FakeEmbedder(), FakeMetrics()
+    embedder = falling_back(next_, on_failure=on_failure, metrics=metrics)
+    asked = asyncio.create_task(embedder.embed([SpanText("🔥", TRACE_ID)], timeout=60))
+    await asyncio.sleep(0)
+    next_.futures["🔥"][0].set_result(stand_in("🔥", DIMENSION))
+
+    with capture_logs() as logs:
+        [embedding] = await asked
+
+    assert [line["error"] for line in logs] == ["the model knows none of the words of a text"]
+    if on_failure == "omit":
+        assert embedding is None
+    else:
+        assert embedding is not None
+        assert (embedding.model, embedding.source) == (STAND_IN_MODEL, "fallback")
+        assert (embedding.vector == stand_in(TRACE_ID, DIMENSION).vector).all()

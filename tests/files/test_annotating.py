@@ -31,7 +31,7 @@ from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 from tests.support.comparison import spans_as_they_are, spans_in
 from tests.support.compression import READERS
-from tests.support.fakes import FAKE_MODEL, FakeModel, embedding_of
+from tests.support.fakes import FAKE_MODEL, FakeModel, KnowingNothing, embedding_of
 from tests.support.generated import requests_of_every_shape
 from tests.support.otlp_json import otlp_json, otlp_line, spans_of
 from tests.support.otlp_samples import UNKNOWN_FIELDS, Value, field, request, span
@@ -238,6 +238,21 @@ def test_what_a_span_has_decides_what_it_gets(
     assert (came == sent) == is_left
     assert tally == (FilesTally(0, Counter([standing])) if is_left else FilesTally(1))
     assert is_left or [pair.key for pair in attributes] == ["a", "b", *NAMES]
+
+
+@pytest.mark.parametrize("standing", HAVING)
+def test_a_text_of_unknown_words_is_a_stand_in_that_replaces_no_vector(
+    standing: Standing, tmp_path: Path
+) -> None:
+    sent = request(span("one", HAVING[standing]))
+    file = write(tmp_path / "in", [sent.SerializeToString()], "protobuf")
+    tally = annotate([file], tmp_path / "out", model=KnowingNothing())
+    [came] = map(ExportTraceServiceRequest.FromString, read(tmp_path / "out"))
+
+    is_left = standing not in {Standing.NONE, Standing.STAND_IN}
+    assert (came == sent) == is_left
+    assert tally == (FilesTally(0, Counter([standing])) if is_left else FilesTally(1))
+    assert is_left or b"fallback-sha256" in came.SerializeToString()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -15,19 +15,20 @@ from structlog.testing import capture_logs
 
 from otel_embedder import EmbeddingService
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
-from otel_embedder.embedder.fallback import STAND_IN_MODEL, stand_in
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from otel_embedder.embedder.stand_in import STAND_IN_MODEL, stand_in
 from otel_embedder.errors import (
     EmbedderClosedError,
     EmbeddingFailedError,
     MalformedTraceError,
     ModelUnavailableError,
+    UnknownWordsError,
 )
 from otel_embedder.library.trace import to_otlp
 from otel_embedder.text.options import RenderOptions
 from tests.sidecar.test_sidecar import sidecar, vector_of
-from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, embedding_of
+from tests.support.fakes import DIMENSION, FAKE_MODEL, FakeModel, KnowingNothing, embedding_of
 from tests.support.processes import run_python
 from tests.support.tiny_bert import write_tiny_bert
 
@@ -353,6 +354,14 @@ async def test_a_text_is_embedded_as_it_stands(service: EmbeddingService) -> Non
     assert (vectors[0] == embedding_of("disk full").vector).all()
     assert (vectors[1] == (await service.embed_text("why?"))).all()
     assert (vectors[2] == vectors[0]).all()
+
+
+async def test_a_question_of_unknown_words_has_no_vector() -> None:
+    async with EmbeddingService(model=KnowingNothing()) as service:
+        with pytest.raises(UnknownWordsError, match="none of the words"):
+            await service.embed_texts(["why?"])
+
+        assert (await service.embed({"name": "pay"})).source == "fallback"
 
 
 async def test_a_question_has_no_stand_in() -> None:

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.annotation.work import Work
-from otel_embedder.embedder.fallback import FallbackEmbedder, StandIn
+from otel_embedder.embedder.fallback import FallbackEmbedder
+from otel_embedder.embedder.stand_in import StandIn
 from otel_embedder.errors import BusyError, EmbeddingFailedError
 from otel_embedder.fairness import Turns
 from otel_embedder.otlp.call import Call

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
-from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.errors import ExportError, MalformedRequestError, RetryableExportError
 from otel_embedder.fairness import Turns
 from otel_embedder.otlp.call import Call

@@ -10,7 +10,7 @@ from otel_embedder.annotation.settings import Encoding
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.embedding import Embedding
-from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.index import Row, TextIndex, find_spans, has_id, spans_of
 from otel_embedder.text.options import RenderOptions

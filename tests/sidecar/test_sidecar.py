@@ -18,11 +18,12 @@ import pytest
 from grpc_health.v1 import health_pb2
 from structlog.testing import capture_logs
 
-from otel_embedder.embedder.fallback import EMBEDDING_FAILED, STAND_IN_MODEL, stand_in
+from otel_embedder.embedder.fallback import EMBEDDING_FAILED
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.reviving import MODEL_LOADED, MODEL_UNAVAILABLE
+from otel_embedder.embedder.stand_in import STAND_IN_MODEL, stand_in
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.settings import load_settings

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID, Embedding
-from otel_embedder.embedder.fallback import stand_in
+from otel_embedder.embedder.stand_in import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +84,13 @@ class FakeModel:
             if text in self._raises:
                 raise self._raises[text]
         return [embedding_of(text) for text in texts]
+
+
+class KnowingNothing(FakeModel):
+    """Knows no word of any text."""
+
+    def encode(self, texts: Sequence[str]) -> list[Embedding]:
+        return [stand_in(text, DIMENSION) for text in texts]
 
 
 class SpanText(NamedTuple):

@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     ]
     Context = grpc.aio.ServicerContext[ExportTraceServiceRequest, ExportTraceServiceResponse]
 
-TINY_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh", "[MASK]")
+# Eight letters for tests of the model; the others are of what spans' texts have one of, for those
+# of all around it: a text of unknown words gets a stand-in.
+TINY_WORDS = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh", "[MASK]", ":"),
+    *("mahavishnu", "shop", "unknown", "service", "internal", "server", "client"),
+)
 
 
 TINY_DIMENSION = 16

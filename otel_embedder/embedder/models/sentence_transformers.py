@@ -21,6 +21,7 @@ from otel_embedder.embedder.models.choice import DEFAULT_MODEL, REFERENCE_PACKAG
 from otel_embedder.embedder.models.ctranslate2 import unit_length
 from otel_embedder.embedder.models.recipe import DEFAULT_RECIPE
 from otel_embedder.embedder.models.weights import MODEL_FILES, find_weights
+from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.errors import EmbeddingFailedError, ModelUnavailableError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class SentenceTransformersModel:
             return []
         encoder = self._idle.get()
         try:
+            unknown = without_words(getattr(encoder, "tokenizer", None), list(texts))
             vectors = encoder.encode(list(texts), batch_size=1, show_progress_bar=False)
         except (RuntimeError, TypeError, ValueError, IndexError, MemoryError) as error:
             raise EmbeddingFailedError(
@@ -100,7 +102,10 @@ class SentenceTransformersModel:
         finally:
             self._idle.put(encoder)
         rows = unit_length(np.asarray(vectors, np.float32))
-        return [Embedding(row, self._name, "model") for row in rows]
+        return [
+            stand_in(text, row.size) if is_unknown else Embedding(row, self._name, "model")
+            for text, row, is_unknown in zip(texts, rows, unknown, strict=True)
+        ]
 
     def _measured_dimension(self) -> int:
         try:
@@ -108,6 +113,24 @@ class SentenceTransformersModel:
         except EmbeddingFailedError as error:
             raise ModelUnavailableError(f"{self._name} does not run: {error}") from error
         return embedding.vector.size
+
+
+def without_words(tokenizer: object, texts: list[str]) -> list[bool]:
+    """Tell of each text whether it has no word that the model knows.
+
+    Of a model that reads no word pieces it is not known.
+
+    Args:
+        tokenizer: what makes tokens of a text: Hugging Face's, or whatever else.
+        texts: the texts.
+
+    """
+    ids = getattr(tokenizer, "all_special_ids", None)
+    if ids is None or not callable(tokenizer):
+        return [False] * len(texts)
+    no_words = frozenset(ids)
+    tokens = tokenizer(texts, truncation=True)["input_ids"]
+    return [no_words.issuperset(each) for each in tokens]
 
 
 def load_encoders(model: str, name: str, threads: int) -> list[Encoder]:

@@ -88,7 +88,7 @@ def test_a_converted_model_loads_and_embeds(tiny_bert: Path, cache: Path) -> Non
     assert directory.name.startswith("tiny-bert-")
 
 
-@pytest.mark.parametrize("text", ["a b c", "d", "h g f e d c b a " * 20, ""], ids=len)
+@pytest.mark.parametrize("text", ["a b c", "d", "h g f e d c b a " * 20, ":"], ids=len)
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max", "mean_sqrt_len_tokens"])
 def test_a_conversion_gives_what_the_weights_say(
     tiny_bert: Path, cache: Path, pooling: str, text: str
@@ -119,7 +119,7 @@ def test_a_text_is_put_into_lower_case_where_the_model_wants_it(
     write_settings(lowered, tokenizer={"do_lower_case": False}, transformer={"do_lower_case": True})
 
     assert np.array_equal(embed(lowered, cache, "A B"), embed(lowered, cache, "a b"))
-    assert np.array_equal(embed(cased, cache, "A B"), embed(cased, cache, "? !"))  # all unknown
+    assert np.array_equal(embed(cased, cache, "a B"), embed(cased, cache, "a !"))  # unknown
     assert np.array_equal(embed(cased, cache, "a b"), embed(lowered, cache, "a b"))
 
 
@@ -383,7 +383,7 @@ def test_a_model_that_reads_nothing_but_special_tokens_is_refused(
         ({"num_attention_heads": 3}, "its hidden_size is 16, which 3 heads can't share"),
         ({"layer_norm_eps": None}, "its layer_norm_eps is None"),
         ({"intermediate_size": 32}, "is of shape (64, 16), not (32, 16)"),
-        ({"vocab_size": 11}, "is of shape (13, 16), not (11, 16)"),
+        ({"vocab_size": 11}, f"is of shape ({len(TINY_WORDS)}, 16), not (11, 16)"),
     ],
     ids=str,
 )
@@ -404,7 +404,9 @@ def test_a_tokenizer_with_more_words_than_the_weights_is_refused(
     tensors["embeddings.word_embeddings.weight"] = words[:11].copy()
     save_file(tensors, model / "model.safetensors")
 
-    assert refusal(model, cache) == "its tokenizer.json has 13 tokens, its weights 11"
+    assert (
+        refusal(model, cache) == f"its tokenizer.json has {len(TINY_WORDS)} tokens, its weights 11"
+    )
 
 
 def test_a_model_whose_files_ask_for_more_is_refused(tiny_bert: Path, cache: Path) -> None:

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.reference, pytest.mark.timeout(300)]
 
 HUB_MODEL = "BAAI/bge-small-en-v1.5"
-# Of one word, of many, of too many, of unknown ones, of none.
-TINY_TEXTS = ["a", "a b c", "h g f e d c b a " * 5, "A b, C! über 商店", ""]
+# Of one word, of many, of too many, of unknown ones among them.
+TINY_TEXTS = ["a", "a b c", "h g f e d c b a " * 5, "A b, C! über 商店", ":"]
 MAX_TOKENS = 16  # less than the longest of them has
 
 BOTH_WAYS = {
@@ -205,6 +205,17 @@ def test_a_converted_model_gives_what_sentence_transformers_gives(
 
     assert np.allclose(unquantised_vectors(model, tmp_path / "float32"), expected, atol=1e-5)
     assert cosines(our_vectors(model, tmp_path / "cache"), expected).min() > 0.99
+
+
+def test_both_engines_know_a_text_of_unknown_words(
+    default_reference: Model, real_model: CTranslate2Model
+) -> None:
+    texts = ["🔥", "a" * 101, "pay 🔥", "🎂 🎂", ""]
+    theirs, ours = default_reference.encode(texts), real_model.encode(texts)
+
+    assert [each.source for each in theirs] == [each.source for each in ours]
+    assert [each.source == "model" for each in ours] == [False, False, True, False, False]
+    assert bits([theirs[0], theirs[3]]) == bits([ours[0], ours[3]])
 
 
 def our_vectors(model: Path, cache: Path, texts: Sequence[str] = TINY_TEXTS) -> Vector:
