@@ -26,8 +26,8 @@ from otel_embedder.exporter.settings import NextHopSettings
 from otel_embedder.fields import RoomSettings
 from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 from otel_embedder.telemetry.settings import LogSettings, MetricsSettings
+from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS, TextSettings
-from otel_embedder.text.secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

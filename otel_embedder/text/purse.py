@@ -16,7 +16,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from otel_embedder.otlp.fields import fields
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.text import error_events, stack_traces
+from otel_embedder.text.errors import error_events, stack_traces
 from otel_embedder.text.values import ELLIPSIS, MAX_BYTES, MAX_ITEMS, MAX_NESTING
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
-from otel_embedder.text.error_events import read
-from otel_embedder.text.error_text import ErrorText, timeless
-from otel_embedder.text.masks import mask, mask_named
+from otel_embedder.text.errors.error_events import read
+from otel_embedder.text.errors.error_text import ErrorText, timeless
+from otel_embedder.text.hiding.secrets import Secrets
+from otel_embedder.text.masking.masks import mask, mask_named
 from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
     SERVICE_KEY,
@@ -28,14 +29,13 @@ from otel_embedder.text.purse import (
     cut_span,
     cut_value,
 )
-from otel_embedder.text.secrets import Secrets
 from otel_embedder.text.template import FIELDS, parse_template
 from otel_embedder.text.values import ELLIPSIS, decode, read_key_value, render_named, render_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from otel_embedder.text.error_text import Part
+    from otel_embedder.text.errors.error_text import Part
     from otel_embedder.text.options import RenderOptions
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.renderer import TemplateRenderer
-from otel_embedder.text.secrets import Secrets
 from otel_embedder.text.words_renderer import WordsRenderer
 
 if TYPE_CHECKING:

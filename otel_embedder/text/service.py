@@ -9,7 +9,7 @@ from otel_embedder.text.purse import SERVICE_KEY, cut_resource, cut_value
 from otel_embedder.text.values import read_key_value, render_value
 
 if TYPE_CHECKING:
-    from otel_embedder.text.secrets import Secrets
+    from otel_embedder.text.hiding.secrets import Secrets
 
 UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
 MAX_SERVICE_CHARACTERS = 256

@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.text.secrets import SECRET, SECRET_CHARACTERS
+from otel_embedder.text.hiding.secrets import SECRET, SECRET_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_embedder.text.secrets import Secrets
+    from otel_embedder.text.hiding.secrets import Secrets
 
 # A text has room for 256 word pieces: more of a value would not be read.
 MAX_NESTING = 4

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_embedder.text import queries
 from otel_embedder.text.conventions import present
 from otel_embedder.text.durations import rounded_milliseconds
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.words import (
     error_words,
     key_words,
@@ -23,7 +23,7 @@ from otel_embedder.text.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_embedder.text.error_text import Part
+    from otel_embedder.text.errors.error_text import Part
     from otel_embedder.text.profiles.profile import Codes, Profile
 
 KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}

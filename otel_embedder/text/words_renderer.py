@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_embedder.otlp.remembered import Made, Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds
-from otel_embedder.text.error_events import read
-from otel_embedder.text.error_text import ErrorText, timeless
+from otel_embedder.text.errors.error_events import read
+from otel_embedder.text.errors.error_text import ErrorText, timeless
 from otel_embedder.text.purse import (
     SPAN_BYTES,
     cut_attribute,
@@ -33,9 +33,9 @@ from otel_embedder.text.wording import KIND_NAMES, Wording
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.text.error_text import Part
+    from otel_embedder.text.errors.error_text import Part
+    from otel_embedder.text.hiding.secrets import Secrets
     from otel_embedder.text.profiles.profile import Profile
-    from otel_embedder.text.secrets import Secrets
     from otel_embedder.text.wording import Reading
 
 # Sorts below every other character, so fragments sort by their keys; codes come first.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.queries import summary
 
 

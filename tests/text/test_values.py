@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from otel_embedder.text.secrets import Secrets
+from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.values import decode, read_key_value, render_value
 from tests.support.otlp_samples import Value, any_value, field, key_value, messages
 

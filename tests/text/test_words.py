@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.words import (
     MAX_WORD_CHARACTERS,
     key_words,

@@ -16,7 +16,7 @@ import numpy as np
 
 from otel_embedder.otlp.facts import service_name, span_facts
 from otel_embedder.otlp.spans import span_ids
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masking.masks import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping

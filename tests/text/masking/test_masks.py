@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_embedder.text.masks import mask
+from otel_embedder.text.masking.masks import mask
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,17 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.text import error_events
-from otel_embedder.text.error_events import first
+from otel_embedder.text.errors import error_events
+from otel_embedder.text.errors.error_events import first
+from otel_embedder.text.errors.stack_traces import GAP, has_frames, headers
+from otel_embedder.text.hiding.secrets import SECRET, SECRET_CHARACTERS
 from otel_embedder.text.purse import cut_message, cut_trace, cut_value
-from otel_embedder.text.secrets import SECRET, SECRET_CHARACTERS
-from otel_embedder.text.stack_traces import GAP, has_frames, headers
 from otel_embedder.text.values import render_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from otel_embedder.text.secrets import Secrets
+    from otel_embedder.text.hiding.secrets import Secrets
 
 # What an encoded Event begins with: Event.time_unix_nano = 1, and eight bytes.
 TIME_TAG, TIME_BYTES = b"\x09", 9

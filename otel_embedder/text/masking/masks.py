@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from otel_embedder.text.generated import ORDINAL, POD_HINT, PODS, mask_generated
-from otel_embedder.text.statements import mask_quoted_statements, without_keys, without_literals
-from otel_embedder.text.times import mask_times
+from otel_embedder.text.masking.generated import ORDINAL, POD_HINT, PODS, mask_generated
+from otel_embedder.text.masking.statements import (
+    mask_quoted_statements,
+    without_keys,
+    without_literals,
+)
+from otel_embedder.text.masking.times import mask_times
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from otel_embedder.text.masks import mask, mask_named, mask_statement
+from otel_embedder.text.masking.masks import mask, mask_named, mask_statement
 
 IDS = r"""
 cus_NeZwdNtLEOXuvB|cus_AbZwdNtLEOXuvQ

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
-from otel_embedder.text.secrets import Secrets
 
 SECRETS = Secrets(DEFAULT_SECRET_KEYS, by_look=True)
 ONLY_KEYS = Secrets(DEFAULT_SECRET_KEYS, by_look=False)

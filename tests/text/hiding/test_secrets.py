@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from otel_embedder.text.hiding.secrets import MAX_KEY_CHARACTERS, SECRET_CHARACTERS, Secrets
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
-from otel_embedder.text.secrets import MAX_KEY_CHARACTERS, SECRET_CHARACTERS, Secrets
 
 SECRETS = Secrets(DEFAULT_SECRET_KEYS, by_look=True)
 ONLY_KEYS = Secrets(DEFAULT_SECRET_KEYS, by_look=False)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.text.error_events import (
+from otel_embedder.text.errors.error_events import (
     HINT,
     MAX_EVENTS,
     MAX_NAME_BYTES,

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from otel_embedder.text.commands import commanded, inserted
-from otel_embedder.text.looks import LOOKS, cards, without_tokens
-from otel_embedder.text.operands import (
+from otel_embedder.text.hiding.commands import commanded, inserted
+from otel_embedder.text.hiding.looks import LOOKS, cards, without_tokens
+from otel_embedder.text.hiding.operands import (
     OPERAND,
     PARAMETER,
     QUOTES,

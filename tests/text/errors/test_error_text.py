@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf.message import DecodeError
 
-from otel_embedder.text.error_text import ErrorText, Part, timeless, typed
+from otel_embedder.text.errors.error_text import ErrorText, Part, timeless, typed
+from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
-from otel_embedder.text.secrets import Secrets
 from tests.support.otlp_samples import Value, event
 
 if TYPE_CHECKING:

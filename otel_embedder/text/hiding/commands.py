@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from otel_embedder.text.operands import OPERAND, enclosed_end, end_of
+from otel_embedder.text.hiding.operands import OPERAND, enclosed_end, end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from otel_embedder.text.stack_traces import GAP, MAX_HEADERS, has_frames, headers
+from otel_embedder.text.errors.stack_traces import GAP, MAX_HEADERS, has_frames, headers
 
 JAVA = """com.acme.ShipError: parcel not sent
 \tat com.acme.Ship.send(Ship.java:41)

@@ -1,0 +1,1 @@
+"""What differs from span to span although it means the same: ids, addresses, times, literals."""
