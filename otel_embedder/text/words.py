@@ -95,7 +95,7 @@ def without_origin(url: str) -> str:
 _WRAPPER = re.compile(
     r"Servlet\.service\(\) for servlet \[[^\]]*\] in context with path \[[^\]]*\] "
     r"threw exception\s*\[?"
-    r"|^[Rr]equest processing failed[.;:]?$"
+    r"|^(?i:request) processing failed[.;:]?$"
 )
 # [OrderService.pay], [cart#add]: where in the code it was.
 _MARK = re.compile(r"\[([\w$]+(?:[.#:][\w$]+)*)\]")

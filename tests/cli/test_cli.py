@@ -139,10 +139,10 @@ def test_render_takes_a_text_that_is_not_ascii(
 def test_render_takes_a_name_that_is_not_utf8_as_the_sidecar_does(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write_bytes(REQUEST.replace(b"process_repository", b"process_repositor\xff"))
+    file.write_bytes(REQUEST.replace(b"process_repository", b"process_reposit\xff\xff\xff"))
 
     assert run(["render", str(file)]) == EXIT_OK
-    assert capsys.readouterr().out == TEXT.replace("repository", "repositor")
+    assert capsys.readouterr().out == TEXT.replace("repository", "reposit")
 
 
 def test_render_names_stdin_where_it_holds_something_else(

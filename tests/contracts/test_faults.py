@@ -45,6 +45,7 @@ def with_vector(**changes: Value) -> bytes:
         "model_name": "all-MiniLM-L6-v2",
         "source": "model",
         "text_version": "1",
+        "text_id": "0123456789abcdef",
         **changes,
     }
     ours = {f"embedding.{name}": value for name, value in attributes.items()}

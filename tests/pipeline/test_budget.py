@@ -230,9 +230,19 @@ def send_once(address: str, encoded: bytes) -> None:
 
 
 def metric(address: str, name: str) -> float:
+    return next(number for words, number in all_metrics(address) if words == name)
+
+
+def total(address: str, name: str) -> float:
+    """Give a metric over all of its labels."""
+    return sum(number for words, number in all_metrics(address) if words.startswith(f"{name}{{"))
+
+
+def all_metrics(address: str) -> list[tuple[str, float]]:
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=DEADLINE_SECONDS) as page:
         lines = page.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+    pairs = (line.rsplit(maxsplit=1) for line in lines if not line.startswith("#"))
+    return [(words, float(number)) for words, number in pairs]
 
 
 def wait_for_empty_queue(address: str) -> None:
@@ -261,12 +271,14 @@ def test_8192_spans_never_seen_before_are_answered_in_time_and_known_the_next_ti
         send_once(sidecar.address, encoded)
         first, arrived = sources(sink), span_ids(sink.requests)
         stand_ins = metric(metrics, "otel_embedder_fallback_spans_total")
+        # For which there was no time left, as on a machine with much else to do.
+        bare = total(metrics, "otel_embedder_left_bare_spans_total")
         wait_for_empty_queue(metrics)
         sink.requests.clear()
         send_once(sidecar.address, encoded)
         second = sources(sink)
 
     assert arrived == span_ids([encoded])
-    assert first.total() == SPANS
-    assert first["fallback"] == stand_ins > 0
+    assert first.total() + bare == SPANS
+    assert first["fallback"] == stand_ins - bare > 0
     assert second == {"model": SPANS}
