@@ -1,6 +1,6 @@
 """A span as words, by a profile. Pure: the same span has the same text, today and tomorrow.
 
-An attribute is looked up by its encoded bytes, and so are status, resource and exception. What is
+An attribute is looked up by its encoded bytes, and so are name, status, resource and event. What is
 then left of a span is a handful of words that come again and again, whatever its ids, times and
 order of attributes: the text that is made of them is looked up by them.
 """
@@ -79,7 +79,7 @@ class Said(NamedTuple):
 
     Attributes:
         service: its service's name.
-        operation: its own name, encoded.
+        operation: the words of its own name.
         kind: SpanKind's number.
         status: UNSET, OK or ERROR.
         error: what it says of its error.
@@ -89,7 +89,7 @@ class Said(NamedTuple):
     """
 
     service: str
-    operation: bytes
+    operation: str
     kind: int
     status: str
     error: tuple[Part, ...]
@@ -98,8 +98,8 @@ class Said(NamedTuple):
 
     def size(self) -> int:
         """Give about how many bytes it takes."""
-        texts = (self.service, *chain.from_iterable(self.error), *self.fragments)
-        return len(self.operation) + sum(map(len, texts))
+        texts = (self.service, self.operation, *chain.from_iterable(self.error), *self.fragments)
+        return sum(map(len, texts))
 
 
 class Fragment(NamedTuple):
@@ -150,6 +150,7 @@ class WordsRenderer:
         self._wording = Wording(profile)
         self._secrets = secrets
         self._fragments = Remembered(self._read_fragment)
+        self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
         self._error_text = ErrorText(secrets)
@@ -191,7 +192,7 @@ class WordsRenderer:
         parts, notes = self._words(said)
         values = {
             "service": said.service,
-            "operation": decode(said.operation, self._secrets.hidden),
+            "operation": decode(shown.name, self._secrets.hidden),
             "kind": KIND_NAMES.get(said.kind, "UNSPECIFIED"),
             "status": said.status,
             "error": " ".join(filter(None, chain.from_iterable(said.error))),
@@ -224,7 +225,7 @@ class WordsRenderer:
         status = self._statuses[span.status]
         return Said(
             service,
-            span.name,
+            self._operations[span.name],
             span.kind,
             status.name,
             self._error(status, events) if (events := span.events[:]) else status.parts,
@@ -252,9 +253,7 @@ class WordsRenderer:
             "codes": [word for each in fragments if each.is_code for word in each.words],
             "error": wording.error(said.error),
             "service": wording.service(said.service),
-            "operation": wording.operation(
-                decode(said.operation, self._secrets.hidden) or UNKNOWN_OPERATION
-            ),
+            "operation": said.operation.split(),
             "kind": wording.kind(said.kind),
             "duration": said.duration.split(),
         }
@@ -287,6 +286,10 @@ class WordsRenderer:
         key, value = read_key_value(cut_attribute(encoded), self._secrets)
         readings = self._wording.attribute(key, render_named(key, value, self._secrets))
         return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
+
+    def _read_operation(self, name: bytes) -> str:
+        operation = decode(name, self._secrets.hidden) or UNKNOWN_OPERATION
+        return " ".join(self._wording.operation(operation))
 
     def _read_service(self, resource: bytes) -> str:
         return service_name(resource, self._secrets)

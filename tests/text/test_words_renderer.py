@@ -378,12 +378,11 @@ def test_whatever_a_text_says_is_explained(made: Span) -> None:
     said = {
         word
         for saying in renderer.sayings(encoded, "cart-service")
-        for word in (saying.words or "").split()
+        for word in (saying.words or "").replace(":", "").split()
     }
+    text = renderer.render(encoded, "cart-service").content
 
-    assert {
-        word.rstrip(":") for word in renderer.render(encoded, "cart-service").content.split()
-    } <= said
+    assert {*text.replace(":", "").split()} <= said | {"unknown_operation"}
 
 
 def sayings(made: Span) -> dict[str, Saying]:
