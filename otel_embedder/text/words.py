@@ -21,7 +21,8 @@ EPHEMERAL_PORTS = 32_768
 # A message of fewer says nothing.
 MIN_LETTERS = 3
 
-_PLACEHOLDER = re.compile(r"<\w+>")
+# Of a mask, or of bytes in the place of a value.
+_PLACEHOLDER = re.compile(r"<\w+>|<\d+ bytes>")
 # Letters and digits mixed, with a capital, and a digit before a letter: what makes ids look so.
 _MIXED_ID = re.compile(r"\b(?=[A-Za-z]*\d+[A-Za-z])(?=\w*[A-Z])(?!v\d)[A-Za-z\d]{6,}\b")
 # Behind a host or an address; a line of code has fewer digits, as a rule.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tests.golden import TEXTS, VECTORS
+from tests.golden.rendered import RENDERED, rendered
 
 if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
@@ -61,3 +63,8 @@ def cosines_to(reference: Vector, model: CTranslate2Model) -> Vector:
 
 def is_tiny(text: str) -> bool:
     return len(text.split()) < 2
+
+
+def test_spans_read_as_they_did() -> None:
+    """Who changes a rule on purpose makes the texts anew, and raises RENDERER_VERSION."""
+    assert rendered() == json.loads(RENDERED.read_text("utf-8"))

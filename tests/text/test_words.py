@@ -34,6 +34,7 @@ from otel_embedder.text.words import (
         ("mail of ann@example.com", "mail of"),
         ("pod shop-6d5f9c7b8d-x2x9z is gone", "pod shop is gone"),
         ("<secret> was wrong", "was wrong"),
+        ("<16 bytes>", ""),
         ("-- / : ()", ""),
     ],
 )
