@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_embedder.text.errors.error_text import Part
-    from otel_embedder.text.profiles.profile import Codes, Profile
+    from otel_embedder.text.profiles.profile import Profile, Vocabulary
 
 KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
 
@@ -65,6 +65,7 @@ class Wording:
         self._keep = _any_of(profile.keep)
         self._leave_out = [(pattern, _any_of([pattern])) for pattern in profile.leave_out]
         self._error_codes = profile.error_codes
+        self._values = [(_any_of(values.keys), values.words) for values in profile.values]
         self._codes = [(_any_of(codes.keys), codes) for codes in profile.codes]
         self._queries = _any_of(profile.queries)
         self._paths = _any_of(profile.paths)
@@ -81,6 +82,10 @@ class Wording:
         for name, pattern in self._leave_out:
             if pattern.match(key) and not self._keep.match(key):
                 return Reading(key, (), is_code=False, rule=f"left out by {name}")
+        for pattern, named in self._values:
+            if pattern.match(key) and value in named:
+                told = tuple(named[value].split())
+                return Reading(key, told, is_code=False, rule="words for its value")
         if value.lower() in self._profile.silent:
             return Reading(key, (), is_code=False, rule="says nothing")
         found, rule = self._value(key, value)
@@ -98,7 +103,7 @@ class Wording:
             return words(without_origin(value), self._mask), "path"
         return words(without_packages(value), self._mask), "words"
 
-    def _code(self, codes: Codes, value: str) -> list[str]:
+    def _code(self, codes: Vocabulary, value: str) -> list[str]:
         if value in codes.words:
             return codes.words[value].split()
         return [value] if THREE_DIGITS.fullmatch(value) else words(value, self._mask)

@@ -339,13 +339,19 @@ def test_a_profile_of_ones_own_decides(tmp_path: Path) -> None:
         "leave_out: [app.colour]\n"
         "keep: []\n"
         "glosses: {pay: pay charge}\n"
+        "values: [{keys: [app.plan], words: {2: paid plan}}]\n"
         "duration: series\n"
         "attribute_words: 2\n"
     )
-    made = plain("pay", {"app.colour": "red", "user.name": "ann of the shop"}, milliseconds=1_510)
+    attributes: dict[str, Value] = {
+        "app.colour": "red",
+        "app.plan": 2,
+        "user.name": "ann of the shop",
+    }
+    made = plain("pay", attributes, milliseconds=1_510)
 
     assert rendered(of_kind(SERVER, made), profile=str(file)) == (
-        "pay charge ann of server slow in 1600ms"
+        "pay charge paid plan ann of server slow in 1600ms"
     )
 
 

@@ -39,7 +39,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_flat)]
 Pattern = Annotated[Text, Field(min_length=1)]
 Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(_flat)]
-Vocabulary = dict[Text, Text]
+Words = dict[Text, Text]
 Count = Annotated[int, Field(ge=0, le=MAX_WORDS)]
 
 
@@ -47,11 +47,11 @@ class _Chosen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
-class Codes(_Chosen):
-    """Attributes whose value is a code, and words for their values."""
+class Vocabulary(_Chosen):
+    """Attributes, by patterns of their keys, and words for their values."""
 
     keys: Patterns
-    words: Vocabulary
+    words: Words
 
 
 class Profile(_Chosen):
@@ -64,16 +64,17 @@ class Profile(_Chosen):
 
     name: str = Field("", exclude=True)
     parts: Annotated[tuple[Part, ...], Field(min_length=1)]
-    statuses: Vocabulary
-    kinds: Vocabulary
+    statuses: Words
+    kinds: Words
     leave_out: Patterns
     keep: Patterns
     silent: Texts
-    codes: tuple[Codes, ...]
-    error_codes: Vocabulary
+    values: tuple[Vocabulary, ...]
+    codes: tuple[Vocabulary, ...]
+    error_codes: Words
     queries: Patterns
     paths: Patterns
-    glosses: Vocabulary
+    glosses: Words
     masks: bool
     duration: Duration
     error_words: Count
