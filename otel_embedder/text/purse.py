@@ -20,7 +20,7 @@ from otel_embedder.text.errors import error_events, stack_traces
 from otel_embedder.text.values import ELLIPSIS, MAX_BYTES, MAX_ITEMS, MAX_NESTING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # What takes longest to read, digits as of cards in arrays in arrays, takes 40 ms.
 SPAN_BYTES = 12 * 1024
@@ -47,6 +47,8 @@ MESSAGE_MARKS = (
 )
 # An event that is no larger is not read if it has no word that an error would have.
 HINT_BYTES = 2 * 1024
+# And of so many of these together; a byte takes 30 ns.
+LOOK_BYTES = 64 * 1024
 
 SERVICE_KEY = "service.name"
 
@@ -189,6 +191,19 @@ def _apart(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return apart
 
 
+def _looked_at(events: Sequence[Place]) -> list[Place]:
+    """Give the last events, as many as so many bytes pay to look at, and the first."""
+    looked: list[Place] = []
+    bytes_left = LOOK_BYTES
+    for event in reversed(events):
+        # A large one is read without a look.
+        bytes_left -= event.size if event.size <= HINT_BYTES else 0
+        if bytes_left < 0:
+            return [events[0], *reversed(looked)]
+        looked.append(event)
+    return looked[::-1]
+
+
 def _as_read(string: bytes) -> bytes:
     """Give what is read of a string, and a byte more to tell that there was more."""
     return string[: MAX_BYTES + 1]
@@ -214,9 +229,9 @@ class _Cut:
         starts = tuple(pb.KeyValue(key=key.encode()).SerializeToString() for key in keys)
         return [pair for pair in pairs if self._encoded.startswith(starts, *pair)]
 
-    def errors(self, events: Iterable[Place], room: int) -> list[bytes]:
+    def errors(self, events: Sequence[Place], room: int) -> list[bytes]:
         """Give those of these Events that tell of errors, with what is read of them."""
-        told = [event for event in events if self._may_tell(event)]
+        told = [event for event in _looked_at(events) if self._may_tell(event)]
         cut: list[bytes] = []
         for event in error_events.read(list(filter(None, map(self._error, told)))):
             name, pairs = event
