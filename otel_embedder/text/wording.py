@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.text import queries
@@ -21,14 +23,17 @@ from otel_embedder.text.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from otel_embedder.text.errors.error_text import Part
-    from otel_embedder.text.profiles.profile import Profile, Vocabulary
+    from otel_embedder.text.profiles.profile import Profile
 
 KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
 
 THREE_DIGITS = re.compile(r"\d{3}", re.ASCII)
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
+MAX_KEYS = 4_096
+
 NEVER = r"(?!)"  # a pattern that matches nothing
 
 # Who is too slow for a person waiting, and for most of those who call.
@@ -56,56 +61,94 @@ class Reading(NamedTuple):
     rule: str
 
 
+class Key(NamedTuple):
+    """What a profile makes of an attribute, by its key alone.
+
+    Attributes:
+        name: the key, as patterns see it.
+        rule: what is done with values: code, query, path or words; or what it is left out by.
+        words: for some of its values.
+        is_code: whether it goes to the codes.
+        is_left_out: whether it is not in the text.
+
+    """
+
+    name: str
+    rule: str
+    words: Mapping[str, str] = NO_WORDS
+    is_code: bool = False
+    is_left_out: bool = False
+
+
+class Keys:
+    """Tells of keys what a profile makes of them."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._keep = _any_of(profile.keep)
+        self._leave_out = [(pattern, _any_of([pattern])) for pattern in profile.leave_out]
+        self._values = [(_any_of(each.keys), each.words) for each in profile.values]
+        self._codes = [(_any_of(each.keys), each.words) for each in profile.codes]
+        self._rules = {"query": _any_of(profile.queries), "path": _any_of(profile.paths)}
+
+    def read(self, key: str) -> Key:
+        """Give what is made of an attribute of this key."""
+        name = key_words(key)
+        for pattern, words_ in self._codes:
+            if pattern.match(name):
+                return Key(name, "code", words_, is_code=True)
+        for left_out, pattern in self._leave_out:
+            if pattern.match(name) and not self._keep.match(name):
+                return Key(name, f"left out by {left_out}", is_left_out=True)
+        rule = next((rule for rule, by in self._rules.items() if by.match(name)), "words")
+        values = (words_ for pattern, words_ in self._values if pattern.match(name))
+        return Key(name, rule, next(values, NO_WORDS))
+
+
 class Wording:
     """Makes words of a span's parts by a profile. Pure: remembers nothing."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._mask = mask if profile.masks else str
-        self._keep = _any_of(profile.keep)
-        self._leave_out = [(pattern, _any_of([pattern])) for pattern in profile.leave_out]
         self._error_codes = profile.error_codes
-        self._values = [(_any_of(values.keys), values.words) for values in profile.values]
-        self._codes = [(_any_of(codes.keys), codes) for codes in profile.codes]
-        self._queries = _any_of(profile.queries)
-        self._paths = _any_of(profile.paths)
+        # Keys are few, and each is looked at by all patterns.
+        self._key = lru_cache(MAX_KEYS)(Keys(profile).read)
 
     def attribute(self, key: str, value: str) -> list[Reading]:
         """Give what becomes of an attribute: of more than one, if it is two by present names."""
         return [self._named(each.key, each.value) for each in present(key, value)]
 
-    def _named(self, key: str, value: str) -> Reading:
-        key = key_words(key)
-        for pattern, codes in self._codes:
-            if pattern.match(key):
-                return Reading(key, tuple(self._code(codes, value)), is_code=True, rule="code")
-        for name, pattern in self._leave_out:
-            if pattern.match(key) and not self._keep.match(key):
-                return Reading(key, (), is_code=False, rule=f"left out by {name}")
-        for pattern, named in self._values:
-            if pattern.match(key) and value in named:
-                told = tuple(named[value].split())
-                return Reading(key, told, is_code=False, rule="words for its value")
+    def _named(self, name: str, value: str) -> Reading:
+        key = self._key(name)
+        if key.is_code:
+            return Reading(key.name, tuple(self._code(key, value)), is_code=True, rule=key.rule)
+        if key.is_left_out:
+            return Reading(key.name, (), is_code=False, rule=key.rule)
+        if value in key.words:
+            told = tuple(key.words[value].split())
+            return Reading(key.name, told, is_code=False, rule="words for its value")
         if value.lower() in self._profile.silent:
-            return Reading(key, (), is_code=False, rule="says nothing")
+            return Reading(key.name, (), is_code=False, rule="says nothing")
         found, rule = self._value(key, value)
         cut = found[: self._profile.attribute_words]
         if len(cut) < len(found):
             rule += f", cut after {len(cut)} words"
-        return Reading(key, tuple(cut), is_code=False, rule=rule)
+        return Reading(key.name, tuple(cut), is_code=False, rule=rule)
 
-    def _value(self, key: str, value: str) -> tuple[list[str], str]:
+    def _value(self, key: Key, value: str) -> tuple[list[str], str]:
         if value == "true":
-            return words(key.rpartition(".")[2], self._mask), "true: the last part of its key"
-        if self._queries.match(key):
-            return queries.summary(value, self._mask), "query"
-        if self._paths.match(key):
-            return words(without_origin(value), self._mask), "path"
-        return words(without_packages(value), self._mask), "words"
+            return words(key.name.rpartition(".")[2], self._mask), "true: the last part of its key"
+        match key.rule:
+            case "query":
+                return queries.summary(value, self._mask), key.rule
+            case "path":
+                return words(without_origin(value), self._mask), key.rule
+            case _:
+                return words(without_packages(value), self._mask), key.rule
 
-    def _code(self, codes: Vocabulary, value: str) -> list[str]:
-        if value in codes.words:
-            return codes.words[value].split()
+    def _code(self, key: Key, value: str) -> list[str]:
+        if value in key.words:
+            return key.words[value].split()
         return [value] if THREE_DIGITS.fullmatch(value) else words(value, self._mask)
 
     def service(self, name: str) -> list[str]:

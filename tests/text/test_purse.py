@@ -345,7 +345,7 @@ def test_what_is_cut_keeps_the_last_of_what_is_there_twice() -> None:
 
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_of_events_without_end_the_last_are_looked_at_and_the_first(place: str) -> None:
-    others = [event(f"step {number}", {"note": "x" * 100}) for number in range(5_000)]
+    others = [event(f"step {number}", {"note": "x" * 100}) for number in range(3_000)]
     error = event("exception", {"exception.message": "no space left"})
     events = [error, *others] if place == "first" else [*others, error]
 
