@@ -30,7 +30,7 @@ from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
+from otel_embedder.text.rendering import new_renderer, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -158,7 +158,9 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
+        preparing = asyncio.create_task(asyncio.to_thread(prepare))
         yield await parts.enter_async_context(listening(handlers, settings, closing))
+        await preparing
 
 
 def nest(

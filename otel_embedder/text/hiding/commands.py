@@ -7,6 +7,7 @@ word. What else follows such a word in plain prose, such as `AUTH failed`, is li
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from otel_embedder.text.hiding.operands import OPERAND, enclosed_end, end_of
@@ -67,8 +68,7 @@ _LAST = (
 _MIXED = r"""(?=["'`]?[^\s"'`]{0,64}?\d)(?=["'`]?[^\s"'`]{0,64}?[A-Za-z])(?=["'`]?[^\s"'`]{6})"""
 
 # Each ends where a secret begins.
-_BEFORE = re.compile(
-    rf"""
+_BEFORE = rf"""
     (?:(?<![\w.:/@-])|(?<=\\[nrt]))(?:
     # SMTP, IMAP, POP3, FTP, LDAP; Redis
     (?:auth(?:enticate)?|sasl){_GAP}{_MECHANISM}{_GAP}{_REAL}
@@ -121,9 +121,7 @@ _BEFORE = re.compile(
     )
     # SASL, as it goes over the wire: who, NUL, who, NUL, password
     |\0[^\0\s]{{1,128}}\0
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+    """
 # Looked for in lower case, which costs a tenth of ignoring case.
 _BEFORE_HINT = re.compile(
     r"auth|sasl|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|oper "
@@ -203,6 +201,12 @@ _COLUMN = re.compile(
 _STANDS_FOR = re.compile(r"\?\d*|[$:@]\w+|%s|%\(\w+\)s|NULL|DEFAULT|<\w+>|", re.IGNORECASE)
 
 
+@cache
+def before() -> re.Pattern[str]:
+    """Give what finds where secrets begin; to compile it takes 0.1 s, once."""
+    return re.compile(_BEFORE, re.VERBOSE | re.IGNORECASE)
+
+
 def inserted(text: str, names: Callable[[str], bool]) -> Iterator[Span]:
     """Find the values of columns that name a secret, in SQL's INSERT."""
     if "nsert " not in text and "NSERT " not in text:
@@ -243,7 +247,7 @@ def commanded(text: str) -> list[Span]:
 
 def _positions(text: str) -> Iterator[Span]:
     end = 0
-    while match := _BEFORE.search(text, end):
+    while match := before().search(text, end):
         start = match.end()
         end = _operand_end(text, start)
         yield start, end
