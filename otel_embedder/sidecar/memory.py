@@ -67,8 +67,7 @@ class Collector:
 async def collecting(bytes_in_flight: Callable[[], int]) -> AsyncIterator[None]:
     """Collect garbage when that stops nobody for long; `bytes_in_flight` is what requests hold."""
     usual = gc.get_threshold()
-    gc.collect()
-    # What is there from the beginning stays.
+    # What is there from the beginning stays, and what of it is garbage is little.
     gc.freeze()
     gc.set_threshold(*usual[:2], NEVER)
     task = asyncio.create_task(_keep_collecting(Collector(bytes_in_flight)))

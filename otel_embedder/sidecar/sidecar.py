@@ -48,6 +48,9 @@ HANGUP_IGNORED = "service.hangup_ignored"
 # Under overload some requests fail and some do not: that is one failure, not many.
 QUIET_SECONDS = 10.0
 
+# The model is loaded by then, as a rule.
+PREPARE_SECONDS = 1.0
+
 # Of what requests in flight may have, what is encoded at the same time, in addition.
 SENDING_SHARE = 2
 # Of the requests that may be in flight, how many may wait for a next hop that is away.
@@ -158,9 +161,15 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
-        preparing = asyncio.create_task(asyncio.to_thread(prepare))
+        preparing = asyncio.create_task(_prepare())
+        parts.callback(preparing.cancel)
         yield await parts.enter_async_context(listening(handlers, settings, closing))
-        await preparing
+
+
+async def _prepare() -> None:
+    """Do beforehand what would keep a span waiting, once the model has had the CPU to itself."""
+    await asyncio.sleep(PREPARE_SECONDS)
+    await asyncio.to_thread(prepare)
 
 
 def nest(
