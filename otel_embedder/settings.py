@@ -144,7 +144,8 @@ def _given(flags: Mapping[str, object]) -> tuple[dict[str, Given], list[str]]:
         **{name: Given(value, _flag(name)) for name, value in flags.items()},
     }
     in_file, problems = _from_file(strong.get("config"))
-    return {**_from_exporter_variables(os.environ), **in_file, **strong}, problems
+    given = {**_from_exporter_variables(os.environ), **in_file, **strong}
+    return given, problems + _other_protocol(given, os.environ)
 
 
 def _flag(name: str) -> str:
@@ -242,6 +243,19 @@ def _from_exporter_variables(environment: Mapping[str, str]) -> dict[str, Given]
         milliseconds, name = said["next_hop_timeout"]
         given["next_hop_timeout"] = Given(float(milliseconds) / MILLISECONDS_PER_SECOND, name)
     return given
+
+
+def _other_protocol(given: Mapping[str, Given], environment: Mapping[str, str]) -> list[str]:
+    """Tell if the next hop is an exporter's that speaks another protocol than ours."""
+    protocol, name = _said("PROTOCOL", environment)
+    _, endpoint = _said(OTLP_VARIABLES["next_hop"], environment)
+    if protocol in {"", "grpc"} or "next_hop" not in given or given["next_hop"].place != endpoint:
+        return []
+    problem = (
+        f"{name} is {protocol!r}: only grpc is spoken here; let {endpoint} be where the next hop "
+        f"takes OTLP/gRPC, mostly port 4317, and {name} grpc, or give next_hop"
+    )
+    return [problem]
 
 
 def _said(variable: str, environment: Mapping[str, str]) -> tuple[str, str]:

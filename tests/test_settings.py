@@ -322,6 +322,18 @@ def test_every_problem_is_listed_from_wherever_it_is(
     ]
 
 
+def test_an_exporters_other_protocol_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://backend:4318")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    with pytest.raises(SettingsError) as raised:
+        load_settings({})
+
+    [problem] = raised.value.problems
+    assert problem.startswith("OTEL_EXPORTER_OTLP_PROTOCOL is 'http/protobuf': only grpc")
+    # Where the next hop is said otherwise, it is nobody's business here.
+    assert load_settings({"next_hop": "http://backend:4317"}).next_hop == "http://backend:4317"
+
+
 def test_an_unknown_key_is_a_problem_with_a_suggestion(config: Path) -> None:
     config.write_text("cache_siez: 500")
 

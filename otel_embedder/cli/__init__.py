@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
+import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -41,6 +44,18 @@ class Commands(click.Group):
         command: click.Command = import_module(f"{__name__}.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; where there is none, name the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]}?", ctx) from error
+
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; give the exit code.
@@ -69,6 +84,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _call(arguments: Sequence[str] | None) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal's encoding lacks is no reason to print nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main.main(arguments, prog_name="otel-embedder", standalone_mode=False)
     finally:

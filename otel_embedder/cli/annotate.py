@@ -99,6 +99,10 @@ def command(  # noqa: PLR0913 - an option is an argument
 
     Example: otel-embedder annotate traces-*.jsonl.gz -o embedded.jsonl.zst
     """
+    if str(out) == STDIN:
+        raise click.UsageError(
+            "OUT must be a file: what it has is kept when a run is killed, so it can't be stdout."
+        )
     if STDIN in files and (resume or len(files) > 1):
         raise click.UsageError("stdin (-) must be the only FILE, and can't be read on by --resume.")
     settings = settings_with_cache(flags)

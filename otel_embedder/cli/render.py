@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -12,7 +13,7 @@ from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.text_id import text_id
 from otel_embedder.cli.arguments import file_argument, refuse_cut_off
 from otel_embedder.cli.options import TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.tables import columns, cut_cell, new_table, show
+from otel_embedder.cli.tables import columns, cut_cell, for_terminal, new_table, show
 from otel_embedder.embedder.models.engines import model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
@@ -96,7 +97,7 @@ def rendered(
 
 
 def _print_text(span: RenderedSpan) -> None:
-    click.echo(span.text)
+    click.echo(for_terminal(span.text) if sys.stdout.isatty() else span.text)
     if span.sayings is None:
         return
     table = new_table("", "says", "in the text", "rule", title="")

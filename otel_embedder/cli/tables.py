@@ -32,16 +32,17 @@ def new_table(*headers: Column | str, title: str) -> Table:
 
 def cell(text: str) -> Text:
     """Give words of somebody else's for a terminal: no markup, nothing that moves a cursor."""
-    return Text(_printable(text))
+    return Text(for_terminal(text))
 
 
 def cut_cell(text: str, *, width: int, lines: int) -> Text:
     """Give the beginning of a text: what fits into so many lines of a width."""
     width = max(width, MIN_COLUMNS)
-    return Text(textwrap.fill(_printable(text), width, max_lines=lines, placeholder=" ..."))
+    return Text(textwrap.fill(for_terminal(text), width, max_lines=lines, placeholder=" ..."))
 
 
-def _printable(text: str) -> str:
+def for_terminal(text: str) -> str:
+    """Give a text without what would move a cursor, set a title or clear a screen."""
     return "".join(letter if letter.isprintable() else REPLACEMENT for letter in text)
 
 

@@ -12,6 +12,8 @@ import math
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import (
@@ -30,6 +32,7 @@ from otel_embedder.exporter.sender import Sender
 from otel_embedder.exporter.splitting import is_head_larger
 from otel_embedder.exporter.taken import Progress, TakenSpans
 from otel_embedder.otlp.names import EXPORT_METHOD
+from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -52,6 +55,11 @@ RESERVE_SECONDS = 0.2
 WAITING_SHARE = 2
 # And so many there may be of these.
 MAX_WAITING = 32
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+PROXY_UNUSED = "next_hop.proxy_unused"
+
+log = get_logger()
 
 
 class ExporterMetrics(Protocol):
@@ -324,6 +332,7 @@ async def otlp_exporter(
         metrics=metrics,
     )
     metrics.watch_send_limit(exporter.send_limit)
+    _tell_of_proxy(settings.next_hop)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(exporter)
@@ -331,6 +340,16 @@ async def otlp_exporter(
             fields = "next_hop_certificate, next_hop_client_certificate, next_hop_client_key"
             raise SettingsError([f"{fields}: {error}"]) from error
         yield exporter
+
+
+def _tell_of_proxy(next_hop: str) -> None:
+    """Tell of a proxy for the web that the environment names: it is not on the way."""
+    url = urlsplit(next_hop)
+    host = url.hostname or ""
+    proxies = getproxies()
+    if url.scheme in proxies and not (host in LOOPBACK or proxy_bypass(host)):
+        hint = f"{url.scheme.upper()}_PROXY is set, and not used: spans go straight to the next hop"
+        log.warning(PROXY_UNUSED, next_hop=next_hop, hint=hint)
 
 
 def _next_hop(settings: NextHopSettings) -> NextHop:

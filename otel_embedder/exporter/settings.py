@@ -17,16 +17,31 @@ from otel_embedder.fields import (
     check_host_and_port,
 )
 
+# By OTLP's specification: of OTLP/gRPC, and of OTLP/HTTP.
+USUAL_PORT = 4317
+HTTP_PATH = "/v1/traces"
+
 Compression = Literal["none", "gzip"]
 
 
 def _url(value: str) -> str:
     url = urlsplit(value)
+    if url.scheme in {"http", "https"} and url.hostname and not _has_port(url.netloc):
+        raise ValueError(f"needs a port, such as {url.scheme}://{url.hostname}:{USUAL_PORT}")
+    if url.path.rstrip("/") == HTTP_PATH:
+        raise ValueError(
+            f"is OTLP/HTTP's, and only OTLP/gRPC is spoken here: {url.scheme}://{url.hostname}:"
+            f"{USUAL_PORT}, where that is its port there"
+        )
     is_plain = url.path in {"", "/"} and not (url.query or url.fragment or url.username)
     if url.scheme not in {"http", "https"} or not url.hostname or not is_plain:
         raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for TLS")
     check_host_and_port(url.netloc)
     return value
+
+
+def _has_port(netloc: str) -> bool:
+    return netloc.rpartition("]")[2].rpartition(":")[1] == ":"
 
 
 def _headers(value: object) -> object:

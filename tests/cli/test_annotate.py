@@ -466,3 +466,11 @@ def test_the_real_model_makes_the_vectors(real_model: CTranslate2Model, model_ca
     [expected] = real_model.encode([values["embedding.text"].string_value])
     assert np.array_equal(vector, expected.vector)
     assert attributes(annotated)["embedding.source"] == "model"
+
+
+def test_stdout_is_no_output(model: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    write_many("in.bin", 1)
+
+    assert annotate("in.bin", "-o", "-", model=model) == EXIT_USAGE
+    assert "OUT must be a file" in capsys.readouterr().err
+    assert not Path("-").exists()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import pty
 import re
 import socket
 import subprocess
@@ -15,8 +17,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from otel_embedder import __version__
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, main, run
 from otel_embedder.settings import Settings
+from tests.support.fakes import PATIENCE
 from tests.support.otlp_samples import Value, request, span
-from tests.support.processes import run_python
+from tests.support.processes import own_environment, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -351,3 +354,46 @@ def test_python_is_not_taken_down_around_a_thread_that_hangs(
     finished = run_python(LEAVING, *arguments)
 
     assert (finished.returncode, finished.stdout, finished.stderr) == (3, said, "")
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("anotate", "Did you mean annotate?"), ("server", "Did you mean serve?")]
+)
+def test_a_command_that_is_nearly_one_is_told(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([word]) == EXIT_USAGE
+    assert f"No such command '{word}'. {hint}" in capsys.readouterr().err
+
+
+def test_what_the_terminals_encoding_lacks_is_spelt_out(tmp_path: Path) -> None:
+    file = tmp_path / "traces.bin"
+    file.write_bytes(request(span("zahlung 支払い")).SerializeToString())
+
+    printed = subprocess.run(
+        [sys.executable, "-m", "otel_embedder", "render", str(file)],
+        env=own_environment({"PYTHONIOENCODING": "latin-1"}),
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+
+    assert rb"zahlung \u652f\u6255\u3044" in printed.stdout
+
+
+def test_control_characters_of_a_span_do_not_reach_a_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "traces.bin"
+    file.write_bytes(request(span("pay\x1b]0;title\x07")).SerializeToString())
+    command = [sys.executable, "-m", "otel_embedder", "render", "--profile", "template", str(file)]
+
+    leader, terminal = pty.openpty()
+    with os.fdopen(leader, "rb", buffering=0) as ours:
+        subprocess.run(
+            command, env=own_environment({}), stdout=terminal, check=True, timeout=PATIENCE
+        )
+        os.close(terminal)
+        shown = ours.read(10_000)
+
+    assert b"pay" in shown
+    assert b"\x1b" not in shown
+    assert b"\x07" not in shown

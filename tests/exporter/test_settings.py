@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from otel_embedder.errors import SettingsError
-from otel_embedder.exporter.exporter import OtlpExporter, otlp_exporter
+from otel_embedder.exporter.exporter import PROXY_UNUSED, OtlpExporter, otlp_exporter
 from otel_embedder.exporter.settings import NextHopSettings
 from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
@@ -30,6 +31,18 @@ def pair(tmp_path: Path) -> KeyPair:
 
 def problem(**values: object) -> str:
     return problem_of(NextHopSettings, **values)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("https://backend.example", "needs a port, such as https://backend.example:4317"),
+        ("http://[::1]", "needs a port, such as http://::1:4317"),
+        ("http://backend:4318/v1/traces", "only OTLP/gRPC is spoken here: http://backend:4317"),
+    ],
+)
+def test_what_is_nearly_an_address_is_told_what_it_lacks(url: str, hint: str) -> None:
+    assert hint in problem(next_hop=url)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +182,30 @@ async def test_certificates_that_turn_bad_before_the_start_are_wrong_settings(
     with pytest.raises(SettingsError, match=r"next_hop_certificate, .*must be a PEM file"):
         async with exporting(settings, Metrics()):
             pass
+
+
+@pytest.mark.parametrize(
+    ("url", "lines"),
+    [
+        ("https://backend.example:4317", ["HTTPS_PROXY is set, and not used"]),
+        ("https://inside.example:4317", []),
+        ("http://backend.example:4317", []),
+        ("https://localhost:4317", []),
+    ],
+)
+async def test_a_proxy_for_the_web_that_is_not_used_is_told(
+    url: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    with capture_logs() as logs:
+        async with exporting(NextHopSettings(next_hop=url), Metrics()):
+            pass
+
+    told = [line["hint"].partition(":")[0] for line in logs if line["event"] == PROXY_UNUSED]
+    assert told == lines
 
 
 def exporting(
