@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from otel_embedder.receiver.intake.messages import Context
 
 MAX_BYTES = 1024 * 1024
+# So much that each span of the largest has room for its vector.
+MAX_INFLIGHT_BYTES = 256 * MAX_BYTES
 # What may be said of bytes that are no request. Anything else would be a fault of ours.
 CODES = {refusal(kind("no request")).code for kind in (MalformedRequestError, RequestTooLargeError)}
 ANNOTATOR = Annotator(
@@ -143,7 +145,7 @@ def check_compressed(message: bytes, outcome: Outcome) -> None:
 async def received(message: bytes) -> Outcome:
     """Give what becomes of a message."""
     exporter, context, metrics = BytesExporter(), OneMessage(message), FakeMetrics()
-    admission = Admission(max_requests=1, max_bytes=MAX_BYTES, metrics=metrics)
+    admission = Admission(max_requests=1, max_bytes=MAX_INFLIGHT_BYTES, metrics=metrics)
     messages = Messages(admission, Closing(), turns=Turns(seconds=1), max_bytes=MAX_BYTES)
     receiver = TraceReceiver(
         processor(exporter, metrics), new_calls(metrics), messages, metrics=metrics
