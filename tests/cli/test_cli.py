@@ -357,7 +357,7 @@ def test_python_is_not_taken_down_around_a_thread_that_hangs(
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("anotate", "Did you mean annotate?"), ("server", "Did you mean serve?")]
+    ("word", "hint"), [("nearst", "Did you mean nearest?"), ("server", "Did you mean serve?")]
 )
 def test_a_command_that_is_nearly_one_is_told(
     word: str, hint: str, capsys: pytest.CaptureFixture[str]
