@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.files.documents import Format
     from otel_embedder.settings import Settings
+    from otel_embedder.text.rendering import Renderer
 
 # More than a sidecar's: a file may have its texts in any order, and nobody waits beside it.
 CACHE_SIZE = 20_000
@@ -109,13 +110,15 @@ def command(  # noqa: PLR0913 - an option is an argument
     traces = TraceFiles(files, on_cut_off=tell_of_cut_off if skip_cut_off else _refuse)
     paths = OutputPaths(out)
     paths.refuse_inputs([Path(file) for file in files if file != STDIN])
-    start = paths.start(_run(files, settings), resume=resume, overwrite=overwrite)
+    renderer = new_renderer(render_options(settings))
+    run = _run(files, settings, renderer.text_version)
+    start = paths.start(run, resume=resume, overwrite=overwrite)
     traces.refuse_mixture()
     output = OutputFile(paths, start)
     skipping = Skipping(output.rejected, is_wanted=skip_damaged or on_error == "skip")
     if not skip_damaged and on_error == "stop":
         traces.refuse_others()
-    _annotate(files, traces, output, settings, skipping)
+    _annotate(files, traces, output, settings, renderer=renderer, skipping=skipping)
     skipping.finish()
 
 
@@ -131,12 +134,12 @@ def _refuse(error: CutOffFileError) -> None:
     raise CutOffFileError(f"{error}; --skip-cut-off goes on without the rest") from error
 
 
-def _run(files: Sequence[str], settings: Settings) -> dict[str, str]:
+def _run(files: Sequence[str], settings: Settings, text_version: str) -> dict[str, str]:
     """Give all that decides what is written, in words."""
     return {
         "engine": settings.engine,
         "model": _model(settings.model),
-        "text_version": render_options(settings).version(),
+        "text_version": text_version,
         **{name: str(getattr(settings, name)) for name in ATTRIBUTE_SETTINGS},
         **{f"file {number}": _identity(file) for number, file in enumerate(files, start=1)},
     }
@@ -154,16 +157,18 @@ def _identity(file: str) -> str:
     return f"{Path(file).resolve()} of {status.st_size} bytes, changed at {status.st_mtime_ns} ns"
 
 
-def _annotate(
+def _annotate(  # noqa: PLR0913 - each is a part
     files: Sequence[str],
     traces: TraceFiles,
     output: OutputFile,
     settings: Settings,
+    *,
+    renderer: Renderer,
     skipping: Skipping,
 ) -> None:
     choice = model_choice(settings)
     model = load_model(choice)
-    renderer, tally = new_renderer(render_options(settings)), FilesTally()
+    tally = FilesTally()
     started = time.monotonic()
     with (
         going_on_later(output),

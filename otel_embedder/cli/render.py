@@ -25,8 +25,10 @@ from otel_embedder.text.rendering import new_renderer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.settings import Settings
     from otel_embedder.text.renderer import Saying
+    from otel_embedder.text.rendering import Renderer
 
 NAME_COLUMNS = 32
 RULE_COLUMNS = 24
@@ -73,13 +75,15 @@ def command(*, file: str, explain: bool, output: str, **flags: object) -> None:
     """
     settings = settings_from(flags)
     traces = TraceFiles([file], on_cut_off=refuse_cut_off)
-    print_ = _printing_json(settings) if output == "json" else _print_text
-    for span in rendered(traces, settings, explain=explain):
+    renderer = new_renderer(render_options(settings))
+    version = renderer.text_version
+    print_ = _printing_json(settings, version) if output == "json" else _print_text
+    for span in rendered(traces, renderer, annotator(settings, version), explain=explain):
         print_(span)
 
 
 def rendered(
-    traces: TraceFiles, settings: Settings, *, explain: bool = False
+    traces: TraceFiles, renderer: Renderer, attributes: Annotator, *, explain: bool
 ) -> Iterator[RenderedSpan]:
     """Give each span in files with its text, whether it carries a vector or not.
 
@@ -87,8 +91,6 @@ def rendered(
         UnreadableFileError: a file holds something else. What came before was given.
 
     """
-    renderer = new_renderer(render_options(settings))
-    attributes = annotator(settings, renderer.text_version)
     with traces.naming_faults():
         for span, service in spans_of(traces.requests(), renderer):
             bare = attributes.stripped(span)
@@ -112,12 +114,12 @@ def _print_text(span: RenderedSpan) -> None:
     show(table)
 
 
-def _printing_json(settings: Settings) -> Callable[[RenderedSpan], None]:
+def _printing_json(settings: Settings, text_version: str) -> Callable[[RenderedSpan], None]:
     # It loads a tokenizer, and so half of an engine.
     from otel_embedder.embedder.models.tokens import TokenCounter  # noqa: PLC0415
 
     tokens = TokenCounter(model_choice(settings))
-    origin = Origin(model_name(settings.model), render_options(settings).version())
+    origin = Origin(model_name(settings.model), text_version)
 
     def print_json(span: RenderedSpan) -> None:
         ids = span_ids(span.encoded)

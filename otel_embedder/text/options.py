@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +67,8 @@ WORDS, TEMPLATE = "words", "template"
 OWN = "own"
 # What only `template` knows, by its fields here.
 TEMPLATE_FIELDS = ("template", "exact_durations", "mask_values", "volatile_keys")
+# What every profile keeps to.
+HIDING_FIELDS = ("secret_keys", "mask_secrets")
 ONLY_TEMPLATE = (
     "only the profile template knows this: leave it out, or choose that profile (profile: template)"
 )
@@ -94,7 +96,6 @@ class RenderOptions:
     volatile_keys: tuple[str, ...] = DEFAULT_VOLATILE_KEYS
     secret_keys: tuple[str, ...] = DEFAULT_SECRET_KEYS
     mask_secrets: bool = True
-
     profile: str | None = None
 
     def __post_init__(self) -> None:
@@ -141,11 +142,17 @@ class RenderOptions:
             ValueError: the profile's file can't be read, or says what no profile can.
 
         """
-        profile = self.words_profile()
+        return self.version_of(self.words_profile())
+
+    def version_of(self, profile: Profile | None) -> str:
+        """Name the text of a profile that was read, with what else these options choose.
+
+        A file may be another the next time: this and the text are to be of one reading.
+        """
         if profile is None:
             return self._version(TEMPLATE, {**asdict(self), "profile": None}, asdict(DEFAULTS))
-        hidden = {"secret_keys": self.secret_keys, "mask_secrets": self.mask_secrets}
-        usual = {"secret_keys": DEFAULTS.secret_keys, "mask_secrets": DEFAULTS.mask_secrets}
+        hidden = {name: getattr(self, name) for name in HIDING_FIELDS}
+        usual = {name: getattr(DEFAULTS, name) for name in HIDING_FIELDS}
         if self.profile in {None, WORDS}:
             return self._version(WORDS, hidden, usual)
         return self._version(OWN, {**hidden, "profile": profile.digest()}, {})
@@ -164,10 +171,7 @@ class RenderOptions:
 
 
 USUAL: dict[str, object] = {
-    "template": DEFAULT_TEMPLATE,
-    "exact_durations": False,
-    "mask_values": True,
-    "volatile_keys": DEFAULT_VOLATILE_KEYS,
+    field.name: field.default for field in fields(RenderOptions) if field.name in TEMPLATE_FIELDS
 }
 DEFAULTS = RenderOptions()
 

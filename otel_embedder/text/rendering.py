@@ -74,4 +74,4 @@ def new_renderer(options: RenderOptions) -> Renderer:
 def words_renderer(profile: Profile, options: RenderOptions) -> WordsRenderer:
     """Give what renders by a profile; the options say what is hidden, and the version."""
     secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
-    return WordsRenderer(profile, secrets, options.version())
+    return WordsRenderer(profile, secrets, options.version_of(profile))

@@ -100,3 +100,14 @@ def test_whether_the_template_was_named_makes_no_difference() -> None:
     named = RenderOptions(profile="template", exact_durations=True)
 
     assert named.version() == RenderOptions(exact_durations=True).version()
+
+
+def test_a_text_and_its_version_are_of_one_reading(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("duration: none\n")
+    options = RenderOptions(profile=str(file))
+    profile = options.words_profile()
+    before = options.version_of(profile)
+    file.write_text("duration: series\n")
+
+    assert options.version_of(profile) == before != options.version()
