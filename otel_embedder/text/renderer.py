@@ -7,9 +7,7 @@ text of a span is then a sort and a join of fragments.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from fnmatch import translate
 from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,18 +17,17 @@ from otel_embedder.text.durations import exact_milliseconds, rounded_millisecond
 from otel_embedder.text.errors.error_events import read
 from otel_embedder.text.errors.error_text import ErrorText, timeless
 from otel_embedder.text.hiding.secrets import Secrets
+from otel_embedder.text.keys import any_of
 from otel_embedder.text.masking.masks import mask, mask_named
 from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
-    SERVICE_KEY,
     SPAN_BYTES,
     cut_attribute,
-    cut_resource,
     cut_span,
-    cut_value,
 )
+from otel_embedder.text.service import service_name
 from otel_embedder.text.template import FIELDS, parse_template
-from otel_embedder.text.values import ELLIPSIS, decode, read_key_value, render_named, render_value
+from otel_embedder.text.values import ELLIPSIS, decode, read_key_value, render_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
     from otel_embedder.text.options import RenderOptions
 
 
-UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
 UNKNOWN_OPERATION = "unknown_operation"
 UNKNOWN_DURATION = "?"
 
@@ -62,7 +58,6 @@ KEY_END = "\0"
 # but has a short value. A mark beyond ASCII would cost more, in every text that it is in.
 LONG, BEYOND_ASCII = "\x7f", "~\x7f"
 
-NEVER = r"(?!)"  # a pattern that matches nothing
 
 STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 
@@ -136,7 +131,7 @@ class TemplateRenderer:
         self._mask = mask if options.mask_values else str
         self._mask_named = mask_named if options.mask_values else _as_it_is
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
-        self._volatile = re.compile("|".join(map(translate, options.volatile_keys)) or NEVER)
+        self._volatile = any_of(options.volatile_keys)
         self._fragment = Remembered(self._read_fragment).__getitem__
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
@@ -258,7 +253,7 @@ class TemplateRenderer:
 
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
-        name = _status_name(status)
+        name = status_name(status)
         pieces = self._pieces(self._error.of_message(status.message))
         words = " ".join([name, *fitted(pieces, MAX_ERROR_CHARACTERS)])
         return Status(name, pieces, words, is_error=name == "ERROR")
@@ -267,20 +262,13 @@ class TemplateRenderer:
         return self._pieces(self._error.of_event(encoded))
 
     def _read_service(self, resource: bytes) -> str:
-        for encoded in pb.Resource.FromString(cut_resource(resource)).attributes:
-            key, value = read_key_value(encoded, self._secrets)
-            if key == SERVICE_KEY and value:
-                return self._render(value)[:MAX_VALUE_CHARACTERS] or UNKNOWN_SERVICE
-        return UNKNOWN_SERVICE
+        return service_name(resource, self._secrets)
 
     def _unmasked_words(self, span: pb.Span) -> str:
         """Give status, message and errors as they are, without mask."""
         status = pb.Status.FromString(span.status)
         parts = self._error.parts(status.message, span.events)
-        return " ".join(filter(None, (_status_name(status), *chain.from_iterable(parts))))
-
-    def _render(self, value: bytes) -> str:
-        return render_value(cut_value(value), self._secrets)
+        return " ".join(filter(None, (status_name(status), *chain.from_iterable(parts))))
 
     def _decode(self, encoded: bytes) -> str:
         return decode(encoded, self._secrets.hidden)
@@ -290,18 +278,23 @@ def _as_it_is(_key: str, value: str) -> str:
     return value
 
 
-def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
+def nanoseconds(span: pb.Span) -> int | None:
+    """Give how long a span took; None where its times don't tell."""
     started, ended = span.start_time_unix_nano, span.end_time_unix_nano
-    if not started or ended < started:
-        return UNKNOWN_DURATION
-    return words(ended - started)
+    return ended - started if 0 < started <= ended else None
+
+
+def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
+    took = nanoseconds(span)
+    return UNKNOWN_DURATION if took is None else words(took)
 
 
 def _unmarked(fragments: str) -> str:
     return fragments.replace(BEYOND_ASCII, "").replace(LONG, "")
 
 
-def _status_name(status: pb.Status) -> str:
+def status_name(status: pb.Status) -> str:
+    """Give the name of a status: UNSET, OK or ERROR."""
     return STATUS_NAMES.get(status.code, "UNSET")
 
 

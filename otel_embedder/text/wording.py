@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_embedder.text import queries
 from otel_embedder.text.conventions import present
 from otel_embedder.text.durations import rounded_milliseconds
+from otel_embedder.text.keys import any_of, key_words
 from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.words import (
     error_words,
-    key_words,
     with_codes,
     without_marks,
     without_origin,
@@ -33,8 +32,6 @@ KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUM
 THREE_DIGITS = re.compile(r"\d{3}", re.ASCII)
 NO_WORDS: Mapping[str, str] = MappingProxyType({})
 MAX_KEYS = 4_096
-
-NEVER = r"(?!)"  # a pattern that matches nothing
 
 # Who is too slow for a person waiting, and for most of those who call.
 SLOW_NANOSECONDS = 1_000_000_000
@@ -84,11 +81,11 @@ class Keys:
     """Tells of keys what a profile makes of them."""
 
     def __init__(self, profile: Profile) -> None:
-        self._keep = _any_of(profile.keep)
-        self._leave_out = [(pattern, _any_of([pattern])) for pattern in profile.leave_out]
-        self._values = [(_any_of(each.keys), each.words) for each in profile.values]
-        self._codes = [(_any_of(each.keys), each.words) for each in profile.codes]
-        self._rules = {"query": _any_of(profile.queries), "path": _any_of(profile.paths)}
+        self._keep = any_of(profile.keep)
+        self._leave_out = [(pattern, any_of([pattern])) for pattern in profile.leave_out]
+        self._values = [(any_of(each.keys), each.words) for each in profile.values]
+        self._codes = [(any_of(each.keys), each.words) for each in profile.codes]
+        self._rules = {"query": any_of(profile.queries), "path": any_of(profile.paths)}
 
     def read(self, key: str) -> Key:
         """Give what is made of an attribute of this key."""
@@ -222,7 +219,3 @@ def fitted(parts: Sequence[Sequence[str]], most: int) -> list[str]:
             break
         most -= length
     return [word for part in parts for word in part[:longest]][:whole]
-
-
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(translate, patterns)) or NEVER)

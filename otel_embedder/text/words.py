@@ -30,7 +30,7 @@ _PORT = re.compile(r"(?<=[\w>\]]):(\d{4,5})(?!\w|[.:]\w)")
 # Not one that a word ends with.
 _NUMBER = re.compile(r"(?<!\w)-?\d+(?:\.\d+)?")
 # camelCase, and the last capital of HTTPServer.
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN = re.compile(r"[^\w%]+|_")
 _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
@@ -48,7 +48,7 @@ def words(value: str, mask: Callable[[str], str]) -> list[str]:
 
     """
     value = _NUMBER.sub(" ", _MIXED_ID.sub(" ", _PLACEHOLDER.sub(" ", mask(value))))
-    found = _BETWEEN.sub(" ", _HUMP.sub(" ", value)).lower().split()
+    found = _BETWEEN.sub(" ", HUMP.sub(" ", value)).lower().split()
     return [word[:MAX_WORD_CHARACTERS] for word in found if _is_word(word)]
 
 
@@ -72,11 +72,6 @@ def _is_word(word: str) -> bool:
     if not _LETTER.search(word):
         return False
     return len(word) <= MAX_DIGIT_WORD_CHARACTERS or not _DIGIT.search(word)
-
-
-def key_words(key: str) -> str:
-    """Give a key as patterns of keys see it: in lower case, with underscores between words."""
-    return _HUMP.sub("_", key).replace("-", "_").lower()
 
 
 def without_packages(value: str) -> str:

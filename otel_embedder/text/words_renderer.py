@@ -21,10 +21,14 @@ from otel_embedder.text.purse import (
     cut_span,
 )
 from otel_embedder.text.renderer import (
-    STATUS_NAMES,
+    KEY_END,
+    MAX_TEXT_CHARACTERS,
+    SHOWN_BYTES,
     UNKNOWN_OPERATION,
     Rendering,
     Saying,
+    nanoseconds,
+    status_name,
 )
 from otel_embedder.text.service import service_name
 from otel_embedder.text.values import decode, read_key_value, render_named
@@ -38,17 +42,13 @@ if TYPE_CHECKING:
     from otel_embedder.text.profiles.profile import Profile
     from otel_embedder.text.wording import Reading
 
-# Sorts below every other character, so fragments sort by their keys; codes come first.
-KEY_END = "\0"
+# Of a fragment's line, so that codes sort first.
 CODE, ATTRIBUTE = "0", "1"
 BETWEEN = "\n"
 
 # Whoever serves names itself; of whoever calls it is told what it calls.
 SERVING_KINDS = {2, 5}
 OWN_HOST = "server.address"
-
-# Whoever has a text explained can wait: for a second, if the span is made for it.
-SHOWN_BYTES = 256 * 1024
 
 _PART_RULES = {
     "service": "words",
@@ -58,7 +58,6 @@ _PART_RULES = {
     "error": "each part once",
     "duration": "its words",
 }
-MAX_TEXT_CHARACTERS = 2_048
 
 
 class Status(NamedTuple):
@@ -196,7 +195,7 @@ class WordsRenderer:
             "kind": KIND_NAMES.get(said.kind, "UNSPECIFIED"),
             "status": said.status,
             "error": " ".join(filter(None, chain.from_iterable(said.error))),
-            "duration": f"{exact_milliseconds(_nanoseconds(shown))}ms",
+            "duration": f"{exact_milliseconds(nanoseconds(shown) or 0)}ms",
         }
         fields = [
             Saying(name, value.encode(), value, " ".join(parts[name]) or None, _PART_RULES[name])
@@ -229,7 +228,7 @@ class WordsRenderer:
             span.kind,
             status.name,
             self._error(status, events) if (events := span.events[:]) else status.parts,
-            self._wording.duration(_nanoseconds(span)),
+            self._wording.duration(nanoseconds(span) or 0),
             # To loop over a list of them is cheaper.
             tuple(sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))),
         )
@@ -296,8 +295,7 @@ class WordsRenderer:
 
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
-        name = STATUS_NAMES.get(status.code, "UNSET")
-        return Status(name, self._error_text.of_message(status.message))
+        return Status(status_name(status), self._error_text.of_message(status.message))
 
     def _error(self, status: Status, events: Sequence[bytes]) -> tuple[Part, ...]:
         """Give what a span says of its error: in its status, and in events."""
@@ -307,9 +305,3 @@ class WordsRenderer:
 
 def _fragment(reading: Reading) -> Fragment:
     return Fragment(reading.key, reading.words, reading.is_code)
-
-
-def _nanoseconds(span: pb.Span) -> int:
-    """Give how long it took; 0 if that isn't known."""
-    started, ended = span.start_time_unix_nano, span.end_time_unix_nano
-    return ended - started if 0 < started < ended else 0

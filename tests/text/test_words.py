@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from otel_embedder.text.keys import key_words
 from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.words import (
     MAX_WORD_CHARACTERS,
-    key_words,
     with_codes,
     without_origin,
     without_packages,

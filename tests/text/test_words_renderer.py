@@ -10,8 +10,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS
 from otel_embedder.text.rendering import new_renderer
-from otel_embedder.text.words_renderer import MAX_TEXT_CHARACTERS
 from tests.support.otlp_samples import NOTHING, Value, event, messages, span
 
 if TYPE_CHECKING:
