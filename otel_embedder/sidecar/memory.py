@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from otel_embedder.sidecar.background import beside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -70,13 +72,10 @@ async def collecting(bytes_in_flight: Callable[[], int]) -> AsyncIterator[None]:
     # What is there from the beginning stays, and what of it is garbage is little.
     gc.freeze()
     gc.set_threshold(*usual[:2], NEVER)
-    task = asyncio.create_task(_keep_collecting(Collector(bytes_in_flight)))
     try:
-        yield
+        async with beside(_keep_collecting(Collector(bytes_in_flight))):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         gc.set_threshold(*usual)
         gc.unfreeze()
 
@@ -113,13 +112,8 @@ async def trimming() -> AsyncIterator[None]:
         yield
         return
     trimmer = await asyncio.to_thread(Trimmer, _resident_bytes, lambda: libc.malloc_trim(0))
-    task = asyncio.create_task(_keep_looking(trimmer))
-    try:
+    async with beside(_keep_looking(trimmer)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _keep_looking(trimmer: Trimmer) -> None:

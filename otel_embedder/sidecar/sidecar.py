@@ -26,6 +26,7 @@ from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
+from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
@@ -161,8 +162,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
         )
-        preparing = asyncio.create_task(_prepare())
-        parts.callback(preparing.cancel)
+        await parts.enter_async_context(beside(_prepare()))
         yield await parts.enter_async_context(listening(handlers, settings, closing))
 
 

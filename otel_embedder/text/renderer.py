@@ -27,7 +27,7 @@ from otel_embedder.text.purse import (
 )
 from otel_embedder.text.service import service_name
 from otel_embedder.text.template import FIELDS, parse_template
-from otel_embedder.text.values import ELLIPSIS, decode, read_key_value, render_named
+from otel_embedder.text.values import ELLIPSIS, common_length, decode, read_key_value, render_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -301,14 +301,9 @@ def status_name(status: pb.Status) -> str:
 def fitted(pieces: Iterable[str], room: int) -> list[str]:
     """Give pieces of a text in so many characters: the longest are cut, all to one length."""
     whole = [*pieces]
-    room -= len(whole) - 1  # blanks between them
-    lengths = sorted(map(len, whole))
-    for number, length in enumerate(lengths):
-        if length * (len(lengths) - number) > room:
-            size = room // (len(lengths) - number)
-            return [_without_middle(piece, size) for piece in whole]
-        room -= length
-    return whole
+    blanks = len(whole) - 1
+    size = common_length(map(len, whole), room - blanks)
+    return whole if size is None else [_without_middle(piece, size) for piece in whole]
 
 
 def _without_middle(piece: str, size: int) -> str:

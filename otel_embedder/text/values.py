@@ -10,7 +10,7 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.hiding.secrets import SECRET, SECRET_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from otel_embedder.text.hiding.secrets import Secrets
 
@@ -28,6 +28,17 @@ NOT_SECRET = {"", "null", "true", "false"}
 NAMING_KEYS = ("name", "key")
 VALUE_KEY = "value"
 OPTION = re.compile(r"[\w.-]+")
+
+
+def common_length(lengths: Iterable[int], room: int) -> int | None:
+    """Give the length to cut the longest of some to, so that all have room; None if they have."""
+    in_order = sorted(lengths)
+    for number, length in enumerate(in_order):
+        share = room // (len(in_order) - number)
+        if length > share:
+            return share
+        room -= length
+    return None
 
 
 def decode(encoded: bytes, hide: Callable[[str], str]) -> str:

@@ -12,6 +12,7 @@ from otel_embedder.text.conventions import present
 from otel_embedder.text.durations import rounded_milliseconds
 from otel_embedder.text.keys import any_of, key_words
 from otel_embedder.text.masking.masks import mask
+from otel_embedder.text.values import common_length
 from otel_embedder.text.words import (
     error_words,
     with_codes,
@@ -210,12 +211,6 @@ def fitted(parts: Sequence[Sequence[str]], most: int) -> list[str]:
 
     So the innermost cause, which stands last, is told however much stands before it.
     """
-    lengths = sorted(map(len, parts))
-    whole = longest = most
-    for number, length in enumerate(lengths):
-        share = most // (len(lengths) - number)
-        if length > share:
-            longest = max(1, share)
-            break
-        most -= length
-    return [word for part in parts for word in part[:longest]][:whole]
+    size = common_length(map(len, parts), most)
+    longest = most if size is None else max(1, size)
+    return [word for part in parts for word in part[:longest]][:most]
