@@ -78,14 +78,19 @@ def attributes_in(encoded: bytes) -> Attributes:
 
 
 def through_the_sidecar(attributes: Attributes, prefix: str) -> Attributes:
-    exporter = FakeExporter()
     sent = request(span("pay", attributes)).SerializeToString()
+    return attributes_in(sent_on(sent, annotator(prefix)))
+
+
+def sent_on(sent: bytes, by: Annotator) -> bytes:
+    """Give what a sidecar makes of a request."""
+    exporter = FakeExporter()
 
     async def send() -> None:
         processor = Processor(
             new_renderer(RenderOptions()),
             FakeSpanEmbedder(),
-            annotator(prefix),
+            by,
             exporter,
             embed_timeout=3,
             turns=Turns(seconds=0),
@@ -94,7 +99,7 @@ def through_the_sidecar(attributes: Attributes, prefix: str) -> Attributes:
         await processor.consume(parse_request(sent), Call(math.inf, ()))
 
     asyncio.run(send())
-    return attributes_in(exporter.encoded[0])
+    return exporter.encoded[0]
 
 
 class Texts:
@@ -105,11 +110,16 @@ class Texts:
 
 
 def through_files(attributes: Attributes, prefix: str) -> Attributes:
-    formats = {Form.PROTOBUF: protobuf_format(annotator(prefix), with_lengths=False)}
-    spans = SpanAnnotator(new_renderer(RenderOptions()), Texts(), formats, FilesTally())
     sent = request(span("pay", attributes)).SerializeToString()
+    return attributes_in(annotated_in_a_file(sent, annotator(prefix)))
+
+
+def annotated_in_a_file(sent: bytes, by: Annotator) -> bytes:
+    """Give what `annotate` makes of a file of one request."""
+    formats = {Form.PROTOBUF: protobuf_format(by, with_lengths=False)}
+    spans = SpanAnnotator(new_renderer(RenderOptions()), Texts(), formats, FilesTally())
     [document] = spans.annotated([StoredRequest(Form.PROTOBUF, "request 1", sent, is_alone=True)])
-    return attributes_in(b"".join(document.pieces()))
+    return b"".join(document.pieces())
 
 
 def through_the_sdk(attributes: Attributes, prefix: str) -> Attributes:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -12,36 +9,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_embedder.annotation.annotator import Annotator
-from otel_embedder.annotation.standing import Origin
-from otel_embedder.fairness import Turns
-from otel_embedder.files.annotating import FilesTally, SpanAnnotator
-from otel_embedder.files.documents import protobuf_format
-from otel_embedder.files.requests import Form, StoredRequest
 from otel_embedder.library.service import EmbeddingService
-from otel_embedder.otlp.call import Call
-from otel_embedder.otlp.wire import parse_request
-from otel_embedder.pipeline.processor import Processor
 from otel_embedder.sdk import EmbeddingSpanExporter
-from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.rendering import new_renderer
-from tests.contracts.test_standing import Texts, attributes_in
+from tests.contracts.test_standing import annotated_in_a_file, annotator, attributes_in, sent_on
 from tests.support.fakes import (
-    FAKE_MODEL,
-    FakeExporter,
-    FakeMetrics,
     FakeModel,
-    FakeSpanEmbedder,
 )
 
 KEY = "embedding.text_id"
-ANNOTATOR = Annotator(
-    Origin(FAKE_MODEL, RenderOptions().version()),
-    encoding="bytes",
-    prefix="embedding.",
-    attach_text=False,
-    max_remembered=10,
-)
 
 
 def test_a_span_has_one_text_id_whichever_way_it_comes() -> None:
@@ -62,37 +37,12 @@ def test_a_span_has_one_text_id_whichever_way_it_comes() -> None:
         of_the_library = service.embed(made).text_id
     of_the_sdk = (sent.get_finished_spans()[0].attributes or {})[KEY]
 
+    by = annotator("embedding.")
+
     assert of_the_library is not None
     assert (
         of_the_library
         == of_the_sdk
-        == attributes_in(through_the_sidecar(encoded))[KEY]
-        == attributes_in(through_files(encoded))[KEY]
+        == attributes_in(sent_on(encoded, by))[KEY]
+        == attributes_in(annotated_in_a_file(encoded, by))[KEY]
     )
-
-
-def through_the_sidecar(encoded: bytes) -> bytes:
-    exporter = FakeExporter()
-    processor = Processor(
-        new_renderer(RenderOptions()),
-        FakeSpanEmbedder(),
-        ANNOTATOR,
-        exporter,
-        embed_timeout=3,
-        turns=Turns(),
-        metrics=FakeMetrics(),
-    )
-
-    async def send() -> None:
-        await processor.consume(parse_request(encoded), Call(math.inf, ()))
-
-    asyncio.run(send())
-    return exporter.encoded[0]
-
-
-def through_files(encoded: bytes) -> bytes:
-    formats = {Form.PROTOBUF: protobuf_format(ANNOTATOR, with_lengths=False)}
-    spans = SpanAnnotator(new_renderer(RenderOptions()), Texts(), formats, FilesTally())
-    stored = StoredRequest(Form.PROTOBUF, "request 1", encoded, is_alone=True)
-    [document] = spans.annotated([stored])
-    return b"".join(document.pieces())

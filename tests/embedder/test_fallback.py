@@ -38,6 +38,7 @@ from tests.support.fakes import (
     SpanText,
     embedding_of,
 )
+from tests.support.turns import others_beside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -174,22 +175,13 @@ async def test_who_waits_goes_before_those_who_have_gone_on() -> None:
 
 
 async def test_others_have_their_turns_while_a_large_request_is_seen_to() -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     wanted = texts(f"text {number}" for number in range(20 * PIECE))
     async with nested_around(FakeModel()) as nest:
-        other = asyncio.create_task(others())
-        embeddings = await nest.fallback.embed(wanted, timeout=0)
-        other.cancel()
+        with others_beside() as others:
+            embeddings = await nest.fallback.embed(wanted, timeout=0)
 
     assert len(embeddings) == len(wanted)
-    assert turns > 100
+    assert others.turns > 100
 
 
 async def test_of_a_large_request_each_gets_what_is_its_own() -> None:
@@ -416,19 +408,11 @@ def late_spans(*trace_ids: str) -> list[LateSpan]:
 
 
 async def test_many_stand_ins_leave_others_their_turn() -> None:
-    turns = 0
+    spans = late_spans(*map(str, range(100_000)))
+    with others_beside() as others:
+        await falling_back(FakeEmbedder()).embed(spans, timeout=1)
 
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    await falling_back(FakeEmbedder()).embed(late_spans(*map(str, range(100_000))), timeout=1)
-    task.cancel()
-
-    assert turns > 100
+    assert others.turns > 100
 
 
 async def test_who_leaves_cancels_what_nobody_else_wants() -> None:

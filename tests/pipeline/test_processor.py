@@ -33,6 +33,7 @@ from tests.support.fakes import (
 )
 from tests.support.otlp_samples import TRACE_ID, field, request, span
 from tests.support.peers import spans_in
+from tests.support.turns import others_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -418,21 +419,12 @@ async def test_of_a_request_with_a_malformed_span_nothing_is_sent(broken: bytes)
 
 
 async def test_a_large_request_leaves_others_their_turn() -> None:
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     exporter = FakeExporter()
-    task = asyncio.create_task(other())
     sent = request(*[span(f"operation {number}") for number in range(64)])
-    await consume(processing(FakeSpanEmbedder(), exporter), sent)
-    task.cancel()
+    with others_beside() as others:
+        await consume(processing(FakeSpanEmbedder(), exporter), sent)
 
-    assert turns >= 4
+    assert others.turns >= 4
     assert len(spans_in(exporter.requests[0])) == 64
     assert all(annotated.attributes for annotated in spans_in(exporter.requests[0]))
 

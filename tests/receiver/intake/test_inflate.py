@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from otel_embedder.errors import BusyError, MalformedRequestError, RequestTooLargeError
 from otel_embedder.fairness import Turns
 from otel_embedder.receiver.intake.inflate import SLICE_BYTES, STEP_BYTES, inflated
+from tests.support.turns import others_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,16 +119,8 @@ async def test_whoever_has_no_room_may_end_it() -> None:
 
 
 async def test_others_have_their_turn_meanwhile() -> None:
-    turns = 0
+    packed = gzip.compress(bytes(50 * STEP_BYTES))
+    with others_beside() as others:
+        await unpacked(packed, max_bytes=64 * STEP_BYTES, grow=ignore)
 
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await unpacked(gzip.compress(bytes(50 * STEP_BYTES)), max_bytes=64 * STEP_BYTES, grow=ignore)
-    counting.cancel()
-
-    assert turns >= 50
+    assert others.turns >= 50

@@ -15,6 +15,7 @@ from otel_embedder.receiver.intake.parsing import (
     parsed,
 )
 from tests.support.otlp_samples import field, request, span
+from tests.support.turns import others_beside
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.wire import TraceRequest
@@ -95,20 +96,11 @@ async def test_spans_are_never_too_many_where_they_are_of_a_size() -> None:
 
 
 async def test_others_have_their_turn_meanwhile() -> None:
-    turns = 0
+    with others_beside() as others:
+        await asyncio.sleep(0)
+        before = others.turns
+        async with Turns().task() as turn:
+            encoded = field(1, field(2, field(2, b"")) * 40_000)
+            await parsed(encoded, turn, grow=Account().grow)
 
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await asyncio.sleep(0)
-    before = turns
-    async with Turns().task() as turn:
-        encoded = field(1, field(2, field(2, b"")) * 40_000)
-        await parsed(encoded, turn, grow=Account().grow)
-    counting.cancel()
-
-    assert turns > before
+    assert others.turns > before
