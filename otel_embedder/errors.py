@@ -9,6 +9,7 @@
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
+    ├── StoreError                the catalogue can't be read or written; no span minds
     ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
     │   ├── ForeignContentError       another signal, or another tool's: traces are wanted
@@ -62,6 +63,10 @@ class SettingsError(OtelEmbedderError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class StoreError(OtelEmbedderError):
+    """Raised when a catalogue can't be opened, read or written; says what to do."""
 
 
 class ListenError(OtelEmbedderError):

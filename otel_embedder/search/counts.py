@@ -1,0 +1,101 @@
+"""How often what was seen: sparse tables of whole numbers that add up, packed as bytes.
+
+A bucket is a minute, an hour or a day. Whoever saw spans of it has a `Counts` of it, and the
+sum over all who did is what is true. Keys in tables are positions in a batch's lists as long
+as a batch is on its way, and the numbers that a store gave them from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Integers = npt.NDArray[np.int64]
+
+# Of a table: its name, and the widths of its keys and values.
+SHAPES = {
+    # row -> spans, own errors (error spans without an error child)
+    "rows": (1, 2),
+    # row, cell of self time (see `trees.cell`) -> spans
+    "times": (2, 1),
+    # row, row of the child that started last (NOTHING: it has none) -> spans
+    "nexts": (2, 1),
+    # row, another service that it called -> children of that service
+    "calls": (2, 1),
+    # text -> spans, spans whose duration is known, sum of these ones' `millidecades`
+    "texts": (1, 3),
+}
+NOTHING = 0  # as a key: no row. Numbers that a store gives begin with 1.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Whole numbers by keys.
+
+    Attributes:
+        keys: shape (n, width of a key), each once, sorted.
+        values: shape (n, width of a value).
+
+    """
+
+    keys: Integers
+    values: Integers
+
+    @classmethod
+    def of(cls, keys: Integers, values: Integers) -> Self:
+        """Add up values by keys, which may come in any order and several times."""
+        if not len(keys):
+            return cls(keys, values)
+        order = np.lexsort(keys.T[::-1])
+        keys, values = keys[order], values[order]
+        is_first = np.ones(len(keys), bool)
+        is_first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        starts = np.flatnonzero(is_first)
+        return cls(keys[starts], np.add.reduceat(values, starts, axis=0))
+
+    @classmethod
+    def empty(cls, name: str) -> Self:
+        """Give a table of this name with nothing in it."""
+        keys, values = SHAPES[name]
+        return cls(np.zeros((0, keys), np.int64), np.zeros((0, values), np.int64))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """What was counted in a bucket.
+
+    Attributes:
+        roots: spans without a parent.
+        tables: by the names of SHAPES; what has nothing in it may be missing.
+
+    """
+
+    roots: int = 0
+    tables: dict[str, Table] = field(default_factory=dict)
+
+    def table(self, name: str) -> Table:
+        """Give the table of a name."""
+        return self.tables.get(name) or Table.empty(name)
+
+    @classmethod
+    def sum(cls, counts: Iterable[Counts]) -> Counts:
+        """Add up."""
+        known = list(counts)
+        names = {name for each in known for name in each.tables}
+        tables = {
+            name: Table.of(
+                np.concatenate([each.table(name).keys for each in known]),
+                np.concatenate([each.table(name).values for each in known]),
+            )
+            for name in sorted(names)
+        }
+        return cls(sum(each.roots for each in known), tables)

@@ -1,0 +1,1 @@
+"""Where a catalogue is kept: one module each."""
