@@ -65,10 +65,6 @@ class SettingsError(OtelEmbedderError):
         self.problems = problems
 
 
-class StoreError(OtelEmbedderError):
-    """Raised when a catalogue can't be opened, read or written; says what to do."""
-
-
 class ListenError(OtelEmbedderError):
     """Raised when the address to listen on can't be had."""
 
@@ -87,6 +83,10 @@ class CutOffFileError(UnreadableFileError):
 
 class UnwritableFileError(OtelEmbedderError):
     """Raised when a file can't be written, or must not: it is there already, or another's."""
+
+
+class StoreError(OtelEmbedderError):
+    """Raised when a catalogue can't be opened, read or written; says what to do."""
 
 
 class SkippedRequestsError(OtelEmbedderError):

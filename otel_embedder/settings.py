@@ -25,6 +25,7 @@ from otel_embedder.errors import SettingsError
 from otel_embedder.exporter.settings import NextHopSettings
 from otel_embedder.fields import RoomSettings
 from otel_embedder.receiver.settings import ListenSettings, ServerSettings
+from otel_embedder.search.settings import CatalogueSettings
 from otel_embedder.telemetry.settings import LogSettings, MetricsSettings
 from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS, TextSettings
@@ -54,6 +55,7 @@ class Settings(
     LogSettings,
     ServerSettings,
     MetricsSettings,
+    CatalogueSettings,
     TextSettings,
     AnnotationSettings,
     NextHopSettings,

@@ -1,0 +1,69 @@
+"""What may be chosen about the catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+
+from otel_embedder.fields import MAX_SECONDS, RoomSettings
+
+MEMORY = "memory"
+SQLITE_SCHEME = "sqlite:///"
+MAX_DAYS = 3_650.0
+
+
+def check_catalogue(url: str) -> str:
+    """Make sure that a catalogue can be where this says.
+
+    Raises:
+        ValueError: no store is called so.
+
+    """
+    if url == MEMORY or (url.startswith(SQLITE_SCHEME) and url != SQLITE_SCHEME):
+        return url
+    raise ValueError(
+        f"must be {SQLITE_SCHEME}PATH, with four slashes for a path from the root, or {MEMORY}"
+    )
+
+
+class CatalogueSettings(RoomSettings):
+    """Where each text that passes is kept, and for how long."""
+
+    catalogue: Annotated[str, AfterValidator(check_catalogue)] | None = Field(
+        None,
+        description="Where to keep each text that passes, with counts and examples, for `search`: "
+        "sqlite:///PATH, or memory for as long as the process lives; it holds what spans say.",
+    )
+    catalogue_interval: PositiveFloat = Field(
+        10.0,
+        le=MAX_SECONDS,
+        description="Seconds after which what has passed is written to the catalogue.",
+    )
+    catalogue_retention: PositiveFloat = Field(
+        14.0,
+        le=MAX_DAYS,
+        description="Days after which what was not seen any more leaves the catalogue.",
+    )
+    catalogue_minutes: PositiveFloat = Field(
+        1.0,
+        le=MAX_DAYS,
+        description="Days for which the catalogue keeps what was counted by minutes; then by hours "
+        "only.",
+    )
+    catalogue_hours: PositiveFloat = Field(
+        7.0,
+        le=MAX_DAYS,
+        description="Days for which the catalogue keeps what was counted by hours; then by days "
+        "only.",
+    )
+    catalogue_texts: PositiveInt = Field(
+        200_000,
+        le=10_000_000,
+        description="Texts that the catalogue keeps; those not seen for longest go first.",
+    )
+    trace_link: str | None = Field(
+        None,
+        description="Where a trace can be looked at: a URL with {trace_id}, or one of tempo, "
+        "jaeger, grafana, signoz and zipkin with the address, such as jaeger=http://HOST:16686.",
+    )
