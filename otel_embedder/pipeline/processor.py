@@ -17,6 +17,7 @@ from otel_embedder.pipeline.attaching import Attaching, Encoded
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
 from otel_embedder.pipeline.budget import Budget
 from otel_embedder.pipeline.echoes import Echoes
+from otel_embedder.pipeline.passed import Passed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from otel_embedder.fairness import SharedTurn, Turns
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.passed import Taken
 
 
 class SpanEmbedder(Protocol):
@@ -74,6 +76,7 @@ class Processor:
         embed_timeout: float,
         turns: Turns,
         metrics: ProcessorMetrics,
+        taken: Taken | None = None,
     ) -> None:
         self._renderer = renderer
         self._embedder = embedder
@@ -84,6 +87,7 @@ class Processor:
         self._metrics = metrics
         self._bare = BareSpans(metrics, clock=_now)
         self._echoes = Echoes(annotator)
+        self._taken = taken
 
     async def consume(self, request: TraceRequest, call: Call) -> ExportTraceServiceResponse:
         """Annotate and send on; give the next hop's answer.
@@ -106,12 +110,16 @@ class Processor:
                 room = self._exporter.room(request.size, deadline=call.deadline)
                 lesson.share = await attaching.fit(works, room)
             self._bare.note(attaching.bare)
+            passed = Passed(request, works, embeddings) if self._taken is not None else None
             # As many as spans, and the next hop may take its time.
             del works, embeddings, attaching
             self._echoes.remember(request)
-            return await self._exporter.export(
+            answer = await self._exporter.export(
                 request, deadline=call.deadline, metadata=call.metadata
             )
+        if self._taken is not None and passed is not None:
+            _tell(self._taken, passed, answer)
+        return answer
 
     async def _render(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         """Give what there is to do, rendered as far as that is possible until `end`."""
@@ -136,6 +144,13 @@ class Processor:
                 if _now() >= end:
                     late.set()
         return works
+
+
+def _tell(taken: Taken, passed: Passed, answer: ExportTraceServiceResponse) -> None:
+    if answer.partial_success.rejected_spans:
+        taken.passed_in_part(spans=passed.request.spans)
+    else:
+        taken.passed(passed)
 
 
 def _now() -> float:

@@ -138,6 +138,18 @@ METRICS = (
         "gauge",
         "Largest request that the next hop takes, as far as is known.",
     ),
+    Metric("catalogue_written_spans_total", "counter", "Spans counted in the catalogue."),
+    Metric(
+        "catalogue_dropped_spans_total",
+        "counter",
+        "Spans that passed and are not counted in the catalogue, by what was short: room in the "
+        "queue, memory for what was read, a store that could be written; or the next hop took "
+        "some of a request, and nobody knows which (rejected); or there was a fault of ours.",
+        ("reason",),
+    ),
+    Metric(
+        "catalogue_write_duration_seconds", "histogram", "Time that the catalogue took for a batch."
+    ),
     Metric(
         "dropped_log_lines_total",
         "counter",
@@ -274,6 +286,15 @@ class Metrics:
         """Record one batch that the model has finished."""
         self._histograms["batch_size"].observe(texts)
         self._histograms["inference_duration_seconds"].observe(seconds)
+
+    def catalogue_written(self, *, spans: int, seconds: float) -> None:
+        """Record a batch that the catalogue has taken."""
+        self._counters["catalogue_written_spans_total"].inc(spans)
+        self._histograms["catalogue_write_duration_seconds"].observe(seconds)
+
+    def catalogue_dropped(self, reason: str, *, spans: int) -> None:
+        """Count spans that passed and are not in the catalogue."""
+        self._counters["catalogue_dropped_spans_total"].labels(reason).inc(spans)
 
     def watch_send_limit(self, limit: Callable[[], int]) -> None:
         """Report how large a request may be, whenever it is asked for."""

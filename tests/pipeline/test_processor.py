@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.passed import Passed
     from otel_embedder.pipeline.processor import SpanEmbedder
     from otel_embedder.text.renderer import Rendering
     from tests.support.otlp_samples import Value
@@ -73,6 +74,7 @@ def processing(
     encoding: Encoding = "bytes",
     attach_text: bool = False,
     renderer: Renderer | None = None,
+    taken: FakeTaken | None = None,
 ) -> Processor:
     annotator = Annotator(
         Origin(FAKE_MODEL, OPTIONS.version()),
@@ -90,7 +92,22 @@ def processing(
         embed_timeout=embed_timeout,
         turns=Turns(seconds=0),
         metrics=metrics or FakeMetrics(),
+        taken=taken,
     )
+
+
+class FakeTaken:
+    """Remembers what passed."""
+
+    def __init__(self) -> None:
+        self.whole: list[Passed] = []
+        self.in_part = 0
+
+    def passed(self, passed: Passed) -> None:
+        self.whole.append(passed)
+
+    def passed_in_part(self, *, spans: int) -> None:
+        self.in_part += spans
 
 
 async def consume(
@@ -450,3 +467,31 @@ async def test_a_span_without_anything_is_embedded_too() -> None:
 
     assert without_ours(annotated) == Span()
     assert {pair.key for pair in annotated.attributes} == set(OURS)
+
+
+async def test_what_the_next_hop_took_is_told_with_texts_and_embeddings() -> None:
+    taken = FakeTaken()
+    processor = processing(FakeSpanEmbedder(), FakeExporter(), taken=taken)
+    await consume(processor, request(span("a"), span("kept", OURS), span("b")))
+    [passed] = taken.whole
+    assert passed.request.spans == 3
+    names = ["a", "b"]
+    assert all(name in (work.content or "") for name, work in zip(names, passed.works, strict=True))
+    assert [embedding is not None for embedding in passed.embeddings] == [True, True]
+
+
+async def test_what_the_next_hop_did_not_take_is_not_told() -> None:
+    taken = FakeTaken()
+    exporter = FakeExporter(RetryableExportError("away"))
+    with pytest.raises(RetryableExportError):
+        await consume(processing(FakeSpanEmbedder(), exporter, taken=taken), request(span("a")))
+    assert (taken.whole, taken.in_part) == ([], 0)
+
+
+async def test_of_what_was_taken_in_part_nobody_is_told_but_how_many_spans_it_had() -> None:
+    taken = FakeTaken()
+    answer = ExportTraceServiceResponse()
+    answer.partial_success.rejected_spans = 1
+    processor = processing(FakeSpanEmbedder(), FakeExporter(answer), taken=taken)
+    await consume(processor, request(span("a"), span("b")))
+    assert (taken.whole, taken.in_part) == ([], 2)

@@ -264,6 +264,13 @@ class FakeMetrics:
     def turned_away(self) -> None:
         self.counts["turned_away"] += 1
 
+    def catalogue_written(self, *, spans: int, seconds: float) -> None:
+        self.counts["catalogue_written"] += spans
+        self.seconds.append(seconds)
+
+    def catalogue_dropped(self, reason: str, *, spans: int) -> None:
+        self.counts[f"catalogue_dropped {reason}"] += spans
+
     def passed_through(self, signal: str) -> None:
         self.counts[signal] += 1
 

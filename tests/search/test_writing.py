@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.errors import StoreError
+from otel_embedder.search.store import Batch, Kept
+from otel_embedder.search.writing import (
+    CATALOGUE_FAILING,
+    CATALOGUE_LEFT,
+    CATALOGUE_RECOVERED,
+    MAX_BATCHES,
+    CatalogueWriter,
+)
+from tests.support.fakes import PATIENCE, FakeMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from otel_embedder.search.store import Store
+
+pytestmark = pytest.mark.timeout(60)
+
+KEPT = Kept(minutes=1, hours=2, all=3)
+
+
+def batch(number: int) -> Batch:
+    return Batch("me", number, (), (), (), {})
+
+
+class FakeStore:
+    """Takes batches; fails as long as it is broken, and waits as long as it hangs."""
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+        self.tidied: list[tuple[Kept, int]] = []
+        self.is_closed = False
+        self.is_broken = False
+        self.works = threading.Event()
+        self.works.set()
+
+    def write(self, batch: Batch) -> None:
+        self.works.wait(PATIENCE)
+        if self.is_broken:
+            raise StoreError("the disk is full: make room")
+        self.written.append(batch.number)
+
+    def tidy(self, kept: Kept, *, now: int, most_texts: int) -> None:
+        assert abs(now - time.time()) < PATIENCE
+        self.tidied.append((kept, most_texts))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def writing(store: FakeStore, metrics: FakeMetrics) -> CatalogueWriter:
+    return CatalogueWriter(
+        lambda: cast("Store", store), KEPT, most_texts=7, metrics=metrics, retry_seconds=0.05
+    )
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_what_is_offered_is_written_in_order_and_the_store_closed_in_the_end() -> None:
+    store, metrics = FakeStore(), FakeMetrics()
+    writer = writing(store, metrics)
+    for number in (1, 2, 3):
+        writer.offer(batch(number), spans=10)
+    writer.close(PATIENCE)
+    assert (store.written, store.is_closed) == ([1, 2, 3], True)
+    assert metrics.counts["catalogue_written"] == 30
+
+
+def test_it_tidies_up_with_what_is_to_be_kept() -> None:
+    store = FakeStore()
+    writer = writing(store, FakeMetrics())
+    wait_for(lambda: store.tidied)
+    writer.close(PATIENCE)
+    assert store.tidied == [(KEPT, 7)]
+
+
+def test_a_store_that_hangs_holds_nobody_up_and_has_only_so_many_batches_wait() -> None:
+    store, metrics = FakeStore(), FakeMetrics()
+    store.works.clear()
+    writer = writing(store, metrics)
+    offered = 0
+    while writer.has_room():
+        offered += 1
+        writer.offer(batch(offered), spans=1)
+    assert offered == MAX_BATCHES
+    with captured() as lines:
+        writer.close(0.1)
+    assert [line["event"] for line in lines] == [CATALOGUE_LEFT]
+    assert metrics.counts["catalogue_dropped store"] == MAX_BATCHES
+    store.works.set()
+
+
+def test_a_store_that_fails_is_told_of_once_and_written_when_it_has_recovered() -> None:
+    store, metrics = FakeStore(), FakeMetrics()
+    store.is_broken = True
+    with captured() as lines:
+        writer = writing(store, metrics)
+        for number in (1, 2):
+            writer.offer(batch(number), spans=1)
+        wait_for(lambda: lines)
+        store.is_broken = False
+        wait_for(lambda: len(lines) > 1)
+        writer.close(PATIENCE)
+    assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
+    assert lines[0]["error"] == "the disk is full: make room"
+    assert store.written == [1, 2]
+
+
+def test_one_that_can_not_be_opened_is_told_of_at_the_start_and_tried_again() -> None:
+    store = FakeStore()
+    tries = iter((StoreError("no such folder"), None))
+
+    def opened() -> Store:
+        if error := next(tries):
+            raise error
+        return cast("Store", store)
+
+    with captured() as lines:
+        writer = CatalogueWriter(
+            opened, KEPT, most_texts=7, metrics=FakeMetrics(), retry_seconds=0.05
+        )
+        wait_for(lambda: len(lines) > 1)
+        writer.offer(batch(1), spans=1)
+        writer.close(PATIENCE)
+    assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
+    assert store.written == [1]
+
+
+def captured() -> AbstractContextManager[list[dict[str, object]]]:
+    return cast("AbstractContextManager[list[dict[str, object]]]", capture_logs())
