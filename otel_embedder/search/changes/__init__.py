@@ -1,0 +1,1 @@
+"""What is different since some time, from counts alone."""
