@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Integers = npt.NDArray[np.int64]
 
@@ -30,6 +30,14 @@ SHAPES = {
     "calls": (2, 1),
     # text -> spans, spans whose duration is known, sum of these ones' `millidecades`
     "texts": (1, 3),
+}
+# What the columns of its keys are numbers of.
+KEYS = {
+    "rows": ("row",),
+    "times": ("row", "cell"),
+    "nexts": ("row", "row"),
+    "calls": ("row", "service"),
+    "texts": ("text",),
 }
 NOTHING = 0  # as a key: no row. Numbers that a store gives begin with 1.
 
@@ -86,16 +94,65 @@ class Counts:
         """Give the table of a name."""
         return self.tables.get(name) or Table.empty(name)
 
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Refuse keys above what there is of their kind, by the words of KEYS.
+
+        Raises:
+            ValueError: says which table.
+
+        """
+        for name, table in self.tables.items():
+            for column, kind in zip(table.keys.T, KEYS[name], strict=True):
+                size = sizes.get(kind)
+                if (
+                    size is not None
+                    and len(column)
+                    and not 0 <= column.min() <= column.max() <= size
+                ):
+                    raise ValueError(f"the table {name} speaks of a {kind} that is not there")
+
+    def numbered(self, numbers: Mapping[str, Integers]) -> Counts:
+        """Give these with the store's numbers, by the words of KEYS, for positions in a batch."""
+        return Counts(
+            self.roots,
+            {name: _numbered(name, table, numbers) for name, table in self.tables.items()},
+        )
+
+    def without(self, gone: Mapping[str, Integers]) -> Counts:
+        """Give these without what speaks of the numbers that are gone, by the words of KEYS."""
+        return Counts(
+            self.roots, {name: _without(name, table, gone) for name, table in self.tables.items()}
+        )
+
     @classmethod
     def sum(cls, counts: Iterable[Counts]) -> Counts:
         """Add up."""
         known = list(counts)
         names = {name for each in known for name in each.tables}
+        # Each by its own name alone: a newer release's tables are added up unknown.
         tables = {
-            name: Table.of(
-                np.concatenate([each.table(name).keys for each in known]),
-                np.concatenate([each.table(name).values for each in known]),
-            )
+            name: _sum([each.tables[name] for each in known if name in each.tables])
             for name in sorted(names)
         }
         return cls(sum(each.roots for each in known), tables)
+
+
+def _sum(tables: list[Table]) -> Table:
+    keys = np.concatenate([each.keys for each in tables])
+    return Table.of(keys, np.concatenate([each.values for each in tables]))
+
+
+def _numbered(name: str, table: Table, numbers: Mapping[str, Integers]) -> Table:
+    keys = table.keys.copy()
+    for column, kind in zip(keys.T, KEYS[name], strict=True):
+        if kind in numbers:
+            column[:] = numbers[kind][column]
+    return Table.of(keys, table.values)
+
+
+def _without(name: str, table: Table, gone: Mapping[str, Integers]) -> Table:
+    stays = np.ones(len(table), bool)
+    for column, kind in zip(table.keys.T, KEYS.get(name, ()), strict=False):
+        if kind in gone:
+            stays &= ~np.isin(column, gone[kind])
+    return table if stays.all() else Table(table.keys[stays], table.values[stays])

@@ -5,8 +5,8 @@ Times are nanoseconds since 1970, as OTLP has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
@@ -145,3 +145,58 @@ class Entry:
     status: str
     examples: Examples
     model: str
+
+    @property
+    def first_seen(self) -> int:
+        """When its earliest span started."""
+        return self.examples.first.time
+
+    @property
+    def last_seen(self) -> int:
+        """When its latest span started."""
+        return self.examples.last[0].time
+
+    @property
+    def slowest(self) -> int:
+        """How long its slowest span took, in nanoseconds; -1 if no span's is known."""
+        duration = self.examples.slowest.duration
+        return -1 if duration is None else duration
+
+    @classmethod
+    def of(cls, text: SeenText, *, key: int, row: int) -> Self:
+        """Give a text's entry as it is when it is seen for the first time, without its vector."""
+        return cls(
+            key=key,
+            changed=0,
+            words=text.words,
+            text_version=text.text_version,
+            brought_from="",
+            row=row,
+            status=text.status,
+            examples=text.examples,
+            model="",
+        )
+
+    def seen_again(self, text: SeenText, *, row: int) -> Entry:
+        """Give it as it is after a text of the same words, whose row this is, was seen."""
+        examples = self.examples.with_(text.examples)
+        if text.examples.last[0].time < self.last_seen:
+            return replace(self, examples=examples)
+        version = text.text_version
+        brought_from = self.brought_from if version == self.text_version else ""
+        return replace(
+            self,
+            text_version=version,
+            brought_from=brought_from,
+            row=row,
+            status=text.status,
+            examples=examples,
+        )
+
+    def brought_to(self, text_version: str) -> Entry:
+        """Give it as it is once its words stand for those of another text version."""
+        if text_version == self.text_version:
+            return self
+        rendered_by = self.brought_from or self.text_version
+        brought_from = "" if rendered_by == text_version else rendered_by
+        return replace(self, text_version=text_version, brought_from=brought_from)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds; each a level
+NANOSECONDS = 1_000_000_000  # of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,22 @@ class Batch:
     texts: Sequence[SeenText]
     counts: Mapping[int, Counts]
 
+    def __post_init__(self) -> None:
+        """Refuse what no store could take, with a ValueError."""
+        sizes = {"row": len(self.rows), "service": len(self.services), "text": len(self.texts)}
+        if any(not 0 <= text.row < len(self.rows) for text in self.texts):
+            raise ValueError("a text is of a row that the batch has not")
+        for start, counts in self.counts.items():
+            if start % MINUTE:
+                raise ValueError(f"counts of a minute that begins at {start} s")
+            counts.check(sizes)
+
+    @property
+    def latest(self) -> int:
+        """The time of the latest that it speaks of, in seconds; 0 if it speaks of nothing."""
+        seen = (text.examples.last[0].time // NANOSECONDS for text in self.texts)
+        return max((*self.counts, *seen), default=0)
+
 
 class Bucket(NamedTuple):
     """What all writers counted in some time.
@@ -54,6 +71,35 @@ class Bucket(NamedTuple):
     start: int
     seconds: int
     counts: Counts
+
+
+class Columns(NamedTuple):
+    """What is asked of many entries at once. Each array has the shape (n,).
+
+    Attributes:
+        changed: the number of the last change that is in these.
+        keys: of the entries.
+        rows: the keys of their rows.
+        first_seen: nanoseconds since 1970.
+        last_seen: nanoseconds since 1970.
+        slowest: how long their slowest span took, in nanoseconds; -1 where none's is known.
+        statuses: numbers of UNSET, OK or ERROR in `names`.
+        text_versions: numbers of text versions in `names`.
+        models: numbers of models in `names`; 0, which is "", where there is no vector yet.
+        names: by their numbers, which stay what they are; those of all entries.
+
+    """
+
+    changed: int
+    keys: Integers
+    rows: Integers
+    first_seen: Integers
+    last_seen: Integers
+    slowest: Integers
+    statuses: Integers
+    text_versions: Integers
+    models: Integers
+    names: Mapping[int, str]
 
 
 class Vectors(NamedTuple):
@@ -116,8 +162,12 @@ class Store(Protocol):
         """
         ...
 
-    def entries(self, *, after: int = 0) -> Iterator[Entry]:
-        """Give the entries that changed after a change of this number, by number."""
+    def columns(self, *, after: int = 0) -> Columns:
+        """Give the entries that changed after a change of this number, in any order."""
+        ...
+
+    def entries(self, keys: Iterable[int]) -> list[Entry]:
+        """Give these entries, in this order, without those that are not there any more."""
         ...
 
     def vectors(self, model: str, *, after: int = 0) -> Iterator[Vectors]:
@@ -148,7 +198,8 @@ class Store(Protocol):
         """Give what was counted from `since` to `until`, in seconds, by time, nothing twice.
 
         As fine as it is kept, but no finer than `finest`: MINUTE, HOUR or DAY. A bucket is given
-        whole if some of it is in that time; a coarser one does for a finer one that is kept.
+        whole if some of it is in that time, and no two of them overlap. Texts that they speak of
+        may be gone.
         """
         ...
 
@@ -165,7 +216,10 @@ class Store(Protocol):
         ...
 
     def delete_service(self, service: str) -> int:
-        """Take a service out: its texts, rows and counts. Gives how many texts these were."""
+        """Take a service out: its texts, rows and counts. Gives how many texts these were.
+
+        Spans without a parent stay counted.
+        """
         ...
 
     def size(self) -> int:
