@@ -119,10 +119,13 @@ class Counts:
         )
 
     def without(self, gone: Mapping[str, Integers]) -> Counts:
-        """Give these without what speaks of the numbers that are gone, by the words of KEYS."""
-        return Counts(
-            self.roots, {name: _without(name, table, gone) for name, table in self.tables.items()}
-        )
+        """Give these without what speaks of the numbers that are gone, by the words of KEYS.
+
+        The same object if nothing does.
+        """
+        tables = {name: _without(name, table, gone) for name, table in self.tables.items()}
+        is_same = all(tables[name] is table for name, table in self.tables.items())
+        return self if is_same else Counts(self.roots, tables)
 
     @classmethod
     def sum(cls, counts: Iterable[Counts]) -> Counts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,6 +100,14 @@ class Columns(NamedTuple):
     text_versions: Integers
     models: Integers
     names: Mapping[int, str]
+
+    @classmethod
+    def of(cls, numbers: Integers, *, changed: int, names: Mapping[int, str]) -> Self:
+        """Take the columns of a table of shape (n, 8)."""
+        keys, rows, first, last, slowest, statuses, text_versions, models = numbers.T
+        return cls(
+            changed, keys, rows, first, last, slowest, statuses, text_versions, models, names
+        )
 
 
 class Vectors(NamedTuple):

@@ -121,9 +121,9 @@ class MemoryStore:
             newest_first = reversed(self._entries.values())
             entries = list(takewhile(lambda entry: entry.changed > after, newest_first))
             changed = entries[0].changed if entries else after
-            columns = np.array([self._in_numbers(each) for each in entries], np.int64)
+            numbers = np.array([self._in_numbers(each) for each in entries], np.int64)
             names = {0: "", **self._names.items}
-            return Columns(changed, *columns.reshape(-1, 8).T, names)
+            return Columns.of(numbers.reshape(-1, 8), changed=changed, names=names)
 
     def _in_numbers(self, entry: Entry) -> tuple[int, ...]:
         words = entry.status, entry.text_version, entry.model
@@ -332,7 +332,10 @@ class _MemoryCells:
 
     def take_out(self, gone: Mapping[str, Integers]) -> None:
         for head in self.all():
-            self.put(head, self.get(head).without(gone))
+            counts = self.get(head)
+            rest = counts.without(gone)
+            if rest is not counts:
+                self.put(head, rest)
 
     @property
     def bytes(self) -> int:

@@ -1,0 +1,138 @@
+"""The tables of a catalogue in SQLite, and how older ones are brought up.
+
+Numbers of rows, texts and the like are never given twice (AUTOINCREMENT), so that a reader that
+remembers one can't be misled. Texts and rows are found by a digest of their words: an index over
+the words themselves would keep them twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_embedder.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection
+
+APPLICATION = 0x6F746563  # "otec": tells a catalogue from others' files
+# Five vectors of 384 numbers fit on one page; on one of 4096 bytes two, with a quarter left over.
+PAGE_BYTES = 8192
+
+_FIRST = (
+    "CREATE TABLE state (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO state VALUES ('changed', 0), ('generation', 0)",
+    "CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "INSERT INTO names VALUES (0, '')",
+    """CREATE TABLE writers (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        last INTEGER NOT NULL
+    )""",
+    """CREATE TABLE rows (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        digest BLOB NOT NULL UNIQUE,
+        day INTEGER NOT NULL,
+        service TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        words TEXT NOT NULL
+    )""",
+    """CREATE TABLE services (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        day INTEGER NOT NULL,
+        name TEXT NOT NULL UNIQUE
+    )""",
+    """CREATE TABLE texts (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        digest BLOB NOT NULL UNIQUE,
+        words TEXT NOT NULL
+    )""",
+    # What changes of a text, apart from its words: each write sets it anew.
+    """CREATE TABLE entries (
+        key INTEGER PRIMARY KEY,
+        changed INTEGER NOT NULL UNIQUE,
+        row INTEGER NOT NULL,
+        first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        slowest INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        text_version INTEGER NOT NULL,
+        model INTEGER NOT NULL,
+        brought_from INTEGER NOT NULL,
+        examples BLOB NOT NULL
+    )""",
+    # By their change, so that what is new is read from the end.
+    """CREATE TABLE vectors (
+        changed INTEGER PRIMARY KEY,
+        key INTEGER NOT NULL UNIQUE,
+        model INTEGER NOT NULL,
+        vector BLOB NOT NULL
+    )""",
+    """CREATE TABLE cells (
+        start INTEGER NOT NULL,
+        level INTEGER NOT NULL,
+        writer INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        made INTEGER NOT NULL,
+        counts BLOB NOT NULL
+    )""",
+    "CREATE UNIQUE INDEX cells_by_time ON cells (start, level, writer)",
+    # The tokenizer leaves stems as they are: they have no upper case and nothing of ASCII but
+    # letters and digits.
+    "CREATE VIRTUAL TABLE stems USING fts5(said, content = '', tokenize = 'ascii')",
+    "CREATE VIRTUAL TABLE stem_counts USING fts5vocab(stems, 'row')",
+)
+# From version i to i + 1.
+MIGRATIONS = (_FIRST,)
+
+
+def version_of(connection: sqlite3.Connection, name: str) -> int:
+    """Give the version of a catalogue's tables, 0 if there are none.
+
+    Raises:
+        StoreError: the file is another program's, or a newer release's.
+
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if application != APPLICATION and (version or tables):
+        raise StoreError(f"{name} is a database of another program: name another file")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"a newer release made {name} (version {version}, this one knows {len(MIGRATIONS)}):"
+            " use that release or a newer one, or name another file"
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection, name: str) -> None:
+    """Bring the tables up to this release, within a transaction that writes.
+
+    Raises:
+        StoreError: the file is another program's, or a newer release's.
+
+    """
+    version = version_of(connection, name)
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    if version < len(MIGRATIONS):
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def require_words(modules: Collection[str]) -> None:
+    """Refuse an SQLite that has no index of words among its modules.
+
+    Raises:
+        StoreError: says what is missing.
+
+    """
+    missing = [module for module in ("fts5", "fts5vocab") if module not in modules]
+    if missing:
+        raise StoreError(
+            f"this Python's SQLite has no {missing[0]}, by which words are found: install a Python"
+            " whose SQLite is built with SQLITE_ENABLE_FTS5, or let catalogue be memory"
+        )

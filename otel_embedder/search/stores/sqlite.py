@@ -1,0 +1,210 @@
+"""A catalogue in a file, by the SQLite that comes with Python."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otel_embedder.errors import StoreError
+from otel_embedder.search import levels
+from otel_embedder.search.counts import Counts
+from otel_embedder.search.entries import RowKey
+from otel_embedder.search.store import DAY, MINUTE, NANOSECONDS, Bucket, Columns, Vectors
+from otel_embedder.search.stores import sqlite_reading
+from otel_embedder.search.stores.connections import Connections
+from otel_embedder.search.stores.sqlite_cells import SqliteCells
+from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
+from otel_embedder.search.stores.sqlite_writing import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from otel_embedder.embedder.embedding import Vector
+    from otel_embedder.search.counts import Integers
+    from otel_embedder.search.entries import Embedded, Entry
+    from otel_embedder.search.store import Batch, Kept
+
+VECTORS_AT_ONCE = 10_000
+# Texts that go in one transaction: others that write wait so long.
+GO_AT_ONCE = 2_000
+
+
+class SqliteStore:
+    """Keeps a catalogue in a file; see `store.Store`.
+
+    Several processes may write it and read it at the same time.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        """Open a file, and make it if it is not there and may be written.
+
+        Raises:
+            StoreError: it can't be opened, or is none that this release can use.
+
+        """
+        self._connections = Connections(path, readonly=readonly)
+        self._path = path
+
+    @contextmanager
+    def _writing(self) -> Iterator[Writing]:
+        with self._connections.writing() as connection:
+            writing = Writing(connection)
+            yield writing
+            writing.finish()
+
+    def write(self, batch: Batch) -> None:
+        """Take a batch."""
+        with self._writing() as writing:
+            writing.take(batch)
+
+    def last_number(self, writer: str) -> int:
+        """Give the number of the last batch of a writer."""
+        with self._connections.reading() as connection:
+            found = connection.execute("SELECT last FROM writers WHERE name = ?", (writer,))
+            last: tuple[int] | None = found.fetchone()
+            return 0 if last is None else last[0]
+
+    def forget(self, writer: str) -> None:
+        """Take out what a writer counted, and its number."""
+        with self._writing() as writing:
+            writing.forget(writer)
+
+    def put_vectors(self, vectors: Iterable[tuple[int, Embedded]], *, text_version: str) -> None:
+        """Give entries a vector, and bring them to this text version."""
+        given = list(vectors)
+        with self._writing() as writing:
+            for key, embedded in given:
+                writing.embed(key, embedded, text_version)
+
+    def columns(self, *, after: int = 0) -> Columns:
+        """Give the entries that changed after a change of this number."""
+        with self._connections.reading() as connection:
+            found = sqlite_reading.columns_after(connection, after)
+            names = names_of(connection)
+        changed = int(found[:, 0].max(initial=after))
+        return Columns.of(found[:, 1:], changed=changed, names=names)
+
+    def entries(self, keys: Iterable[int]) -> list[Entry]:
+        """Give these entries, in this order."""
+        wanted = [int(key) for key in keys]
+        query = f"SELECT {ENTRY} FROM texts JOIN entries USING (key) WHERE key = ?"  # noqa: S608
+        with self._connections.reading() as connection:
+            names = names_of(connection)
+            found = (connection.execute(query, (key,)).fetchone() for key in wanted)
+            return [entry_of(each, names) for each in found if each is not None]
+
+    def vectors(self, model: str, *, after: int = 0) -> Iterator[Vectors]:
+        """Give the vectors of a model that changed after a change of this number."""
+        some = self._some_vectors(model, after)
+        while some is not None:
+            yield some
+            some = self._some_vectors(model, some.changed)
+
+    def _some_vectors(self, model: str, after: int) -> Vectors | None:
+        with self._connections.reading() as connection:
+            found = connection.execute(
+                "SELECT changed, key, vector FROM vectors WHERE changed > ?"
+                " AND model = (SELECT number FROM names WHERE name = ?) ORDER BY changed LIMIT ?",
+                (after, model, VECTORS_AT_ONCE),
+            ).fetchall()
+        if not found:
+            return None
+        changes, keys, vectors = zip(*found, strict=True)
+        if len(set(map(len, vectors))) > 1:
+            raise StoreError(
+                f"vectors of {model} in the catalogue {self._path} are not all of one length:"
+                " reembed it"
+            )
+        matrix = np.frombuffer(b"".join(vectors), "<f4").reshape(len(keys), -1)
+        return Vectors(changes[-1], np.array(keys, np.int64), matrix)
+
+    def vector(self, key: int) -> Vector | None:
+        """Give the vector of an entry."""
+        with self._connections.reading() as connection:
+            found = connection.execute("SELECT vector FROM vectors WHERE key = ?", (int(key),))
+            vector: tuple[bytes] | None = found.fetchone()
+            return None if vector is None else np.frombuffer(vector[0], "<f4")
+
+    def rows(self) -> Mapping[int, RowKey]:
+        """Give the rows by their numbers."""
+        query = "SELECT number, service, operation, kind, words FROM rows"
+        with self._connections.reading() as connection:
+            return {number: RowKey(*row) for number, *row in connection.execute(query)}
+
+    def services(self) -> Mapping[int, str]:
+        """Give the services by their numbers."""
+        with self._connections.reading() as connection:
+            return dict(connection.execute("SELECT number, name FROM services"))
+
+    def with_stems(self, stems: Sequence[str], *, most: int) -> Integers:
+        """Give the keys of entries that say some of these stems, best first."""
+        with self._connections.reading() as connection:
+            return sqlite_reading.with_stems(connection, stems, most)
+
+    def stem_counts(self, stems: Sequence[str]) -> Mapping[str, int]:
+        """Give how many entries say each of these stems."""
+        with self._connections.reading() as connection:
+            return sqlite_reading.stem_counts(connection, stems)
+
+    def buckets(self, *, since: int, until: int, finest: int = MINUTE) -> Iterator[Bucket]:
+        """Give what was counted in a time; until the last is taken, a state of it is held."""
+        with self._connections.reading() as connection:
+            cells = SqliteCells(connection)
+            for group in levels.groups(cells, since=since, until=until, finest=finest):
+                counts = Counts.sum(cells.get(head) for head in group.heads)
+                yield Bucket(group.start, group.seconds, counts)
+
+    @property
+    def generation(self) -> int:
+        """Grows whenever something was taken out."""
+        with self._connections.reading() as connection:
+            found = connection.execute("SELECT number FROM state WHERE name = 'generation'")
+            generation: int = found.fetchone()[0]
+            return generation
+
+    def tidy(self, kept: Kept, *, now: int, most_texts: int) -> None:
+        """Put minutes into hours and hours into days, and let go what is too old.
+
+        In small steps, each a whole one, so that others that write wait for none of them long.
+        """
+        with self._connections.reading() as connection:
+            due = levels.due(SqliteCells(connection).all(), kept, now=now)
+        for head in due:
+            with self._writing() as writing:
+                levels.settle(writing.cells, head, kept, now=now)
+        while self._let_go(kept, now, most_texts):
+            pass
+
+    def _let_go(self, kept: Kept, now: int, most_texts: int) -> bool:
+        """Let go what is too old, and say whether there may be more."""
+        with self._writing() as writing:
+            outlived = levels.outlived(writing.cells.all(), kept, now=now)
+            writing.cells.delete(outlived)
+            texts = writing.too_old((now - kept.all) * NANOSECONDS, most_texts)[:GO_AT_ONCE]
+            writing.let_go(texts)
+            went = writing.drop_unseen(levels.begin(now - kept.all, DAY))
+            if outlived or texts or went:
+                writing.begin_generation()
+            return len(texts) == GO_AT_ONCE
+
+    def delete_service(self, service: str) -> int:
+        """Take a service out."""
+        with self._writing() as writing:
+            gone = writing.of_service(service)
+            writing.cells.take_out(gone)
+            writing.let_go(gone["text"])
+            writing.drop("rows", gone["row"])
+            writing.drop("services", gone["service"])
+            writing.begin_generation()
+        return len(gone["text"])
+
+    def size(self) -> int:
+        """Give how many bytes its files take."""
+        return self._connections.size()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connections.close()

@@ -1,0 +1,85 @@
+"""What is read of a catalogue in SQLite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otel_embedder.search.entries import Entry
+from otel_embedder.search.packing import unpack_examples
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from otel_embedder.search.counts import Integers
+
+# What `entry_of` takes.
+ENTRY = "key, changed, words, row, status, text_version, model, brought_from, examples"
+COLUMNS = "changed, key, row, first_seen, last_seen, slowest, status, text_version, model"
+# As many entries are ranked in well under a tenth of a second.
+MOST_RANKED = 50_000
+
+
+def names_of(connection: sqlite3.Connection) -> dict[int, str]:
+    """Give the names of statuses, text versions and models by their numbers."""
+    return dict(connection.execute("SELECT number, name FROM names"))
+
+
+def entry_of(
+    found: tuple[int, int, str, int, int, int, int, int, bytes], names: Mapping[int, str]
+) -> Entry:
+    """Give the entry that was read as ENTRY says."""
+    key, changed, words, row, status, text_version, model, brought_from, examples = found
+    return Entry(
+        key=key,
+        changed=changed,
+        words=words,
+        text_version=names[text_version],
+        brought_from=names[brought_from],
+        row=row,
+        status=names[status],
+        examples=unpack_examples(examples),
+        model=names[model],
+    )
+
+
+def columns_after(connection: sqlite3.Connection, after: int) -> Integers:
+    """Give the numbers of COLUMNS of what changed after a change, shape (n, 9)."""
+    found = connection.execute(f"SELECT {COLUMNS} FROM entries WHERE changed > ?", (after,))  # noqa: S608
+    return np.array(found.fetchall(), np.int64).reshape(-1, 9)
+
+
+def stem_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, int]:
+    """Give how many entries say each of these stems, without those that none says."""
+    found = (
+        connection.execute("SELECT term, doc FROM stem_counts WHERE term = ?", (stem,)).fetchone()
+        for stem in sorted(set(stems))
+    )
+    return dict(each for each in found if each is not None)
+
+
+def with_stems(connection: sqlite3.Connection, stems: Sequence[str], most: int) -> Integers:
+    """Give the keys of entries that say some of these stems, best first.
+
+    Where the rarer ones alone say enough, those that half the world says are left out: to rank
+    all that say them would take longer than they are worth.
+    """
+    counts = stem_counts(connection, stems)
+    rarest_first = sorted(counts, key=lambda stem: (counts[stem], stem))
+    asked: list[str] = []
+    total = 0
+    for stem in rarest_first:
+        total += counts[stem]
+        if asked and total > MOST_RANKED:
+            break
+        asked.append(stem)
+    if not asked:
+        return np.zeros(0, np.int64)
+    order = "rank" if counts[asked[0]] <= MOST_RANKED else "rowid DESC"
+    found = connection.execute(
+        f"SELECT rowid FROM stems WHERE stems MATCH ? ORDER BY {order} LIMIT ?",  # noqa: S608
+        (" OR ".join(f'"{stem}"' for stem in asked), most),
+    )
+    return np.array([key for (key,) in found], np.int64)

@@ -1,0 +1,245 @@
+"""A transaction that writes to a catalogue in SQLite."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otel_embedder.search import levels
+from otel_embedder.search.counts import NOTHING, Integers
+from otel_embedder.search.entries import Entry
+from otel_embedder.search.packing import pack_examples
+from otel_embedder.search.ranking import stems
+from otel_embedder.search.store import DAY
+from otel_embedder.search.stores.sqlite_cells import SqliteCells
+from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from otel_embedder.search.entries import Embedded, RowKey, SeenText
+    from otel_embedder.search.store import Batch
+
+DIGEST_BYTES = 16
+_MANY = 500  # numbers in one statement
+
+
+class Writing:
+    """What one transaction does; `finish` it before it is committed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take the connection that is in the transaction."""
+        self._connection = connection
+        self.cells = SqliteCells(connection)
+        self._changed = self._state("changed")
+        self._names = names_of(connection)
+        self._numbers = {name: number for number, name in self._names.items()}
+
+    def _state(self, name: str) -> int:
+        found = self._connection.execute("SELECT number FROM state WHERE name = ?", (name,))
+        number: int = found.fetchone()[0]
+        return number
+
+    def finish(self) -> None:
+        """Keep the number of the last change."""
+        self._connection.execute(
+            "UPDATE state SET number = ? WHERE name = 'changed'", (self._changed,)
+        )
+
+    def _next_change(self) -> int:
+        self._changed += 1
+        return self._changed
+
+    def take(self, batch: Batch) -> None:
+        """Take a batch, if its writer's number of it was not taken before."""
+        writer, last = self._writer(batch.writer)
+        if batch.number <= last:
+            return
+        day = levels.begin(batch.latest, DAY)
+        rows = _with_nothing(self._row(row, day) for row in batch.rows)
+        services = _with_nothing(self._service(name, day) for name in batch.services)
+        texts = _with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
+        numbers = {"row": rows, "service": services, "text": texts}
+        for start, counts in batch.counts.items():
+            changed = self._next_change()
+            levels.add(self.cells, writer, start, counts.numbered(numbers), changed=changed)
+        self._connection.execute(
+            "UPDATE writers SET last = ? WHERE number = ?", (batch.number, writer)
+        )
+
+    def _writer(self, name: str) -> tuple[int, int]:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO writers (name, last) VALUES (?, 0)", (name,)
+        )
+        found = self._connection.execute("SELECT number, last FROM writers WHERE name = ?", (name,))
+        number, last = found.fetchone()
+        return number, last
+
+    def _row(self, row: RowKey, day: int) -> int:
+        digest = digest_of("\0".join((str(len(row.service)), str(len(row.operation)), *row)))
+        self._connection.execute(
+            "INSERT INTO rows (digest, day, service, operation, kind, words)"
+            " VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (digest) DO UPDATE SET day = excluded.day WHERE day < excluded.day",
+            (digest, day, *row),
+        )
+        found = self._connection.execute("SELECT number FROM rows WHERE digest = ?", (digest,))
+        number: int = found.fetchone()[0]
+        return number
+
+    def _service(self, name: str, day: int) -> int:
+        self._connection.execute(
+            "INSERT INTO services (day, name) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET day = excluded.day WHERE day < excluded.day",
+            (day, name),
+        )
+        found = self._connection.execute("SELECT number FROM services WHERE name = ?", (name,))
+        number: int = found.fetchone()[0]
+        return number
+
+    def _name(self, name: str) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            number = len(self._numbers)
+            self._connection.execute("INSERT INTO names VALUES (?, ?)", (number, name))
+            self._numbers[name] = number
+            self._names[number] = name
+        return number
+
+    def _see(self, text: SeenText, row: int) -> int:
+        digest = digest_of(text.words)
+        found = self._connection.execute(
+            f"SELECT {ENTRY} FROM texts JOIN entries USING (key) WHERE digest = ?",  # noqa: S608
+            (digest,),
+        ).fetchone()
+        if found is None:
+            entry = Entry.of(text, key=self._insert(text.words, digest), row=row)
+        else:
+            entry = entry_of(found, self._names).seen_again(text, row=row)
+        if text.embedded is not None and text.embedded.model != entry.model:
+            entry = self._embed(entry, text.embedded)
+        self._put(entry)
+        return entry.key
+
+    def _insert(self, words: str, digest: bytes) -> int:
+        inserted = self._connection.execute(
+            "INSERT INTO texts (digest, words) VALUES (?, ?)", (digest, words)
+        )
+        key = inserted.lastrowid
+        assert key is not None, "an insert has a number"  # noqa: S101
+        self._connection.execute(
+            "INSERT INTO stems (rowid, said) VALUES (?, ?)", (key, " ".join(stems(words)))
+        )
+        return key
+
+    def _put(self, entry: Entry) -> None:
+        names = entry.status, entry.text_version, entry.model, entry.brought_from
+        self._connection.execute(
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.key,
+                self._next_change(),
+                entry.row,
+                entry.first_seen,
+                entry.last_seen,
+                entry.slowest,
+                *map(self._name, names),
+                pack_examples(entry.examples),
+            ),
+        )
+
+    def _embed(self, entry: Entry, embedded: Embedded) -> Entry:
+        vector = embedded.vector.astype("<f4").tobytes()
+        self._connection.execute(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+            (self._next_change(), entry.key, self._name(embedded.model), vector),
+        )
+        return replace(entry, model=embedded.model)
+
+    def embed(self, key: int, embedded: Embedded, text_version: str) -> None:
+        """Give an entry that is there a vector, and bring it to this text version."""
+        found = self._connection.execute(
+            f"SELECT {ENTRY} FROM texts JOIN entries USING (key) WHERE key = ?",  # noqa: S608
+            (key,),
+        ).fetchone()
+        if found is not None:
+            entry = entry_of(found, self._names).brought_to(text_version)
+            self._put(self._embed(entry, embedded))
+
+    def forget(self, writer: str) -> None:
+        """Take out what a writer counted, and its number."""
+        number, _ = self._writer(writer)
+        self._connection.execute("DELETE FROM cells WHERE writer = ?", (number,))
+        self._connection.execute("DELETE FROM writers WHERE number = ?", (number,))
+        self.begin_generation()
+
+    def begin_generation(self) -> None:
+        """Say that something went."""
+        self._connection.execute("UPDATE state SET number = number + 1 WHERE name = 'generation'")
+
+    def too_old(self, time: int, most_texts: int) -> list[int]:
+        """Give the texts that were not seen since a time, or for longer than `most_texts` were."""
+        found = self._connection.execute(
+            "SELECT key FROM entries WHERE last_seen < ?1 UNION SELECT key FROM ("
+            "SELECT key FROM entries ORDER BY last_seen DESC, key DESC LIMIT -1 OFFSET ?2)",
+            (time, most_texts),
+        )
+        return [key for (key,) in found]
+
+    def of_service(self, service: str) -> dict[str, Integers]:
+        """Give what is of a service: rows, texts, and itself, by the words of `counts.KEYS`."""
+        queries = {
+            "row": "SELECT number FROM rows WHERE service = ?",
+            "service": "SELECT number FROM services WHERE name = ?",
+            "text": "SELECT key FROM entries JOIN rows ON row = number WHERE service = ?",
+        }
+        return {
+            kind: np.array(
+                [number for (number,) in self._connection.execute(query, (service,))], np.int64
+            )
+            for kind, query in queries.items()
+        }
+
+    def let_go(self, keys: Iterable[int]) -> None:
+        """Let texts go, with all that is known of them."""
+        for key in map(int, keys):
+            words = self._connection.execute("SELECT words FROM texts WHERE key = ?", (key,))
+            # An index without the texts must be told what to forget.
+            said = " ".join(stems(words.fetchone()[0]))
+            self._connection.execute(
+                "INSERT INTO stems (stems, rowid, said) VALUES ('delete', ?, ?)", (key, said)
+            )
+            for table in ("texts", "entries", "vectors"):
+                self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
+
+    def drop(self, table: str, numbers: Iterable[int]) -> None:
+        """Let rows or services go."""
+        self._connection.executemany(
+            f"DELETE FROM {table} WHERE number = ?",  # noqa: S608
+            ((int(number),) for number in numbers),
+        )
+
+    def drop_unseen(self, day: int) -> bool:
+        """Let rows, services and writers go of which nothing speaks any more."""
+        rows = self._connection.execute(
+            "DELETE FROM rows WHERE day < ? AND number NOT IN (SELECT row FROM entries)", (day,)
+        )
+        services = self._connection.execute("DELETE FROM services WHERE day < ?", (day,))
+        self._connection.execute(
+            "DELETE FROM writers WHERE number NOT IN (SELECT writer FROM cells)"
+        )
+        return bool(rows.rowcount or services.rowcount)
+
+
+def digest_of(words: str) -> bytes:
+    """Give what words are found by."""
+    return blake2b(words.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def _with_nothing(numbers: Iterable[int]) -> Integers:
+    """Give numbers by positions plus one; 0 stays nothing."""
+    return np.array([NOTHING, *numbers], np.int64)
