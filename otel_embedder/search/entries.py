@@ -79,8 +79,9 @@ class Examples(NamedTuple):
         return (self.first, *self.last, self.slowest)
 
 
-def _by_time(example: Example) -> tuple[int, bytes, bytes]:
-    return example.time, example.trace_id, example.span_id
+def _by_time(example: Example) -> tuple[int, bytes, bytes, int]:
+    duration = -1 if example.duration is None else example.duration
+    return example.time, example.trace_id, example.span_id, duration
 
 
 @dataclass(frozen=True, slots=True, eq=False)

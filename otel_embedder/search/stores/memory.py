@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.levels import Head
     from otel_embedder.search.store import Batch, Kept
 
-VECTORS_AT_ONCE = 10_000
+VECTORS_AT_ONCE = 2_000
 Item = TypeVar("Item")
 
 

@@ -16,7 +16,7 @@ from otel_embedder.search.stores import sqlite_reading
 from otel_embedder.search.stores.connections import Connections
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
-from otel_embedder.search.stores.sqlite_writing import Writing
+from otel_embedder.search.stores.sqlite_writing import Writing, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from otel_embedder.search.entries import Embedded, Entry
     from otel_embedder.search.store import Batch, Kept
 
-VECTORS_AT_ONCE = 10_000
+VECTORS_AT_ONCE = 2_000
 # Texts that go in one transaction: others that write wait so long.
-GO_AT_ONCE = 2_000
+GO_AT_ONCE = 1_000
 
 
 class SqliteStore:
@@ -63,7 +63,7 @@ class SqliteStore:
     def last_number(self, writer: str) -> int:
         """Give the number of the last batch of a writer."""
         with self._connections.reading() as connection:
-            found = connection.execute("SELECT last FROM writers WHERE name = ?", (writer,))
+            found = connection.execute("SELECT last FROM writers WHERE name = ?", (storable(writer),))
             last: tuple[int] | None = found.fetchone()
             return 0 if last is None else last[0]
 

@@ -72,6 +72,7 @@ class Writing:
         )
 
     def _writer(self, name: str) -> tuple[int, int]:
+        name = storable(name)
         self._connection.execute(
             "INSERT OR IGNORE INTO writers (name, last) VALUES (?, 0)", (name,)
         )
@@ -80,18 +81,20 @@ class Writing:
         return number, last
 
     def _row(self, row: RowKey, day: int) -> int:
-        digest = digest_of("\0".join((str(len(row.service)), str(len(row.operation)), *row)))
+        parts = [storable(part) for part in row]
+        digest = digest_of("".join(f"{len(part)}:{part}" for part in parts))
         self._connection.execute(
             "INSERT INTO rows (digest, day, service, operation, kind, words)"
             " VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (digest) DO UPDATE SET day = excluded.day WHERE day < excluded.day",
-            (digest, day, *row),
+            (digest, day, *parts),
         )
         found = self._connection.execute("SELECT number FROM rows WHERE digest = ?", (digest,))
         number: int = found.fetchone()[0]
         return number
 
     def _service(self, name: str, day: int) -> int:
+        name = storable(name)
         self._connection.execute(
             "INSERT INTO services (day, name) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET day = excluded.day WHERE day < excluded.day",
@@ -102,6 +105,7 @@ class Writing:
         return number
 
     def _name(self, name: str) -> int:
+        name = storable(name)
         number = self._numbers.get(name)
         if number is None:
             number = len(self._numbers)
@@ -111,13 +115,14 @@ class Writing:
         return number
 
     def _see(self, text: SeenText, row: int) -> int:
-        digest = digest_of(text.words)
+        words = storable(text.words)
+        digest = digest_of(words)
         found = self._connection.execute(
             f"SELECT {ENTRY} FROM texts JOIN entries USING (key) WHERE digest = ?",  # noqa: S608
             (digest,),
         ).fetchone()
         if found is None:
-            entry = Entry.of(text, key=self._insert(text.words, digest), row=row)
+            entry = Entry.of(text, key=self._insert(words, digest), row=row)
         else:
             entry = entry_of(found, self._names).seen_again(text, row=row)
         if text.embedded is not None and text.embedded.model != entry.model:
@@ -233,6 +238,11 @@ class Writing:
             "DELETE FROM writers WHERE number NOT IN (SELECT writer FROM cells)"
         )
         return bool(rows.rowcount or services.rowcount)
+
+
+def storable(words: str) -> str:
+    """Give words as SQLite takes them: half a surrogate, as JSON may have it, becomes a ?."""
+    return words.encode(errors="replace").decode()
 
 
 def digest_of(words: str) -> bytes:
