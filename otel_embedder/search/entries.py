@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
 
 LAST_EXAMPLES = 3
+LATEST = 2**63 - 1  # nanoseconds; in the year 2262
 
 
 class RowKey(NamedTuple):
@@ -66,7 +67,7 @@ class Examples(NamedTuple):
     @classmethod
     def of(cls, *examples: Example) -> Examples:
         """Choose from some; in whatever order they come, and however often, it is the same."""
-        by_time = sorted(set(examples), key=_by_time)
+        by_time = sorted({_bounded(example) for example in examples}, key=_by_time)
         slowest = max(by_time, key=lambda each: (each.duration or 0, _by_time(each)))
         return cls(by_time[0], tuple(reversed(by_time[-LAST_EXAMPLES:])), slowest)
 
@@ -77,6 +78,14 @@ class Examples(NamedTuple):
     def all(self) -> tuple[Example, ...]:
         """Give each of them, the first first, some perhaps twice."""
         return (self.first, *self.last, self.slowest)
+
+
+def _bounded(example: Example) -> Example:
+    """Give it with times that fit into 63 bits: OTLP's have 64, and a broken clock uses them."""
+    if example.time <= LATEST and (example.duration or 0) <= LATEST:
+        return example
+    duration = None if example.duration is None else min(example.duration, LATEST)
+    return example._replace(time=min(example.time, LATEST), duration=duration)
 
 
 def _by_time(example: Example) -> tuple[int, bytes, bytes, int]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE = 10.0  # seconds that another process may hold the file
 MODE = 0o600  # it holds texts
 LOG_BYTES = 64 << 20  # what the log may keep on disk once a reader let go of it
 CACHE_KIB = 16 << 10  # of the connection that writes
@@ -62,8 +61,13 @@ def failing_as_store(name: str) -> Iterator[None]:
 class Connections:
     """Connections to one file, for any thread."""
 
-    def __init__(self, path: Path, *, readonly: bool) -> None:
+    def __init__(self, path: Path, *, readonly: bool, patience: float) -> None:
         """Open the file; make it if it is not there and may be written.
+
+        Args:
+            path: of the file.
+            readonly: whether it is never written.
+            patience: seconds to wait for another process that holds it.
 
         Raises:
             StoreError: it can't be opened, or is none that this release can use.
@@ -72,6 +76,7 @@ class Connections:
         self._path = path
         self._name = str(path)
         self._readonly = readonly
+        self._patience = patience
         self._lock = Lock()
         self._writing = Lock()
         self._idle: list[sqlite3.Connection] = []
@@ -83,7 +88,7 @@ class Connections:
             self._create()
 
     def _check(self) -> None:
-        if not self._path.exists():
+        if not self._path.is_file():
             raise StoreError(f"there is no catalogue {self._name}: name another, or fill one first")
         with self.reading() as connection:
             require_words(_modules(connection))
@@ -105,7 +110,7 @@ class Connections:
         with failing_as_store(self._name):
             # Two that begin at once: for these locks SQLite does not wait.
             for attempt in Retrying(
-                stop=stop_after_delay(PATIENCE),
+                stop=stop_after_delay(self._patience),
                 wait=wait_fixed(0.05),
                 retry=retry_if_exception(_is_busy),
                 reraise=True,
@@ -134,7 +139,7 @@ class Connections:
         return sqlite3.connect(
             f"file:{quote(self._name)}?{_how(self._path, mode)}",
             uri=True,
-            timeout=PATIENCE,
+            timeout=self._patience,
             isolation_level=None,
             check_same_thread=False,  # one thread at a time has it
         )

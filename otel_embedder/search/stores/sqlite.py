@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.entries import Embedded, Entry
     from otel_embedder.search.store import Batch, Kept
 
+PATIENCE = 10.0
 VECTORS_AT_ONCE = 2_000
 # Texts that go in one transaction: others that write wait so long.
 GO_AT_ONCE = 1_000
@@ -38,14 +39,19 @@ class SqliteStore:
     Several processes may write it and read it at the same time.
     """
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path, *, readonly: bool = False, patience: float = PATIENCE) -> None:
         """Open a file, and make it if it is not there and may be written.
+
+        Args:
+            path: of the file.
+            readonly: whether it is never written.
+            patience: seconds to wait for another process that writes it.
 
         Raises:
             StoreError: it can't be opened, or is none that this release can use.
 
         """
-        self._connections = Connections(path, readonly=readonly)
+        self._connections = Connections(path, readonly=readonly, patience=patience)
         self._path = path
 
     @contextmanager
@@ -63,7 +69,9 @@ class SqliteStore:
     def last_number(self, writer: str) -> int:
         """Give the number of the last batch of a writer."""
         with self._connections.reading() as connection:
-            found = connection.execute("SELECT last FROM writers WHERE name = ?", (storable(writer),))
+            found = connection.execute(
+                "SELECT last FROM writers WHERE name = ?", (storable(writer),)
+            )
             last: tuple[int] | None = found.fetchone()
             return 0 if last is None else last[0]
 

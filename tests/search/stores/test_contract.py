@@ -165,6 +165,15 @@ def test_examples_of_both_are_joined(store: Store) -> None:
     assert entry.examples.last == (second[2], first[2], first[1])
 
 
+def test_a_clock_that_is_broken_breaks_nothing(store: Store) -> None:
+    never = an_example(0)._replace(time=2**64 - 1, duration=2**64 - 1)
+    store.write(a_batch(texts=[seen("pay", never)]))
+    store.tidy(KEPT, now=DAY, most_texts=10)
+
+    [entry] = entries_of(store)
+    assert entry.slowest == entry.last_seen == store.columns().last_seen[0] == 2**63 - 1
+
+
 @pytest.mark.parametrize("newer_first", [True, False])
 def test_the_one_seen_last_says_version_status_and_row(store: Store, *, newer_first: bool) -> None:
     old = seen("pay", an_example(1), version="1")
