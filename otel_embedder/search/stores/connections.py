@@ -83,11 +83,28 @@ class Connections:
         self._writer: sqlite3.Connection | None = None
         self._is_closed = False
         if readonly:
-            self._check()
+            self._find()
         else:
             self._create()
+            self._file = self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _check(self) -> None:
+        """Refuse to go on with a file that nobody finds any more: what is written would be lost."""
+        if self._identity() != self._file:
+            raise StoreError(
+                f"the catalogue {self._name} was moved, or another was put in its place:"
+                " start anew what has it open"
+            )
+
+    def _find(self) -> None:
+        self._file = self._identity()
         if not self._path.is_file():
             raise StoreError(f"there is no catalogue {self._name}: name another, or fill one first")
         with self.reading() as connection:
@@ -147,6 +164,7 @@ class Connections:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a connection that sees the catalogue as it is now, and as long as it is held."""
+        self._check()
         with failing_as_store(self._name):
             connection = self._take()
             try:
@@ -178,8 +196,15 @@ class Connections:
                 raise StoreError(f"the catalogue {self._name} was opened to be read only")
             if self._writer is None:
                 raise StoreError(f"the catalogue {self._name} is closed")
+            self._check()
             with _transaction(self._writer, "BEGIN IMMEDIATE"):
                 yield self._writer
+
+    def empty_log(self) -> None:
+        """Put what is in the log where it belongs, and let no byte of it stay in the log."""
+        with self._writing, failing_as_store(self._name):
+            if self._writer is not None:
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def size(self) -> int:
         """Give the bytes of its files."""

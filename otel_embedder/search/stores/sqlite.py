@@ -199,14 +199,15 @@ class SqliteStore:
             return len(texts) == GO_AT_ONCE
 
     def delete_service(self, service: str) -> int:
-        """Take a service out."""
-        with self._writing() as writing:
+        """Take a service out, so that no byte of it stays in the file."""
+        with self._writing() as writing, writing.overwriting():
             gone = writing.of_service(service)
             writing.cells.take_out(gone)
             writing.let_go(gone["text"])
             writing.drop("rows", gone["row"])
             writing.drop("services", gone["service"])
             writing.begin_generation()
+        self._connections.empty_log()
         return len(gone["text"])
 
     def size(self) -> int:

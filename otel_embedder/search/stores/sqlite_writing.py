@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from otel_embedder.search.entries import Embedded, RowKey, SeenText
     from otel_embedder.search.store import Batch
@@ -220,6 +221,16 @@ class Writing:
             )
             for table in ("texts", "entries", "vectors"):
                 self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
+
+    @contextmanager
+    def overwriting(self) -> Iterator[None]:
+        """Write zeros over what is deleted meanwhile, and let go of its words for good."""
+        self._connection.execute("PRAGMA secure_delete = ON")
+        try:
+            yield
+            self._connection.execute("INSERT INTO stems (stems) VALUES ('optimize')")
+        finally:
+            self._connection.execute("PRAGMA secure_delete = OFF")
 
     def drop(self, table: str, numbers: Iterable[int]) -> None:
         """Let rows or services go."""

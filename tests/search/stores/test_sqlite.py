@@ -15,7 +15,7 @@ from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.stores.schema import MIGRATIONS, require_words
 from otel_embedder.search.stores.sqlite import SqliteStore
 from tests.support.catalogue_writer import WriterProcess, check
-from tests.support.catalogues import a_batch, counts, embedded, seen
+from tests.support.catalogues import a_batch, a_row, counts, embedded, seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,3 +206,26 @@ def test_vectors_of_one_model_that_are_not_of_one_length_are_said(path: Path) ->
 
         with pytest.raises(StoreError, match="reembed"):
             list(store.vectors("model"))
+
+
+def test_of_a_service_that_was_taken_out_no_byte_stays(path: Path) -> None:
+    rows = [a_row("shop"), a_row("clandestine")]
+    texts = [seen(f"clandestine {i} undercover", row=1, vector=embedded(i)) for i in range(500)]
+    with closing(SqliteStore(path)) as store:
+        store.write(a_batch(rows=rows, services=["clandestine"], texts=[*texts, seen("shop")]))
+        store.delete_service("clandestine")
+        left = b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+        assert [entry.words for entry in store.entries(store.columns().keys)] == ["shop"]
+    for word in (b"clandestine", b"clandestin", b"undercov"):
+        assert word not in left + path.read_bytes()
+
+
+def test_a_file_that_was_moved_is_not_written_any_more(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        for act in (lambda: path.rename(path.with_name("moved.db")), lambda: fill(path)):
+            act()
+            with pytest.raises(StoreError, match="was moved, or another was put in its place"):
+                store.write(a_batch())
+            with pytest.raises(StoreError, match="start anew what has it open"):
+                store.columns()
