@@ -169,9 +169,7 @@ class SqliteStore:
     def generation(self) -> int:
         """Grows whenever something was taken out."""
         with self._connections.reading() as connection:
-            found = connection.execute("SELECT number FROM state WHERE name = 'generation'")
-            generation: int = found.fetchone()[0]
-            return generation
+            return sqlite_reading.state_of(connection, "generation")
 
     def tidy(self, kept: Kept, *, now: int, most_texts: int) -> None:
         """Put minutes into hours and hours into days, and let go what is too old.
@@ -183,27 +181,28 @@ class SqliteStore:
         for head in due:
             with self._writing() as writing:
                 levels.settle(writing.cells, head, kept, now=now)
-        while self._let_go(kept, now, most_texts):
-            pass
-
-    def _let_go(self, kept: Kept, now: int, most_texts: int) -> bool:
-        """Let go what is too old, and say whether there may be more."""
-        with self._writing() as writing:
-            outlived = levels.outlived(writing.cells.all(), kept, now=now)
-            writing.cells.delete(outlived)
-            texts = writing.too_old((now - kept.all) * NANOSECONDS, most_texts)[:GO_AT_ONCE]
-            writing.let_go(texts)
-            went = writing.drop_unseen(levels.begin(now - kept.all, DAY))
-            if outlived or texts or went:
+        # What to look through is found before anybody has to wait.
+        with self._connections.reading() as connection:
+            cells = SqliteCells(connection)
+            outlived = levels.outlived(cells.all(), kept, now=now)
+            since = (now - kept.all) * NANOSECONDS
+            texts = sqlite_reading.too_old(connection, since, most_texts)
+            changed = sqlite_reading.state_of(connection, "changed")
+        for start in range(0, len(texts), GO_AT_ONCE):
+            with self._writing() as writing:
+                writing.let_go(texts[start : start + GO_AT_ONCE], changed=changed)
                 writing.begin_generation()
-            return len(texts) == GO_AT_ONCE
+        with self._writing() as writing:
+            writing.cells.delete(outlived)
+            if writing.drop_unseen(levels.begin(now - kept.all, DAY)) or outlived:
+                writing.begin_generation()
 
     def delete_service(self, service: str) -> int:
         """Take a service out, so that no byte of it stays in the file."""
         with self._writing() as writing, writing.overwriting():
             gone = writing.of_service(service)
             writing.cells.take_out(gone)
-            writing.let_go(gone["text"])
+            writing.let_go(gone["text"].tolist())
             writing.drop("rows", gone["row"])
             writing.drop("services", gone["service"])
             writing.begin_generation()

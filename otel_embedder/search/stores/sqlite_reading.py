@@ -23,6 +23,13 @@ COLUMNS = "changed, key, row, first_seen, last_seen, slowest, status, text_versi
 MOST_RANKED = 25_000
 
 
+def state_of(connection: sqlite3.Connection, name: str) -> int:
+    """Give the number of the last change (`changed`), or the `generation`."""
+    found = connection.execute("SELECT number FROM state WHERE name = ?", (name,))
+    number: int = found.fetchone()[0]
+    return number
+
+
 def names_of(connection: sqlite3.Connection) -> dict[int, str]:
     """Give the names of statuses, text versions and models by their numbers."""
     return dict(connection.execute("SELECT number, name FROM names"))
@@ -50,6 +57,20 @@ def columns_after(connection: sqlite3.Connection, after: int) -> Integers:
     """Give the numbers of COLUMNS of what changed after a change, shape (n, 9)."""
     found = connection.execute(f"SELECT {COLUMNS} FROM entries WHERE changed > ?", (after,))  # noqa: S608
     return np.fromiter(chain.from_iterable(found), np.int64).reshape(-1, 9)
+
+
+def too_old(connection: sqlite3.Connection, time: int, most_texts: int) -> list[int]:
+    """Give the texts that were not seen since a time, and those beyond so many seen later."""
+    found = connection.execute("SELECT key FROM entries WHERE last_seen < ?", (time,))
+    old = [key for (key,) in found]
+    total: int = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+    surplus = max(total - most_texts, len(old))
+    if surplus == len(old):
+        return old
+    first = connection.execute(
+        "SELECT key FROM entries ORDER BY last_seen, key LIMIT ?", (surplus,)
+    )
+    return [key for (key,) in first]
 
 
 def stem_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, int]:

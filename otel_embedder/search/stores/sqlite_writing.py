@@ -16,7 +16,7 @@ from otel_embedder.search.packing import pack_examples
 from otel_embedder.search.ranking import stems
 from otel_embedder.search.store import DAY
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
-from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
+from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of, state_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,14 +36,9 @@ class Writing:
         """Take the connection that is in the transaction."""
         self._connection = connection
         self.cells = SqliteCells(connection)
-        self._changed = self._state("changed")
+        self._changed = state_of(connection, "changed")
         self._names = names_of(connection)
         self._numbers = {name: number for number, name in self._names.items()}
-
-    def _state(self, name: str) -> int:
-        found = self._connection.execute("SELECT number FROM state WHERE name = ?", (name,))
-        number: int = found.fetchone()[0]
-        return number
 
     def finish(self) -> None:
         """Keep the number of the last change."""
@@ -187,15 +182,6 @@ class Writing:
         """Say that something went."""
         self._connection.execute("UPDATE state SET number = number + 1 WHERE name = 'generation'")
 
-    def too_old(self, time: int, most_texts: int) -> list[int]:
-        """Give the texts that were not seen since a time, or for longer than `most_texts` were."""
-        found = self._connection.execute(
-            "SELECT key FROM entries WHERE last_seen < ?1 UNION SELECT key FROM ("
-            "SELECT key FROM entries ORDER BY last_seen DESC, key DESC LIMIT -1 OFFSET ?2)",
-            (time, most_texts),
-        )
-        return [key for (key,) in found]
-
     def of_service(self, service: str) -> dict[str, Integers]:
         """Give what is of a service: rows, texts, and itself, by the words of `counts.KEYS`."""
         queries = {
@@ -210,17 +196,26 @@ class Writing:
             for kind, query in queries.items()
         }
 
-    def let_go(self, keys: Iterable[int]) -> None:
-        """Let texts go, with all that is known of them."""
-        for key in map(int, keys):
-            words = self._connection.execute("SELECT words FROM texts WHERE key = ?", (key,))
-            # An index without the texts must be told what to forget.
-            said = " ".join(stems(words.fetchone()[0]))
-            self._connection.execute(
-                "INSERT INTO stems (stems, rowid, said) VALUES ('delete', ?, ?)", (key, said)
-            )
-            for table in ("texts", "entries", "vectors"):
-                self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
+    def let_go(self, keys: Iterable[int], *, changed: int | None = None) -> None:
+        """Let texts go, with all that is known of them; those that changed after this stay."""
+        latest = self._changed if changed is None else changed
+        for key in keys:
+            found = self._connection.execute(
+                "SELECT words FROM texts JOIN entries USING (key) WHERE key = ? AND changed <= ?",
+                (key, latest),
+            ).fetchone()
+            # Another process may have been faster.
+            if found is not None:
+                self._let_go(key, found[0])
+
+    def _let_go(self, key: int, words: str) -> None:
+        # An index without the texts must be told what to forget.
+        self._connection.execute(
+            "INSERT INTO stems (stems, rowid, said) VALUES ('delete', ?, ?)",
+            (key, " ".join(stems(words))),
+        )
+        for table in ("texts", "entries", "vectors"):
+            self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
 
     @contextmanager
     def overwriting(self) -> Iterator[None]:

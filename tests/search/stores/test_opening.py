@@ -1,29 +1,35 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_embedder.errors import StoreError
 from otel_embedder.search.stores.memory import MemoryStore
-from otel_embedder.search.stores.opening import open_store, sqlite_path
+from otel_embedder.search.stores.opening import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def test_a_url_names_a_file() -> None:
-    assert sqlite_path("sqlite:///catalogue.db") == Path("catalogue.db")
-    assert sqlite_path("sqlite:////var/lib/catalogue.db") == Path("/var/lib/catalogue.db")
-    assert sqlite_path("memory") is None
+def test_a_path_is_from_the_root_or_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite:///here.db", f"sqlite:///{tmp_path / 'root.db'}"):
+        open_store(url).close()
+
+    assert {path.name for path in tmp_path.iterdir()} == {"here.db", "root.db"}
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["", "sqlite", "sqlite://", "sqlite:///", "sqlite:///folder/", "/path.db", "postgresql://"],
+    "url", ["", "sqlite", "sqlite://", "sqlite:///", "/path.db", "postgresql://"]
 )
 def test_what_names_nothing_is_told_the_forms(url: str) -> None:
-    with pytest.raises(ValueError, match=r"sqlite:///relative/to.db, .*, or memory"):
-        sqlite_path(url)
-    with pytest.raises(StoreError, match="names no catalogue"):
+    with pytest.raises(
+        StoreError, match=r"names no catalogue: it must be sqlite:///PATH, .*memory"
+    ):
         open_store(url)
 
 
