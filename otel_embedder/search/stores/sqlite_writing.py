@@ -79,25 +79,37 @@ class Writing:
     def _row(self, row: RowKey, day: int) -> int:
         parts = [storable(part) for part in row]
         digest = digest_of("".join(f"{len(part)}:{part}" for part in parts))
-        self._connection.execute(
+        return self._number("rows", "digest", digest, day) or self._inserted(
             "INSERT INTO rows (digest, day, service, operation, kind, words)"
-            " VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (digest) DO UPDATE SET day = excluded.day WHERE day < excluded.day",
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (digest, day, *parts),
         )
-        found = self._connection.execute("SELECT number FROM rows WHERE digest = ?", (digest,))
-        number: int = found.fetchone()[0]
-        return number
 
     def _service(self, name: str, day: int) -> int:
         name = storable(name)
-        self._connection.execute(
-            "INSERT INTO services (day, name) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET day = excluded.day WHERE day < excluded.day",
-            (day, name),
+        return self._number("services", "name", name, day) or self._inserted(
+            "INSERT INTO services (day, name) VALUES (?, ?)", (day, name)
         )
-        found = self._connection.execute("SELECT number FROM services WHERE name = ?", (name,))
-        number: int = found.fetchone()[0]
+
+    def _number(self, table: str, column: str, known_by: bytes | str, day: int) -> int | None:
+        """Give the number of a row or service that is there, now seen on this day."""
+        found = self._connection.execute(
+            f"SELECT number, day FROM {table} WHERE {column} = ?",  # noqa: S608
+            (known_by,),
+        ).fetchone()
+        if found is None:
+            return None
+        number, last_day = found
+        if last_day < day:
+            self._connection.execute(
+                f"UPDATE {table} SET day = ? WHERE number = ?",  # noqa: S608
+                (day, number),
+            )
+        return int(number)
+
+    def _inserted(self, statement: str, values: tuple[object, ...]) -> int:
+        self._connection.execute(statement, values)
+        number: int = self._connection.execute("SELECT last_insert_rowid()").fetchone()[0]
         return number
 
     def _name(self, name: str) -> int:
@@ -127,11 +139,7 @@ class Writing:
         return entry.key
 
     def _insert(self, words: str, digest: bytes) -> int:
-        inserted = self._connection.execute(
-            "INSERT INTO texts (digest, words) VALUES (?, ?)", (digest, words)
-        )
-        key = inserted.lastrowid
-        assert key is not None, "an insert has a number"  # noqa: S101
+        key = self._inserted("INSERT INTO texts (digest, words) VALUES (?, ?)", (digest, words))
         self._connection.execute(
             "INSERT INTO stems (rowid, said) VALUES (?, ?)", (key, " ".join(stems(words)))
         )
@@ -248,7 +256,7 @@ class Writing:
 
 def storable(words: str) -> str:
     """Give words as SQLite takes them: half a surrogate, as JSON may have it, becomes a ?."""
-    return words.encode(errors="replace").decode()
+    return words if words.isascii() else words.encode(errors="replace").decode()
 
 
 def digest_of(words: str) -> bytes:
