@@ -25,9 +25,11 @@ from otel_embedder.text.purse import (
     cut_attribute,
     cut_span,
 )
+from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
 from otel_embedder.text.template import FIELDS, parse_template
 from otel_embedder.text.values import ELLIPSIS, common_length, decode, read_key_value, render_named
+from otel_embedder.text.wording import KIND_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,6 +174,28 @@ class TemplateRenderer:
             attributes.replace(KEY_END, self._between),
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
+
+    def row(self, encoded: bytes, _service: str) -> SpanRow:
+        """Give what is counted of an encoded Span.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        span = pb.Span.FromString(cut_span(encoded))
+        read = (_unmarked(self._fragment(each)).partition(KEY_END) for each in span.attributes)
+        told = sorted({(key, value) for key, _, value in read if key and not tells_outcome(key)})
+        attributes = self._separator.join(f"{key}{self._between}{value}" for key, value in told)
+        said = (
+            self._said(FIELDS.index("operation"), self._operations[span.name]),
+            self._said(len(FIELDS), attributes),
+        )
+        return SpanRow(
+            operation_name(span.name, self._secrets),
+            KIND_NAMES.get(span.kind, ""),
+            " ".join(filter(None, said))[:MAX_TEXT_CHARACTERS].rstrip(),
+            self._statuses[span.status].name,
+        )
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otel_embedder.text.options import RenderOptions
     from otel_embedder.text.profiles.profile import Profile
     from otel_embedder.text.renderer import Rendering, Saying
+    from otel_embedder.text.row import SpanRow
 
 
 class Renderer(Protocol):
@@ -36,6 +37,15 @@ class Renderer(Protocol):
 
     def render(self, encoded: bytes, service: str) -> Rendering:
         """Give the text of an encoded Span of a service.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        ...
+
+    def row(self, encoded: bytes, service: str, /) -> SpanRow:
+        """Give what is counted of an encoded Span of a service.
 
         Raises:
             google.protobuf.message.DecodeError: it is not a Span.

@@ -30,6 +30,7 @@ from otel_embedder.text.renderer import (
     nanoseconds,
     status_name,
 )
+from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
 from otel_embedder.text.values import decode, read_key_value, render_named
 from otel_embedder.text.wording import KIND_NAMES, Wording
@@ -49,6 +50,9 @@ BETWEEN = "\n"
 # Whoever serves names itself; of whoever calls it is told what it calls.
 SERVING_KINDS = {2, 5}
 OWN_HOST = "server.address"
+
+# What a row consists of; the rest is of how a span went.
+ROW_PARTS = {"operation", "kind", "attributes"}
 
 _PART_RULES = {
     "service": "words",
@@ -177,6 +181,27 @@ class WordsRenderer:
         span = pb.Span.FromString(encoded)
         said = self._said(span, service)
         return Rendering(self._texts[said], said.status == "ERROR")
+
+    def row(self, encoded: bytes, service: str) -> SpanRow:
+        """Give what is counted of an encoded Span of a service.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        span = pb.Span.FromString(cut_span(encoded))
+        said = self._said(span, service)
+        fragments = (
+            each.line()
+            for each in self._fragments_of(said)
+            if not each.is_code and not tells_outcome(each.key)
+        )
+        parts, _ = self._words(
+            said._replace(status="", error=(), duration="", fragments=tuple(fragments))
+        )
+        words = [word for part in self._parts if part in ROW_PARTS for word in parts[part]]
+        operation = operation_name(span.name, self._secrets)
+        return SpanRow(operation, KIND_NAMES.get(span.kind, ""), " ".join(words), said.status)
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.
