@@ -1,0 +1,318 @@
+"""Records spans as they pass, and gives a catalogue what it counts of them.
+
+Of a span that passes 53 bytes are kept, and of a text that is new its row is made. All else is done
+once an interval for all spans at once: see `trees` and `recording.counting`.
+
+A span waits for an interval before it is counted, since its children may come after it; those that
+came before are at hand until it has come.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from otel_embedder.otlp.remembered import Remembered
+from otel_embedder.otlp.spans import SpanIds
+from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.search.entries import Embedded, RowKey
+from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Arriving, Recorded
+from otel_embedder.search.recording.counting import Counting
+from otel_embedder.search.recording.vocabulary import Vocabulary
+from otel_embedder.search.store import Batch
+from otel_embedder.search.trees import Spans, join
+from otel_embedder.text.renderer import STATUS_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.search.counts import Integers
+    from otel_embedder.search.recording.failures import Failures
+    from otel_embedder.text.rendering import Renderer
+
+# So many arrive as lists, before they become columns.
+ARRIVING_SPANS = 4_096
+ARRIVING_BYTES = 400  # of each
+VECTOR_BYTES = 1_700  # of 384 numbers, and what is around them
+# For so many intervals a span that was counted waits for its parent.
+KEPT_INTERVALS = 6
+ERROR = 2
+
+
+class Bounds(NamedTuple):
+    """What a recorder may hold.
+
+    Attributes:
+        spans: of so many the trees are known; what is beyond that in an interval is counted
+            without.
+        bytes: about so many; what is beyond that is dropped.
+        sayings: texts of services that are remembered from one interval to the next.
+
+    """
+
+    spans: int = 250_000
+    bytes: int = 128 * 1024 * 1024
+    sayings: int = 50_000
+
+
+class Recorder:
+    """Takes spans, and gives batches for a store. Not for several threads at once."""
+
+    def __init__(  # noqa: PLR0913 - each is one choice
+        self,
+        writer: str,
+        renderer: Renderer,
+        *,
+        bounds: Bounds,
+        number: int = 0,
+        is_file: bool = False,
+        failures: Failures | None = None,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            writer: whose batches these are.
+            renderer: makes texts where none are given, and rows.
+            bounds: what it may hold.
+            number: of the last batch of this writer.
+            is_file: whether spans come from files: one without a time is counted when the one
+                before it was, and not when it came.
+            failures: is told where traces failed.
+
+        """
+        self._writer = writer
+        self._renderer = renderer
+        self._bounds = bounds
+        self._number = number
+        self._is_file = is_file
+        self._failures = failures
+        self._status = Remembered(_status_code)
+        self._vocabulary = Vocabulary()
+        self._arriving = Arriving.none()
+        self._new: list[Recorded] = []
+        self._new_spans = 0
+        self._waiting = NO_SPANS
+        self._kept: list[Recorded] = []
+        self._last_start: int | None = None
+        # By texts: of the spans that are new, and of those that wait.
+        self._vectors: dict[str, Embedded] = {}
+        self._waiting_vectors: dict[str, Embedded] = {}
+        self._with_vector: set[int] = set()
+
+    @property
+    def arrived(self) -> int:
+        """How many spans came in this interval."""
+        return self._new_spans + len(self._arriving.ids)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds."""
+        kept = sum(len(each.ids) for each in self._kept)
+        return (
+            SPAN_BYTES * (self._new_spans + len(self._waiting.ids) + kept)
+            + ARRIVING_BYTES * len(self._arriving.ids)
+            + VECTOR_BYTES * (len(self._vectors) + len(self._waiting_vectors))
+            + self._vocabulary.size
+            + (self._failures.size if self._failures else 0)
+        )
+
+    def take(
+        self,
+        resource: bytes,
+        spans: Sequence[bytes],
+        texts: Sequence[str | None],
+        embeddings: Sequence[Embedding | None],
+        *,
+        now: int,
+    ) -> int:
+        """Record spans of a resource; give how many were dropped because it holds too much.
+
+        Args:
+            resource: the encoded Resource.
+            spans: encoded, without attributes of ours.
+            texts: of each; None where it was not rendered.
+            embeddings: of each; None where there is none. Those of a model count.
+            now: nanoseconds since 1970.
+
+        Raises:
+            google.protobuf.message.DecodeError: something is not what it should be; then none
+                was recorded.
+
+        """
+        if self.size > self._bounds.bytes:
+            return len(spans)
+        service = self._renderer.service(resource)
+        places = [*map(pb.SpanPlace.FromString, spans)]
+        statuses = [self._status[place.status] for place in places]
+        sayings = self._said(service, spans, texts)
+        self._note_vectors(sayings, embeddings)
+        if self._failures is not None and ERROR in statuses:
+            for place, span, status in zip(places, spans, statuses, strict=True):
+                if status == ERROR:
+                    self._failures.note(SpanIds(place.trace_id, place.span_id), span)
+        arriving = self._arriving
+        arriving.traces.extend([place.trace_id for place in places])
+        arriving.ids.extend([place.span_id for place in places])
+        arriving.parents.extend([place.parent_span_id for place in places])
+        arriving.starts.extend([place.start_time_unix_nano for place in places])
+        arriving.ends.extend([place.end_time_unix_nano for place in places])
+        arriving.statuses.extend(statuses)
+        arriving.sayings.extend(sayings)
+        if len(arriving.ids) >= ARRIVING_SPANS:
+            self._settle(now)
+        return 0
+
+    def _said(self, service: str, spans: Sequence[bytes], texts: Sequence[str | None]) -> list[int]:
+        """Give the numbers of what spans of a service say."""
+        known = self._vocabulary.sayings(service)
+        try:
+            return [known[text] for text in texts]
+        except KeyError:
+            return [
+                self._learned(service, span, text) for span, text in zip(spans, texts, strict=True)
+            ]
+
+    def _learned(self, service: str, span: bytes, text: str | None) -> int:
+        """Give the number of what a span says, which may be new."""
+        if text is None:
+            text = self._renderer.render(span, service).content
+        saying = self._vocabulary.sayings(service).get(text)
+        if saying is None:
+            row = self._renderer.row(span, service)
+            key = RowKey(service, row.operation, row.kind, row.words)
+            saying = self._vocabulary.add(text, key)
+        return saying
+
+    def _note_vectors(self, sayings: Sequence[int], embeddings: Sequence[Embedding | None]) -> None:
+        for saying, embedding in zip(sayings, embeddings, strict=True):
+            if embedding is None or saying in self._with_vector:
+                continue
+            if embedding.source == "model":
+                self._with_vector.add(saying)
+                text = self._vocabulary.text(saying)
+                self._vectors[text] = Embedded(embedding.model, embedding.vector)
+
+    def _settle(self, now: int) -> None:
+        """Make columns of what has arrived."""
+        if not self._arriving.ids:
+            return
+        before = (self._last_start or now) if self._is_file else None
+        columns = self._arriving.columns(now=now, before=before)
+        self._arriving = Arriving.none()
+        self._last_start = int(columns.starts[-1])
+        self._new.append(columns)
+        self._new_spans += len(columns.ids)
+
+    def batch(self, now: int) -> Batch | None:
+        """Begin a new interval; give what was counted of the spans that have waited for one.
+
+        Args:
+            now: nanoseconds since 1970.
+
+        """
+        new, beyond = self._arrived(now)
+        waiting, self._waiting = self._waiting, new
+        vectors = {**self._vectors, **self._waiting_vectors}
+        self._waiting_vectors, self._vectors = self._vectors, {}
+        return self._count(waiting, new, beyond, vectors)
+
+    def flush(self, now: int) -> Batch | None:
+        """Give what is counted of all spans, and wait for no others.
+
+        Args:
+            now: nanoseconds since 1970.
+
+        """
+        new, beyond = self._arrived(now)
+        waiting, self._waiting = Recorded.joined([self._waiting, new]), NO_SPANS
+        vectors = {**self._vectors, **self._waiting_vectors}
+        self._waiting_vectors, self._vectors = {}, {}
+        return self._count(waiting, NO_SPANS, beyond, vectors)
+
+    def _arrived(self, now: int) -> tuple[Recorded, Recorded]:
+        """Give the new spans: as many as will be put into trees, and the others."""
+        self._settle(now)
+        new = Recorded.joined(self._new)
+        self._new, self._new_spans = [], 0
+        self._with_vector.clear()
+        most = self._bounds.spans // 2  # as many wait
+        return new.at(slice(most)), new.at(slice(most, None))
+
+    def _count(
+        self, waiting: Recorded, new: Recorded, beyond: Recorded, vectors: dict[str, Embedded]
+    ) -> Batch | None:
+        """Count the spans that waited, and those beyond, the new ones being at hand."""
+        parts = [*self._kept, waiting, new]
+        spans = Recorded.joined(parts)
+        tied = self._tied(spans)
+        trees = join(tied)
+        which = np.zeros(len(spans.ids) + len(beyond.ids), bool)
+        end = len(spans.ids) - len(new.ids)
+        which[end - len(waiting.ids) : end] = True
+        which[len(spans.ids) :] = True
+        if self._failures is not None:
+            self._failures.tell(spans, tied, trees, which[: len(spans.ids)], self._vocabulary)
+        batch = None
+        if which.any():
+            spans, trees = Recorded.joined([spans, beyond]), trees.with_others(len(beyond.ids))
+            counting = Counting(spans, trees, which, self._vocabulary)
+            batch = self._counted(counting, vectors)
+        self._keep([*self._kept, waiting], trees.parents[:end])
+        self._forget_sayings()
+        return batch
+
+    def _tied(self, spans: Recorded) -> Spans:
+        """Give the spans as they are put together into trees."""
+        return Spans(
+            spans.traces,
+            spans.ids,
+            spans.parents,
+            spans.starts,
+            spans.ends,
+            self._vocabulary.columns().services[spans.sayings],
+            spans.statuses == ERROR,
+        )
+
+    def _counted(self, counting: Counting, vectors: dict[str, Embedded]) -> Batch:
+        self._number += 1
+        return Batch(
+            writer=self._writer,
+            number=self._number,
+            rows=counting.rows(),
+            services=counting.services(),
+            texts=[*counting.texts(vectors, self._renderer.text_version)],
+            counts=counting.counts(),
+        )
+
+    def _keep(self, counted: Sequence[Recorded], parents: Integers) -> None:
+        """Keep of the spans that were counted those whose parent was not."""
+        kept: list[Recorded] = []
+        begin = 0
+        for spans in counted:
+            end = begin + len(spans.ids)
+            above = parents[begin:end]
+            kept.append(spans.at((spans.parents != 0) & ((above < 0) | (above >= len(parents)))))
+            begin = end
+        self._kept = kept[-KEPT_INTERVALS:]
+        while sum(len(each.ids) for each in self._kept) > self._bounds.spans:
+            del self._kept[0]
+
+    def _forget_sayings(self) -> None:
+        """Forget what no span at hand says, if too much is remembered."""
+        vocabulary, bounds = self._vocabulary, self._bounds
+        if len(vocabulary) <= bounds.sayings and vocabulary.size <= bounds.bytes // 4:
+            return
+        held = [self._waiting, *self._kept]
+        used = np.unique(np.concatenate([spans.sayings for spans in held]))
+        self._vocabulary = vocabulary.only(used)
+        self._waiting, *self._kept = (
+            spans._replace(sayings=np.searchsorted(used, spans.sayings).astype(np.int32))
+            for spans in held
+        )
+
+
+def _status_code(encoded: bytes) -> int:
+    code = pb.Status.FromString(encoded).code
+    return code if code in STATUS_NAMES else 0

@@ -1,0 +1,123 @@
+"""Spans as columns: what is counted of them, 53 bytes a span."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from otel_embedder.otlp.spans import SpanIds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from otel_embedder.search.counts import Integers
+    from otel_embedder.search.trees import Flags, Ids
+
+SPAN_BYTES = 53  # a row of these columns
+
+SECOND = 1_000_000_000  # nanoseconds
+# No span is older than tracing, nor younger than a clock that is wrong by a time zone.
+EARLIEST = 946_684_800 * SECOND  # the year 2000
+AHEAD = 86_400 * SECOND
+
+
+class Recorded(NamedTuple):
+    """Spans that were recorded, by columns, each of shape (n,) but the first.
+
+    Attributes:
+        traces: their traces' ids, shape (n, 2): 16 bytes, cut or filled up where they are not.
+        ids: their own, 8 bytes.
+        parents: their parents', 0 where there is none.
+        starts: nanoseconds, never impossible.
+        ends: nanoseconds; before the start where their times don't tell how long they took.
+        statuses: 0 UNSET, 1 OK, 2 ERROR.
+        sayings: numbers in a `Vocabulary`.
+
+    """
+
+    traces: Ids
+    ids: Ids
+    parents: Ids
+    starts: Integers
+    ends: Integers
+    statuses: npt.NDArray[np.int8]
+    sayings: npt.NDArray[np.int32]
+
+    @classmethod
+    def joined(cls, columns: Iterable[Recorded]) -> Self:
+        """Give some behind each other."""
+        return cls(*map(np.concatenate, zip(NO_SPANS, *columns, strict=True)))
+
+    def at(self, which: slice | Flags) -> Recorded:
+        """Give some of the spans."""
+        return Recorded._make(column[which] for column in self)
+
+    def span_ids(self, position: int) -> SpanIds:
+        """Give the ids of a span."""
+        trace, span = self.traces[position], self.ids[position]
+        return SpanIds(trace.tobytes() if trace.any() else b"", span.tobytes() if span else b"")
+
+
+NO_SPANS = Recorded(
+    np.zeros((0, 2), np.uint64),
+    np.zeros(0, np.uint64),
+    np.zeros(0, np.uint64),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int8),
+    np.zeros(0, np.int32),
+)
+
+
+class Arriving(NamedTuple):
+    """The same as lists, as it comes."""
+
+    traces: list[bytes]
+    ids: list[bytes]
+    parents: list[bytes]
+    starts: list[int]
+    ends: list[int]
+    statuses: list[int]
+    sayings: list[int]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Give it without spans."""
+        return cls([], [], [], [], [], [], [])
+
+    def columns(self, *, now: int, before: int | None) -> Recorded:
+        """Give it as columns.
+
+        Args:
+            now: nanoseconds since 1970; more than a day ahead of that no span can be.
+            before: when a span started that was before these; so do those of impossible times
+                then, or when the one before them did. None: they start now.
+
+        """
+        starts, is_possible = _times(self.starts, now)
+        ends, does_end = _times(self.ends, now)
+        if before is None:
+            starts[~is_possible] = now
+        else:
+            filled = np.append(before, starts)
+            last = np.where(is_possible, np.arange(1, len(filled)), 0)
+            starts = filled[np.maximum.accumulate(last)]
+        return Recorded(
+            np.array(self.traces, "S16").view(np.uint64).reshape(-1, 2),
+            np.array(self.ids, "S8").view(np.uint64),
+            np.array(self.parents, "S8").view(np.uint64),
+            starts,
+            np.where(is_possible & does_end, ends, starts - 1),
+            np.array(self.statuses, np.int8),
+            np.array(self.sayings, np.int32),
+        )
+
+
+def _times(times: list[int], now: int) -> tuple[Integers, Flags]:
+    """Give times as numbers, and which of them are possible; the others are 0."""
+    numbers = np.array(times, np.uint64)
+    is_possible = (numbers >= EARLIEST) & (numbers <= now + AHEAD)
+    return np.where(is_possible, numbers, np.uint64(0)).astype(np.int64), is_possible

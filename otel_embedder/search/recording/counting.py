@@ -1,0 +1,184 @@
+"""Recorded spans as what a store takes: counted by the minute of their start."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from otel_embedder.search.counts import NOTHING, Counts, Table
+from otel_embedder.search.entries import LAST_EXAMPLES, Example, Examples, SeenText
+from otel_embedder.search.store import MINUTE, NANOSECONDS
+from otel_embedder.search.trees import NOT_JOINED, cells, millidecades
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from otel_embedder.search.counts import Integers
+    from otel_embedder.search.entries import Embedded, RowKey
+    from otel_embedder.search.recording.columns import Recorded
+    from otel_embedder.search.recording.vocabulary import Vocabulary
+    from otel_embedder.search.trees import Flags, Trees
+
+STATUSES = ("UNSET", "OK", "ERROR")
+
+
+class Counting:
+    """Counts some of the spans that were recorded, and tells of what."""
+
+    def __init__(self, spans: Recorded, trees: Trees, which: Flags, vocabulary: Vocabulary) -> None:
+        """Prepare to count.
+
+        Args:
+            spans: those to count, and what of their trees is at hand.
+            trees: of all of them.
+            which: those to count, shape (n,).
+            vocabulary: what they say.
+
+        """
+        self._spans = spans
+        self._trees = trees
+        self._vocabulary = vocabulary
+        self._at = np.flatnonzero(which)
+        self._text, self._row, self._service = (
+            column[spans.sayings] for column in vocabulary.columns()
+        )
+        starts = spans.starts // (MINUTE * NANOSECONDS) * MINUTE
+        self._minutes = np.unique(starts[self._at])
+        # Of those to count alone; of the others it is any.
+        self._minute = np.searchsorted(self._minutes, starts)
+        self._calls = np.flatnonzero(self._is_call(which))
+
+    def _is_call(self, which: Flags) -> Flags:
+        """Tell which spans are children of one to count, and of another service."""
+        parents = self._trees.parents
+        is_other: Flags = self._service != self._service[parents]
+        return is_other & (parents >= 0) & which[parents]
+
+    @cached_property
+    def _last(self) -> Integers:
+        """The last children of those to count that have one."""
+        last = self._trees.last_children[self._at]
+        return last[last >= 0]
+
+    @cached_property
+    def _rows(self) -> Integers:
+        return np.unique(self._row[np.concatenate([self._at, self._last])])
+
+    @cached_property
+    def _services(self) -> Integers:
+        return np.unique(self._service[self._calls])
+
+    @cached_property
+    def _texts(self) -> Integers:
+        return np.unique(self._text[self._at])
+
+    def rows(self) -> list[RowKey]:
+        """Give the rows that it speaks of."""
+        return [self._vocabulary.rows[number] for number in self._rows.tolist()]
+
+    def services(self) -> list[str]:
+        """Give the services that it speaks of."""
+        return [self._vocabulary.services[number] for number in self._services.tolist()]
+
+    def counts(self) -> dict[int, Counts]:
+        """Give the counts by the start of the minute, in seconds since 1970."""
+        at, minute = self._at, self._minute[self._at]
+        is_root = self._spans.parents[at] == 0
+        roots = np.bincount(minute, is_root, len(self._minutes)).astype(int).tolist()
+        parts = {name: self._parts(table) for name, table in self._tables().items()}
+        return {
+            start: Counts(
+                roots[number],
+                {name: tables[number] for name, tables in parts.items() if len(tables[number])},
+            )
+            for number, start in enumerate(self._minutes.tolist())
+        }
+
+    def _tables(self) -> dict[str, Table]:
+        """Give each table, with minutes in front of its keys."""
+        at, trees = self._at, self._trees
+        row = np.searchsorted(self._rows, self._row) + 1
+        text = np.searchsorted(self._texts, self._text) + 1
+        timed = at[trees.self_times[at] >= 0]
+        joined = at[trees.last_children[at] != NOT_JOINED]
+        last = trees.last_children[joined]
+        next_row = np.where(last >= 0, row[last], NOTHING)
+        callers = trees.parents[self._calls]
+        called = np.searchsorted(self._services, self._service[self._calls]) + 1
+        durations = self._spans.ends[at] - self._spans.starts[at]
+        known = durations >= 0
+        took = np.where(known, millidecades(durations), 0)
+        return {
+            "rows": self._table(at, row[at], values=[trees.own_errors[at]]),
+            "times": self._table(timed, row[timed], cells(trees.self_times[timed])),
+            "nexts": self._table(joined, row[joined], next_row),
+            "calls": self._table(callers, row[callers], called),
+            "texts": self._table(at, text[at], values=[known, took]),
+        }
+
+    def _table(
+        self, at: Integers, *keys: Integers, values: Sequence[Flags | Integers] = ()
+    ) -> Table:
+        """Count spans, and add up values, by minute and keys."""
+        columns = [self._minute[at], *keys]
+        if not len(at):
+            return Table(np.zeros((0, len(columns)), np.int64), np.zeros((0, 1), np.int64))
+        least = [column.min() for column in columns]
+        shape = [column.max() - low + 1 for column, low in zip(columns, least, strict=True)]
+        # As one number it is sorted several times as fast.
+        each = [column - low for column, low in zip(columns, least, strict=True)]
+        number = np.ravel_multi_index(each, shape)
+        order = np.argsort(number)
+        number = number[order]
+        starts = np.flatnonzero(np.append(True, number[1:] != number[:-1]))
+        sums = [np.add.reduceat(value[order].astype(np.int64), starts) for value in values]
+        spans = np.diff(starts, append=len(at))
+        back = np.unravel_index(number[starts], shape)
+        return Table(np.stack(back, axis=1) + least, np.stack([spans, *sums], axis=1))
+
+    def _parts(self, table: Table) -> list[Table]:
+        """Give a table minute by minute."""
+        ends = np.searchsorted(table.keys[:, 0], np.arange(1, len(self._minutes)))
+        keys, values = np.split(table.keys[:, 1:], ends), np.split(table.values, ends)
+        return [Table(*part) for part in zip(keys, values, strict=True)]
+
+    def texts(self, vectors: Mapping[str, Embedded], text_version: str) -> Iterator[SeenText]:
+        """Give the texts that it speaks of, with their examples.
+
+        Args:
+            vectors: what is known of them, by their words.
+            text_version: of the texts.
+
+        """
+        at = self._at
+        spans, text = self._spans, self._text[at]
+        by_time = at[np.lexsort((spans.starts[at], text))]
+        by_duration = at[np.lexsort((spans.ends[at] - spans.starts[at], text))]
+        ends = np.searchsorted(self._text[by_time], self._texts, side="right")
+        begin = 0
+        rows = np.searchsorted(self._rows, self._row[by_time[ends - 1]]).tolist()
+        for number, row, end in zip(self._texts.tolist(), rows, ends.tolist(), strict=True):
+            own = by_time[begin:end]
+            some = {*own[:1].tolist(), *own[-LAST_EXAMPLES:].tolist(), int(by_duration[end - 1])}
+            words = self._vocabulary.texts[number]
+            yield SeenText(
+                words,
+                text_version,
+                row,
+                STATUSES[spans.statuses[own].max()],
+                Examples.of(*map(self._example, some)),
+                vectors.get(words),
+            )
+            begin = end
+
+    def _example(self, position: int) -> Example:
+        spans = self._spans
+        start = int(spans.starts[position])
+        duration = int(spans.ends[position]) - start
+        return Example(
+            *spans.span_ids(position),
+            start,
+            duration if duration >= 0 else None,
+        )
