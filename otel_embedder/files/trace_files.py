@@ -34,15 +34,21 @@ class TraceFiles:
     """
 
     def __init__(
-        self, names: Sequence[str], *, on_cut_off: Callable[[CutOffFileError], None]
+        self,
+        names: Sequence[str],
+        *,
+        on_cut_off: Callable[[CutOffFileError], None],
+        stdin: Path | None = None,
     ) -> None:
         """Prepare to read.
 
         Args:
             names: their paths; - is stdin.
             on_cut_off: is told when a file is cut off; if it returns, the next one is read.
+            stdin: where all lies that came by it, if it was read before.
 
         """
+        self._stdin = stdin
         self._names = names
         self._on_cut_off = on_cut_off
         self._file: BufferedReader | None = None
@@ -60,7 +66,7 @@ class TraceFiles:
             return
         examples: dict[Form | None, str] = {}
         for name in self._names:
-            with self._naming(name), _opened(name) as file:
+            with self._naming(name), self._opened(name) as file:
                 examples.setdefault(open_contents(file).form, name)
         examples.pop(None, None)
         if len(examples) > 1:
@@ -126,13 +132,20 @@ class TraceFiles:
 
     @contextmanager
     def _current(self, name: str) -> Iterator[BufferedReader]:
-        with _opened(name) as file:
+        with self._opened(name) as file:
             self._file = file
             try:
                 yield file
             finally:
                 self._behind = self.position()
                 self._file = None
+
+    def _opened(self, name: str) -> AbstractContextManager[BufferedReader]:
+        if name != STDIN:
+            return Path(name).open("rb")
+        if self._stdin is not None:
+            return self._stdin.open("rb")
+        return nullcontext(cast("BufferedReader", sys.stdin.buffer))
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
@@ -148,12 +161,6 @@ class TraceFiles:
 
 def _leave(_: CutOffFileError) -> None:
     """Leave it to whoever reads the file whole to tell of this."""
-
-
-def _opened(name: str) -> AbstractContextManager[BufferedReader]:
-    if name == STDIN:
-        return nullcontext(cast("BufferedReader", sys.stdin.buffer))
-    return Path(name).open("rb")
 
 
 def _shown(name: str) -> str:

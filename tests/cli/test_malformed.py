@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, Sequence[str]] = {
     "render": ("render", "FILE"),
+    "index": ("index", "FILE", "--catalogue", "CATALOGUE", "MODEL"),
     "nearest": ("nearest", "FILE", "--to", "a", "MODEL"),
     "compare": ("compare", "a", SPAN_ID.hex(), "--in", "FILE", "MODEL"),
     "annotate": ("annotate", "FILE", "-o", "OUT", "MODEL"),
@@ -69,7 +70,13 @@ def _words(
 ) -> Mapping[str, tuple[str, ...]]:
     """Give what stands for words of the commands."""
     out = str(tmp_path / "out")
-    return {"FILE": (str(file),), "OUT": (out,), "MODEL": model, "SINK": (sink.address,)}
+    return {
+        "FILE": (str(file),),
+        "OUT": (out,),
+        "CATALOGUE": (f"sqlite:///{out}",),
+        "MODEL": model,
+        "SINK": (sink.address,),
+    }
 
 
 @pytest.mark.parametrize(("command", "encoded"), CASES)
