@@ -238,7 +238,11 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
 
 
 def _how(path: Path, mode: str) -> str:
-    """Give how a file is opened: as what never changes if nobody can, and we can't say so."""
+    """Give how a file is opened.
+
+    Who may only read, and finds no log, can't make one: then nobody is writing, and it is read as
+    what does not change.
+    """
     folder_is_ours = os.access(path.parent, os.W_OK)
     log_is_there = path.with_name(f"{path.name}-wal").exists()
     if mode == "ro" and not folder_is_ours and not log_is_there:

@@ -14,7 +14,7 @@ from tests.support.catalogues import KEPT
 if TYPE_CHECKING:
     from pathlib import Path
 
-BATCHES = 60
+BATCHES = 40
 KILLS = 10
 
 pytestmark = pytest.mark.timeout(300)
