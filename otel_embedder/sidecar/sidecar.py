@@ -27,6 +27,7 @@ from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.background import beside
+from otel_embedder.sidecar.cataloguing import cataloguing
 from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
@@ -140,6 +141,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         )
         embedders = await parts.enter_async_context(nest(settings, model, turns, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
+        taken = await parts.enter_async_context(cataloguing(settings, metrics))
         processor = Processor(
             renderer,
             embedders.fallback,
@@ -148,6 +150,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             embed_timeout=settings.embed_timeout,
             turns=turns,
             metrics=metrics,
+            taken=taken,
         )
         closing = Closing()
         calls = Calls(

@@ -1,0 +1,219 @@
+"""Fills the catalogue with what the next hop has taken, beside the way of the spans.
+
+On the way one object is put into a queue. A thread reads the spans of it, another one
+writes. The queue has a bound, and so has what was read: what finds no room is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from uuid import uuid4
+
+from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.store import DAY, Kept
+from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.writing import CatalogueWriter
+from otel_embedder.telemetry.logs import get_logger
+from otel_embedder.text.options import render_options
+from otel_embedder.text.rendering import new_renderer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.pipeline.passed import Passed
+    from otel_embedder.search.store import Batch
+    from otel_embedder.settings import Settings
+    from otel_embedder.telemetry.metrics import Metrics
+
+# Bytes of requests that may wait to be read; they are read within some tenths of a second.
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+MAX_SPANS = 512  # are read at a time: a millisecond
+LOOK_SECONDS = 0.1
+CLOSE_SECONDS = 5.0
+
+CATALOGUE_FAULT = "catalogue.fault"
+
+log = get_logger()
+
+
+class CataloguingMetrics(Protocol):
+    """What is told of filling a catalogue."""
+
+    def catalogue_dropped(self, reason: str, *, spans: int) -> None:
+        """Count spans that passed and are not in the catalogue."""
+        ...
+
+
+class SomeSpans(NamedTuple):
+    """Some spans of a resource, with a text and an embedding for each; None is none.
+
+    Attributes:
+        resource: the encoded Resource.
+        spans: encoded, as they came, but for outdated attributes of ours.
+        texts: of these; None where none was made.
+        embeddings: of these.
+
+    """
+
+    resource: bytes
+    spans: Sequence[bytes]
+    texts: Sequence[str | None]
+    embeddings: Sequence[Embedding | None]
+
+
+def few_at_a_time(passed: Passed) -> Iterator[SomeSpans]:
+    """Give the spans that passed, by resource, and no more at once than takes a moment."""
+    texts, embeddings = _for_each_span(passed)
+    done = 0
+    for resource, scope in passed.request.scopes():
+        for begin in range(0, len(scope.spans), MAX_SPANS):
+            spans = [span.encoded for span in scope.spans[begin : begin + MAX_SPANS]]
+            part = slice(done, done + len(spans))
+            done += len(spans)
+            yield SomeSpans(resource.resource, spans, texts[part], embeddings[part])
+
+
+def _for_each_span(
+    passed: Passed,
+) -> tuple[Sequence[str | None], Sequence[Embedding | None]]:
+    """Give a text and an embedding for each span of a request, also for those that kept theirs."""
+    works, embeddings = passed.works, passed.embeddings
+    if len(works) == passed.request.spans:
+        return [work.content for work in works], embeddings
+    of_works = {
+        id(work.span): (work.content, embedding)
+        for work, embedding in zip(works, embeddings, strict=True)
+    }
+    spans = (span for _, scope in passed.request.scopes() for span in scope.spans)
+    found = [of_works.get(id(span), (None, None)) for span in spans]
+    return [text for text, _ in found], [embedding for _, embedding in found]
+
+
+class Cataloguing:
+    """Takes what passed, reads it in a thread of its own, and lets a writer have it."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        writer: CatalogueWriter,
+        *,
+        interval: float,
+        metrics: CataloguingMetrics,
+    ) -> None:
+        """Start.
+
+        Args:
+            recorder: makes batches of spans.
+            writer: writes them.
+            interval: seconds between two batches.
+            metrics: gets told.
+
+        """
+        self._recorder = recorder
+        self._writer = writer
+        self._interval = interval
+        self._metrics = metrics
+        self._waiting: deque[Passed] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="catalogue-reader", daemon=True)
+        self._thread.start()
+
+    def passed(self, passed: Passed) -> None:
+        """Take a request that the next hop has taken; never waits."""
+        size = passed.request.size
+        with self._lock:
+            has_room = self._bytes + size <= MAX_WAITING_BYTES and not self._closing.is_set()
+            if has_room:
+                self._bytes += size
+                self._waiting.append(passed)
+        if not has_room:
+            self._metrics.catalogue_dropped("queue", spans=passed.request.spans)
+
+    def passed_in_part(self, *, spans: int) -> None:
+        """Count spans of which the next hop took only some: which ones, nobody knows."""
+        self._metrics.catalogue_dropped("rejected", spans=spans)
+
+    def close(self) -> None:
+        """Write what is there, for some seconds at most."""
+        until = time.monotonic() + CLOSE_SECONDS
+        self._closing.set()
+        self._thread.join(CLOSE_SECONDS)
+        self._writer.close(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        write_at = time.monotonic() + self._interval
+        while not self._closing.wait(LOOK_SECONDS):
+            self._read()
+            if time.monotonic() >= write_at and self._writer.has_room():
+                write_at = time.monotonic() + self._interval
+                self._offer(is_last=False)
+        self._read()
+        self._offer(is_last=True)
+
+    def _read(self) -> None:
+        while self._waiting:
+            with self._lock:
+                passed = self._waiting.popleft()
+                self._bytes -= passed.request.size
+            for some in few_at_a_time(passed):
+                self._take(some)
+                # The event loop waits for its turn: not longer than this took.
+                time.sleep(0)
+
+    def _take(self, some: SomeSpans) -> None:
+        try:
+            dropped = self._recorder.take(
+                some.resource, some.spans, some.texts, some.embeddings, now=time.time_ns()
+            )
+        except Exception:
+            # A fault of ours with some spans is not to end the counting of all others.
+            log.exception(CATALOGUE_FAULT, spans=len(some.spans))
+            self._metrics.catalogue_dropped("fault", spans=len(some.spans))
+        else:
+            if dropped:
+                self._metrics.catalogue_dropped("memory", spans=dropped)
+
+    def _offer(self, *, is_last: bool) -> None:
+        now = time.time_ns()
+        batch = self._recorder.flush(now) if is_last else self._recorder.batch(now)
+        if batch is not None:
+            self._writer.offer(batch, spans=_spans_in(batch))
+
+
+def _spans_in(batch: Batch) -> int:
+    return sum(int(counts.table("rows").values[:, 0].sum()) for counts in batch.counts.values())
+
+
+@asynccontextmanager
+async def cataloguing(settings: Settings, metrics: Metrics) -> AsyncIterator[Cataloguing | None]:
+    """Fill the catalogue that the settings name, if they do; one that can't be opened is told."""
+    if settings.catalogue is None:
+        yield None
+        return
+    kept = Kept(
+        minutes=round(settings.catalogue_minutes * DAY),
+        hours=round(settings.catalogue_hours * DAY),
+        all=round(settings.catalogue_retention * DAY),
+    )
+    writer = CatalogueWriter(
+        partial(open_store, settings.catalogue),
+        kept,
+        most_texts=settings.catalogue_texts,
+        metrics=metrics,
+    )
+    renderer = new_renderer(render_options(settings))
+    recorder = Recorder(uuid4().hex, renderer, bounds=Bounds())
+    filling = Cataloguing(recorder, writer, interval=settings.catalogue_interval, metrics=metrics)
+    try:
+        yield filling
+    finally:
+        await asyncio.to_thread(filling.close)

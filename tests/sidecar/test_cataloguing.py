@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.annotation.standing import Standing
+from otel_embedder.annotation.work import Work
+from otel_embedder.otlp.wire import parse_request
+from otel_embedder.pipeline.passed import Passed
+from otel_embedder.search.store import DAY, MINUTE
+from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.writing import CATALOGUE_FAILING
+from otel_embedder.sidecar.cataloguing import MAX_SPANS, few_at_a_time
+from tests.support.fakes import embedding_of
+from tests.support.in_process import sidecar_in_process, tiny_model
+from tests.support.otlp_samples import request, span
+from tests.support.peers import FakeNextHop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from otel_embedder.search.entries import Entry
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def now_span(name: str, *, span_id: int = 1, parent: int = 0, milliseconds: int = 5) -> Span:
+    made = span(name)
+    made.span_id = span_id.to_bytes(8, "big")
+    made.parent_span_id = parent.to_bytes(8, "big") if parent else b""
+    made.start_time_unix_nano = time.time_ns()
+    made.end_time_unix_nano = made.start_time_unix_nano + milliseconds * 1_000_000
+    return made
+
+
+def kept_in(url: str) -> tuple[list[Entry], int]:
+    """Give the entries of a catalogue, and how many spans it has counted."""
+    now = int(time.time())
+    store = open_store(url, readonly=True)
+    entries = store.entries(store.columns().keys.tolist())
+    buckets = store.buckets(since=now - DAY, until=now + DAY, finest=MINUTE)
+    spans = sum(int(bucket.counts.table("rows").values[:, 0].sum()) for bucket in buckets)
+    store.close()
+    return entries, spans
+
+
+@pytest.mark.integration
+async def test_what_the_next_hop_took_is_in_the_catalogue_with_its_vectors(
+    tmp_path: Path, tiny_bert: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/catalogue.db"
+    async with (
+        FakeNextHop() as next_hop,
+        sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), catalogue=url) as sidecar,
+    ):
+        for number in range(1, 11):
+            await sidecar.client.export(
+                request(
+                    now_span("pay a bill", span_id=number), now_span("ask", span_id=number + 99)
+                )
+            )
+    entries, spans = await asyncio.to_thread(kept_in, url)
+    assert len(entries) == 2
+    assert all(entry.model for entry in entries)
+    assert spans == 20
+    assert sidecar.metrics.value("catalogue_written_spans_total") == 20
+
+
+@pytest.mark.integration
+async def test_a_catalogue_that_can_not_be_had_is_told_of_and_no_span_minds(
+    tmp_path: Path, tiny_bert: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/no/such/folder/catalogue.db"
+    with capture_logs() as lines:
+        async with (
+            FakeNextHop() as next_hop,
+            sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), catalogue=url) as sidecar,
+        ):
+            await sidecar.client.export(request(now_span("pay a bill")))
+    assert len(next_hop.requests) == 1
+    assert [line["event"] for line in lines].count(CATALOGUE_FAILING) == 1
+    assert sidecar.metrics.value("catalogue_dropped_spans_total", reason="store") == 1
+
+
+def test_spans_come_a_few_at_a_time_with_their_texts_and_embeddings() -> None:
+    sent = request(*(span(f"{number}") for number in range(MAX_SPANS + 2)))
+    parsed = parse_request(sent.SerializeToString())
+    [scope] = parsed.resources[0].scopes
+    works = [
+        Work(each, Standing.NONE, each.encoded, f"{number}")
+        for number, each in enumerate(scope.spans)
+        if number != 1
+    ]
+    embeddings = [embedding_of(work.content or "") for work in works]
+    first, rest = few_at_a_time(Passed(parsed, works, embeddings))
+    assert (len(first.spans), len(rest.spans)) == (MAX_SPANS, 2)
+    assert first.texts[:3] == ["0", None, "2"]
+    assert first.embeddings[:3] == [embeddings[0], None, embeddings[1]]
+    assert rest.texts == [f"{MAX_SPANS}", f"{MAX_SPANS + 1}"]
+    assert rest.spans == [each.encoded for each in scope.spans[-2:]]
