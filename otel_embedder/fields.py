@@ -19,7 +19,8 @@ class RoomSettings(BaseModel):
     """What may be chosen in one room; each field says its unit and its effect."""
 
     # A field may be wrong for what another says, even if it was left as it is.
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # Most rooms' settings are only parts of all settings, and need no validator of their own.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 
 import click
@@ -25,6 +26,9 @@ def command(**flags: object) -> None:
     # gRPC's C core writes to stderr by itself: lines that are no JSON, and for which all wait where
     # nobody reads. Whoever wants them all the same has set it. It is read at the import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Of what is loaded nothing is garbage. To look for some takes a twentieth of a start.
+    gc.disable()
     from otel_embedder.sidecar.sidecar import serve  # noqa: PLC0415
 
+    gc.enable()
     asyncio.run(serve(settings))

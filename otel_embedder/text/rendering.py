@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from otel_embedder.text.hiding.commands import before
+from otel_embedder.text.hiding import commands, looks
 from otel_embedder.text.hiding.secrets import Secrets
+from otel_embedder.text.masking import generated, statements, times
 from otel_embedder.text.renderer import TemplateRenderer
 from otel_embedder.text.words_renderer import WordsRenderer
 
@@ -63,9 +64,13 @@ class Renderer(Protocol):
         ...
 
 
+LATE = (*commands.LATE, *looks.LATE, *generated.LATE, *statements.LATE, *times.LATE)
+
+
 def prepare() -> None:
-    """Do what would keep the first span waiting for 0.1 s, in any thread."""
-    before()
+    """Do what would keep the first span waiting for up to 0.1 s, in any thread."""
+    for compiled in LATE:
+        compiled()
 
 
 def new_renderer(options: RenderOptions) -> Renderer:

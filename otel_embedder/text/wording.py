@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -83,7 +84,7 @@ class Keys:
 
     def __init__(self, profile: Profile) -> None:
         self._keep = any_of(profile.keep)
-        self._leave_out = [(pattern, any_of([pattern])) for pattern in profile.leave_out]
+        self._leave_out, self._left_out_by = any_of(profile.leave_out), profile.leave_out
         self._values = [(any_of(each.keys), each.words) for each in profile.values]
         self._codes = [(any_of(each.keys), each.words) for each in profile.codes]
         self._rules = {"query": any_of(profile.queries), "path": any_of(profile.paths)}
@@ -94,9 +95,9 @@ class Keys:
         for pattern, words_ in self._codes:
             if pattern.match(name):
                 return Key(name, "code", words_, is_code=True)
-        for left_out, pattern in self._leave_out:
-            if pattern.match(name) and not self._keep.match(name):
-                return Key(name, f"left out by {left_out}", is_left_out=True)
+        if self._leave_out.match(name) and not self._keep.match(name):
+            by = next(pattern for pattern in self._left_out_by if fnmatchcase(name, pattern))
+            return Key(name, f"left out by {by}", is_left_out=True)
         rule = next((rule for rule, by in self._rules.items() if by.match(name)), "words")
         values = (words_ for pattern, words_ in self._values if pattern.match(name))
         return Key(name, rule, next(values, NO_WORDS))

@@ -7,10 +7,10 @@ word. What else follows such a word in plain prose, such as `AUTH failed`, is li
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
 from otel_embedder.text.hiding.operands import OPERAND, enclosed_end, end_of
+from otel_embedder.text.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -67,8 +67,9 @@ _LAST = (
 # A word that no language has.
 _MIXED = r"""(?=["'`]?[^\s"'`]{0,64}?\d)(?=["'`]?[^\s"'`]{0,64}?[A-Za-z])(?=["'`]?[^\s"'`]{6})"""
 
-# Each ends where a secret begins.
-_BEFORE = rf"""
+# Each ends where a secret begins. It takes 0.1 s to compile.
+_BEFORE = late(
+    rf"""
     (?:(?<![\w.:/@-])|(?<=\\[nrt]))(?:
     # SMTP, IMAP, POP3, FTP, LDAP; Redis
     (?:auth(?:enticate)?|sasl){_GAP}{_MECHANISM}{_GAP}{_REAL}
@@ -121,7 +122,9 @@ _BEFORE = rf"""
     )
     # SASL, as it goes over the wire: who, NUL, who, NUL, password
     |\0[^\0\s]{{1,128}}\0
-    """
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 # Looked for in lower case, which costs a tenth of ignoring case.
 _BEFORE_HINT = re.compile(
     r"auth|sasl|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|oper "
@@ -136,7 +139,7 @@ _ANOTHER = re.compile(
 _DOLLARS = re.compile(r"\$(\w{0,16})\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 
 # Oracle's user/password@where.
-_LOGON = re.compile(
+_LOGON = late(
     r"""
     (?:(?<![\w.:/@-])(?:(?-i:CONN(?:ECT)?)(?:\s++TO)?|connect(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|sqlplus\w?|sqlldr|sqlcl|rman\s++target
         |(?:exp|imp)(?:dp|(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|(?=\s++userid=)))\s++(?:-\w\s++|-\w{2,9}\s++|userid=)*+
@@ -176,7 +179,7 @@ _OPTIONS = {
     r"|user\W{1,4}\w+\W{1,4}(?:on|off|reset|nopass)": r"\\*[\"']?[><#!](?=[^\s\"'=-])",
 }
 _NAMES = "|".join(f"(?P<program{i}>{names})" for i, names in enumerate(_OPTIONS))
-_COMMAND = re.compile(
+_COMMAND = late(
     rf"""
     (?<![\w.-])(?:{_NAMES}|(?P<other>ssh|scp|sftp|rsync|mkdir|kubectl|docker|podman|psql|git|sort))
         (?:\.exe)?(?![\w.:=/-])
@@ -185,7 +188,7 @@ _COMMAND = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_READERS = [re.compile(options) for options in _OPTIONS.values()]
+_READERS = [late(options) for options in _OPTIONS.values()]
 _COMMAND_HINT = re.compile(r"""[ \s"',(\[](?:-[pawscukx-]|/p:|>\S)|setuser""")
 _ONCE = "sshpass"
 
@@ -200,11 +203,7 @@ _COLUMN = re.compile(
 )
 _STANDS_FOR = re.compile(r"\?\d*|[$:@]\w+|%s|%\(\w+\)s|NULL|DEFAULT|<\w+>|", re.IGNORECASE)
 
-
-@cache
-def before() -> re.Pattern[str]:
-    """Give what finds where secrets begin; to compile it takes 0.1 s, once."""
-    return re.compile(_BEFORE, re.VERBOSE | re.IGNORECASE)
+LATE = (_BEFORE, _LOGON, _COMMAND, *_READERS)
 
 
 def inserted(text: str, names: Callable[[str], bool]) -> Iterator[Span]:
@@ -247,7 +246,7 @@ def commanded(text: str) -> list[Span]:
 
 def _positions(text: str) -> Iterator[Span]:
     end = 0
-    while match := before().search(text, end):
+    while match := _BEFORE().search(text, end):
         start = match.end()
         end = _operand_end(text, start)
         yield start, end
@@ -261,7 +260,7 @@ def _positions(text: str) -> Iterator[Span]:
 
 def _logons(text: str) -> Iterator[Span]:
     end = 0
-    while match := _LOGON.search(text, end):
+    while match := _LOGON().search(text, end):
         end = end_of(_LOGON_SECRET.match(text, match.end()), match.end())
         yield match.end(), end
 
@@ -271,7 +270,7 @@ def _options(text: str) -> Iterator[Span]:
     reader: re.Pattern[str] | None = None
     once = False
     end = 0
-    for part in _COMMAND.finditer(text):
+    for part in _COMMAND().finditer(text):
         if part.start() < end:
             continue
         kind = part.lastgroup or ""
@@ -281,7 +280,7 @@ def _options(text: str) -> Iterator[Span]:
                 yield option.end(), end
                 reader = None if once else reader
         elif kind.startswith("program"):
-            reader, once = _READERS[int(kind.removeprefix("program"))], part[0] == _ONCE
+            reader, once = _READERS[int(kind.removeprefix("program"))](), part[0] == _ONCE
         else:
             reader = None
 

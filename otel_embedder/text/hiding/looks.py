@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from otel_embedder.text.patterns import late
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,7 +27,7 @@ _IDS = (
 )
 # Where a word begins, also behind what stands for a character in a URL or in JSON.
 _BEGINNING = r"(?:(?<![A-Za-z\d])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))"
-_TOKEN = re.compile(
+_TOKEN = late(
     _BEGINNING
     + r"""(?:
         eyJ[\w+/=-]{13,}+(?:\.[\w+/=-]*+)*+                 # JSON in base64, as of a JWT
@@ -104,6 +106,7 @@ _USER = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+LATE = (_TOKEN,)
 LOOKS = ((_PEM, _PRIVATE_KEY), (_MENTIONS, _SAID), (_AT, _USER))
 
 # Only the first digit is read on, for four others may stand before a card's first four.
@@ -132,7 +135,7 @@ def without_tokens(text: str, word: str) -> str:
         random = match["random"]
         return word if len(_TURN.findall(random)) >= _TURNS * len(random) else match[0]
 
-    return _TOKEN.sub(word, _SHAPED.sub(hidden, text))
+    return _TOKEN().sub(word, _SHAPED.sub(hidden, text))
 
 
 def cards(text: str) -> Iterator[Span]:

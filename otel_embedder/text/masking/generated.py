@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from otel_embedder.text.patterns import late
+
 _JVM = re.compile(
     r"""
     (\$\$Lambda)(?:\$\d++)?/\w++                              # Job$$Lambda$772/0x0000000801
@@ -31,7 +33,7 @@ _THREADS_HINT = re.compile(r"pool-|thread-|Thread-|exec-|ool-|Group-|scheduling-
 # Java's objects, Erlang's processes.
 _OBJECT = re.compile(r"(?<=[\w\])]@)(?=[a-f]*+\d)[\da-f]{5,8}(?![\w.-])|(?<![\w<])<0\.\d++\.\d++>")
 
-_QUEUES = re.compile(
+_QUEUES = late(
     r"""
     (amq\.(?:gen|ctag)-|\bspring\.gen-|\.gen-|\banonymous\.(?=[\w-]{0,64}?[A-Z\d]))[\w-]{8,}+=*+
     |(reply[-_.]?[tT]o\.)(?=[\w+/=.-]{0,64}?[A-Z\d])[\w+/=-]{4,}+(?:\.[\w+/=-]++)*+
@@ -47,7 +49,7 @@ _QUEUES_HINT = re.compile(r"gen-|ctag-|anonymous\.|reply|_INBOX|ID:|temp-|TMP|JS
 
 # A port of the moment, on the side of whoever dials. The other one tells what is down.
 _HOST = r"""["']?[\w.:\[\]%-]{1,64}?["']?(?:\]|(?<=[\w\]"'])):"""
-_PORTS = re.compile(
+_PORTS = late(
     r"""
     (:)\d{1,5}(?=\s?(?:<->|->|→)\s?[\w/\[][^\s,;]{0,64}?[.:\]])
     |(\b(?:L:|[lL]ocal(?:\ ?\(|(?:(?:_?[aA]|\ a)ddr(?:ess)?)[=:\s]\s?|[=:]\s?)|l=)/?
@@ -83,6 +85,8 @@ ORDINAL = re.compile(
 )
 POD_HINT = re.compile(rf"-[{_SAFE}]{{4}}")
 
+LATE = (_QUEUES, _PORTS)
+
 
 def mask_generated(text: str) -> str:
     """Put `<id>` or `<port>` for what was made up at a start or a connection."""
@@ -93,9 +97,9 @@ def mask_generated(text: str) -> str:
     if _THREADS_HINT.search(text):
         text = _THREADS.sub(_kept, text)
     if _QUEUES_HINT.search(text):
-        text = _QUEUES.sub(_kept, text)
+        text = _QUEUES().sub(_kept, text)
     if _PORTS_HINT.search(text):
-        text = _PORTS.sub(_port, text)
+        text = _PORTS().sub(_port, text)
     return text
 
 

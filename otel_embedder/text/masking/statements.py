@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from otel_embedder.text.patterns import late
+
 STRING = "<string>"
 NUMBER = "<number>"
 
@@ -54,7 +56,7 @@ _SQL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_BEGINS = re.compile(
+_BEGINS = late(
     r"""
     (?:[\s(;]|/\*[^*]*+\*/|--[^\n]*+\n)*+
     (?:SELECT|INSERT|UPDATE|UPSERT|DELETE|MERGE|REPLACE|WITH|CALL|EXEC(?:UTE)?|EXPLAIN|SHOW|SET\s\S+\s*+=
@@ -76,7 +78,7 @@ _JSON_LIST = re.compile(
     r"""\[\s?(<number>|"(?:[^"\\]|\\.)*+")(?:\s?,\s?(?:<number>|"(?:[^"\\]|\\.)*+"))++\s?\]"""
 )
 
-_COMMAND = re.compile(
+_COMMAND = late(
     r"""\s*+["'`]?(?:
     (?:GET|SET)(?:EX|NX|DEL|SET|RANGE|BIT)?|M(?:GET|SET)(?:NX)?|P?SETEX|DEL|UNLINK|EXISTS|TOUCH|COPY
     |P?EXPIRE(?:AT|TIME)?|P?TTL|PERSIST|TYPE|DUMP|RESTORE|RENAME(?:NX)?|OBJECT\s\w+|MEMORY\s\w+
@@ -107,14 +109,16 @@ _KEY_NAMED = re.compile(
     re.VERBOSE,
 )
 
+LATE = (_BEGINS, _COMMAND)
+
 
 def without_literals(statement: str) -> str:
     """Give a statement with a word for each literal, and lists with a single item."""
     if _JSON.match(statement):
         return _JSON_LIST.sub(r"[\1]", _JSON_NUMBER.sub(rf"\1{NUMBER}", statement))
-    if _COMMAND.match(statement) and not _SQL.search(statement):
+    if _COMMAND().match(statement) and not _SQL.search(statement):
         return _SAME_KEYS.sub(r"\1", without_keys(_FIRST_NUMBER.sub(r"\1<id>", statement)))
-    if not _BEGINS.match(statement):
+    if not _BEGINS().match(statement):
         return statement
     return _single_items(_LITERAL.sub(_literal, _ROW.sub(_row, statement)))
 
@@ -135,7 +139,7 @@ def mask_quoted_statements(text: str) -> str:
     if ":" not in text and "key" not in words:
         return text
     # In prose `GET shop:8080` is of HTTP.
-    if _COMMAND.match(text) and not text.startswith(("GET ", "DELETE ")):
+    if _COMMAND().match(text) and not text.startswith(("GET ", "DELETE ")):
         return _SAME_KEYS.sub(r"\1", without_keys(text))
     return _KEY_NAMED.sub(r"\1<id>", _KEY_WITHIN.sub(r"\1<id>", text))
 

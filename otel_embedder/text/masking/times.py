@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from math import floor, log10
 
+from otel_embedder.text.patterns import late
+
 MOMENT = "<time>"
 DURATION = "<duration>"
 
@@ -24,7 +26,7 @@ _ZONE = (
     r"(?:\s?\([A-Z][\w ]{2,40}\)|\[\w{1,16}(?:/\w{1,32})?\])?(?:\sm=[+-]\d+\.\d+)?(?![A-Za-z\d]))?"
 )
 _YEAR = r"(?:19|20)\d\d"
-_MOMENT = re.compile(
+_MOMENT = late(
     rf"""
     # 2026-11-26T10:11:12Z, 2026-11-26 10:11:12.5 +0000 UTC, 20261126T101112Z
     \b\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?{_ZONE})?(?!\w)
@@ -100,11 +102,13 @@ _SET = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 7.5, 8.0, 9.
 # A timer fires so much earlier or later.
 _TOLERANCE = 0.01
 
+LATE = (_MOMENT,)
+
 
 def mask_times(text: str) -> str:
     """Put `<time>` for each moment, `<duration>` for each duration that was measured."""
     if _MOMENT_HINT.search(text):
-        text = _MOMENT.sub(MOMENT, text)
+        text = _MOMENT().sub(MOMENT, text)
     if "PT" in text:
         text = _ISO.sub(DURATION, text)
     if _DURATION_HINT.search(text):
