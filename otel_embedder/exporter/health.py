@@ -1,7 +1,7 @@
 """Tells in the log when the next hop begins to fail and when it has recovered.
 
-To fail is not to answer in time, or to be away. A refusal of one request is none: it is for its
-sender, and says that somebody is there.
+To fail is not to answer in time, to be away, or to answer with a page, as what speaks no gRPC does.
+A refusal of one request is none: it is for its sender, and says that somebody is there.
 """
 
 from __future__ import annotations
@@ -37,20 +37,28 @@ MAX_REASON_BYTES = 400
 OF_GRPC = re.compile(
     r"connections to all backends failing|failed to connect to all addresses|errors resolving"
     r"|DNS resolution failed|Deadline Exceeded|Socket closed|recvmsg|Connection reset|Broken pipe"
-    r"|GOAWAY|keepalive|ping timeout|Stream removed|Too many pings|Failed parsing HTTP/2",
+    r"|GOAWAY|keepalive|ping timeout|Stream removed|Too many pings|Failed parsing HTTP/2"
+    r"|Received http2 header with status",
     re.IGNORECASE,
 )
+# What gRPC says of a page, whose status is HTTP's: 413 is of one request, which is too large.
+PAGE = re.compile(r"Received http2 header with status: (?!413)")
 UNANSWERED = "DEADLINE_EXCEEDED: no answer in the time of the caller"
 OTHER_WORDS = "in words of its own, which went to the sender"
 
 HTTP_PORT = 4318
 HTTP_REMEDY = "4318 is OTLP/HTTP; the gRPC port is 4317"
-# By words of gRPC's.
+# By words of gRPC's, as patterns.
 REMEDIES = (
-    ("http1.x server", HTTP_REMEDY),
+    (r"http1\.x server", HTTP_REMEDY),
     ("Failed parsing HTTP/2", HTTP_REMEDY),
     ("CERTIFICATE_VERIFY_FAILED", "next_hop_certificate names the authorities to trust"),
     ("WRONG_VERSION_NUMBER", "does it want http://?"),
+    ("http2 header with status: 40[13]", "does it want a token? next_hop_headers has what it gets"),
+    (
+        r"http2 header with status: (?:[23]..|4[0-2].|50[015])",
+        "it answers as a web server does; is that where it takes OTLP/gRPC, mostly port 4317?",
+    ),
 )
 # And of one that has never answered.
 REMEDIES_AT_FIRST = {"http": (("Socket closed", "does it want https://?"),), "https": ()}
@@ -89,7 +97,7 @@ class NextHopHealth:
             seconds: what time it had.
 
         """
-        if error.code() not in FAILURES:
+        if error.code() not in FAILURES and not PAGE.match(error.details() or ""):
             return
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and seconds < LEAST_SECONDS:
             return
@@ -137,7 +145,7 @@ class NextHopHealth:
         url = urlsplit(self._url)
         remedies = REMEDIES if self._ever_answered else (*REMEDIES, *REMEDIES_AT_FIRST[url.scheme])
         for words, remedy in remedies:
-            if words in reason:
+            if re.search(words, reason):
                 return remedy
         return HTTP_REMEDY if url.port == HTTP_PORT and not self._ever_answered else None
 

@@ -23,6 +23,7 @@ from otel_embedder.exporter.health import (
 )
 from tests.support.certificates import Authority
 from tests.support.exporting import exporting, send
+from tests.support.http2 import PlainHttp2
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Answer, FakeNextHop
 from tests.support.processes import free_address
@@ -243,6 +244,37 @@ async def test_one_that_speaks_http_1() -> None:
         line = await failing(exporter)
 
     assert line["remedy"] == "4318 is OTLP/HTTP; the gRPC port is 4317"
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        (404, "OTLP/gRPC, mostly port 4317"),
+        (405, "OTLP/gRPC, mostly port 4317"),
+        (415, "OTLP/gRPC, mostly port 4317"),
+        (501, "OTLP/gRPC, mostly port 4317"),
+        (308, "OTLP/gRPC, mostly port 4317"),
+        (401, "next_hop_headers"),
+        (403, "next_hop_headers"),
+        (502, ""),
+    ],
+)
+async def test_one_that_answers_with_pages(status: int, remedy: str) -> None:
+    with PlainHttp2(status) as server:
+        async with exporting(f"http://{server.address}") as exporter:
+            line = await failing(exporter)
+
+    assert line["reason"].endswith(f"Received http2 header with status: {status}")
+    assert remedy in line["remedy"] if remedy else "remedy" not in line
+
+
+async def test_one_to_which_a_request_is_too_large_is_not_failing() -> None:
+    with PlainHttp2(413) as server, capture_logs() as logs:
+        async with exporting(f"http://{server.address}") as exporter:
+            with pytest.raises(ExportError, match="413"):
+                await send(exporter, request(span()))
+
+    assert logs == []
 
 
 async def test_one_that_wants_tls(tmp_path: Path) -> None:
