@@ -222,7 +222,7 @@ def _below(place: bytes, header: bytes) -> bytes:
 
 
 def _digest(place: bytes, span: Span) -> bytes:
-    return sha256(place + span.as_it_came()).digest()[:DIGEST_BYTES]
+    return sha256(place + span.digest()).digest()[:DIGEST_BYTES]
 
 
 def _numbered(digest: bytes, copy: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from otel_embedder.otlp.protobuf import Cursor
@@ -52,21 +53,21 @@ class Span:
     Attributes:
         encoded: the encoded Span message, as it came.
         added: encoded attributes that are to go behind it; nothing, if it is bare.
-        replaced: what it came as, where `encoded` is not that any more.
+        origin: the digest of what it came as, where `encoded` is not that any more.
 
     """
 
     encoded: bytes
     added: bytes = b""
-    replaced: bytes | None = None
+    origin: bytes = b""
 
-    def as_it_came(self) -> bytes:
-        """Give the encoded Span message that it came as."""
-        return self.encoded if self.replaced is None else self.replaced
+    def digest(self) -> bytes:
+        """Give a digest of the encoded Span message that it came as, whatever it is by now."""
+        return self.origin or sha256(self.encoded).digest()
 
     def bare(self) -> Span:
         """Give the same span, and nothing behind it."""
-        return Span(self.encoded, replaced=self.replaced)
+        return Span(self.encoded, origin=self.origin)
 
 
 @dataclass(slots=True)
@@ -178,7 +179,8 @@ class TraceRequest:
         if encoded is span.encoded:
             return
         self.size += len(encoded) - len(span.encoded)
-        span.replaced = span.as_it_came()
+        # What it came as is not kept: nobody would count its bytes.
+        span.origin = span.digest()
         span.encoded = encoded
 
     def pieces(self) -> list[bytes]:

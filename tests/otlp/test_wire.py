@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
@@ -222,6 +224,17 @@ def test_a_request_is_never_larger_than_its_size(
 
     prefixes = 1 + wire.spans + sum(1 for _ in wire.scopes()) + len(wire.resources)
     assert all(0 <= size <= 4 * prefixes for size in sizes)
+
+
+def test_of_what_a_span_came_as_only_the_digest_is_kept() -> None:
+    wire = parse_request(enclosed(b"\x2a\x04long", b"\x2a\x05other"))
+    each, other = spans_of(wire)
+    came_as, digest = each.encoded, each.digest()
+    for encoded in (b"", b"\x2a\x01a"):
+        wire.replace(each, encoded)
+
+    assert each.digest() == each.bare().digest() == digest != other.digest()
+    assert came_as not in astuple(each)
 
 
 def test_a_bare_request_has_the_same_spans_and_leaves_the_other_alone() -> None:
