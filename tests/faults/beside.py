@@ -25,9 +25,7 @@ def on_this_machine(seconds: float) -> float:
 
 
 @contextmanager
-def nobody_waits(
-    address: str, *, span_seconds: float = SPAN_SECONDS, health_seconds: float = HEALTH_SECONDS
-) -> Iterator[None]:
+def nobody_waits(address: str) -> Iterator[None]:
     """Fail if, meanwhile, a health check or a request of one span waits for longer."""
     with Probe(address) as probe:
         probe.within(time.monotonic(), time.monotonic())
@@ -35,7 +33,7 @@ def nobody_waits(
         yield
         seen = probe.within(begin, time.monotonic())
     health, span = (max(one.seconds for one in seen if one.kind == kind) for kind in (HEALTH, SPAN))
-    assert health < on_this_machine(health_seconds), f"a health check waited {health:.1f} s"
-    assert span < on_this_machine(span_seconds), f"a request of one span waited {span:.1f} s"
+    assert health < on_this_machine(HEALTH_SECONDS), f"a health check waited {health:.1f} s"
+    assert span < on_this_machine(SPAN_SECONDS), f"a request of one span waited {span:.1f} s"
     refused = {one.status for one in seen} - {"OK"}
     assert not refused, f"meanwhile others were answered {', '.join(sorted(refused))}"

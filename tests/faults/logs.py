@@ -18,6 +18,7 @@ from tests.faults.hops import ANSWER_LOST
 from tests.faults.next_hop import silence, take, take_and
 from tests.support.certificates import Authority
 from tests.support.generated import requests_of_every_shape, requests_of_texts
+from tests.support.http2 import PlainHttp2
 from tests.support.processes import OTEL_EMBEDDER, Sidecar, every_line
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
 
 SPANS = 100
 ROUNDS = 3
+NOT_FOUND = 404
 EMPTY_CALLS = 500
 TOLD_SECONDS = 10.0
 EMBEDDED_SECONDS = 20.0
+# Files are looked at every ten seconds.
+RENEWED_SECONDS = 30.0
+PAUSE_SECONDS = 0.2
 LAST_LINE = "model.loaded"
 LOGS_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 # New texts get stand-ins now and then, so that there is something to tell.
@@ -107,6 +112,38 @@ def reader_gone_at_start(stage: Stage) -> None:
     assert sources["model"] > 0, f"vectors from {dict(sources)}"
 
 
+@fault("log: its reader has gone, and the next hop's authority is another")
+def renewed_unheard(stage: Stage) -> None:
+    """Let the watcher of certificates tell in vain that a file is bad, then that it is good."""
+    first, second = (requests_of_every_shape(SPANS, seed=seed)[0] for seed in (1, 2))
+    authority = _certified(stage).file
+    settings = ("--next-hop", f"https://{stage.next_hop.address}")
+    trusting = ("--next-hop-certificate", str(authority))
+    with stage.next_hop, stage.sidecar(*settings, *trusting, heard=until(LAST_LINE)):
+        assert stage.send_once(first).status == "OK"
+        dropped = stage.metric(names.DROPPED_LINES)
+        authority.write_text("no certificate", encoding="utf-8")
+        _wait_until_more_are_dropped(stage, dropped)
+        stage.next_hop.go_down()
+        _certified(stage)
+        stage.next_hop.go_up()
+        assert stage.send_once(second, timeout=RENEWED_SECONDS).status == "OK"
+
+
+def _certified(stage: Stage) -> Authority:
+    """Give the next hop a certificate of a new authority, in the place of an older one."""
+    authority = Authority(stage.directory)
+    stage.next_hop.credentials = _credentials(authority)
+    return authority
+
+
+def _wait_until_more_are_dropped(stage: Stage, lines: float) -> None:
+    end = time.monotonic() + RENEWED_SECONDS
+    while stage.metric(names.DROPPED_LINES) <= lines:
+        assert time.monotonic() < end, "the watcher of certificates tells nothing"
+        time.sleep(PAUSE_SECONDS)
+
+
 @fault("log: says when the next hop goes away and comes back")
 def next_hop_told_of(stage: Stage) -> None:
     with stage.next_hop, stage.sidecar() as sidecar, stage.collector():
@@ -161,15 +198,28 @@ def tls_to_plain(stage: Stage) -> None:
     _send_well(stage, request)
 
 
+@fault("log: http:// to a web server without gRPC")
+def to_a_web_server(stage: Stage) -> None:
+    [request] = requests_of_every_shape(SPANS)
+    with PlainHttp2(NOT_FOUND) as server, stage.sidecar(next_hop=server.address) as sidecar:
+        status = stage.send_once(request, timeout=3).status
+        line = sidecar.wait_for_line(names.FAILING, timeout=TOLD_SECONDS)
+    assert status == "UNIMPLEMENTED", status
+    assert "4317" in line, f"no remedy in {line}"
+    _send_well(stage, request)
+
+
 def _tls_server(stage: Stage) -> tuple[grpc.Server, str]:
     """Start a next hop that wants TLS; give its address, too."""
-    pair = Authority(stage.directory).issue("next-hop")
-    files = [(pair.key.read_bytes(), pair.certificate.read_bytes())]
-
     server = grpc.server(ThreadPoolExecutor(1))
-    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(files))
+    port = server.add_secure_port("127.0.0.1:0", _credentials(Authority(stage.directory)))
     server.start()
     return server, f"127.0.0.1:{port}"
+
+
+def _credentials(authority: Authority) -> grpc.ServerCredentials:
+    pair = authority.issue("next-hop")
+    return grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.certificate.read_bytes())])
 
 
 def _send_well(stage: Stage, request: bytes) -> None:

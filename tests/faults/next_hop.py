@@ -198,6 +198,7 @@ class NextHop:
         self.script: deque[Answer] = deque()
         self.usual: Answer = take
         self.max_bytes = DEFAULT_LIMIT
+        self.credentials: grpc.ServerCredentials | None = None
         self.calls = 0
         self._ledger = ledger
 
@@ -217,7 +218,11 @@ class NextHop:
         self._stopped = Event()
         limit = ("grpc.max_receive_message_length", self.max_bytes)
         self._server, _ = trace_server(
-            self._export, listen=self.address, threads=CALLS_AT_ONCE, options=[limit]
+            self._export,
+            listen=self.address,
+            threads=CALLS_AT_ONCE,
+            options=[limit],
+            credentials=self.credentials,
         )
 
     def go_down(self) -> None:

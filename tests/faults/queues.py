@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.faults import ledger
-from tests.faults.beside import SPAN_SECONDS, nobody_waits, on_this_machine
+from tests.faults.beside import nobody_waits, on_this_machine
 from tests.faults.client import answer_of
 from tests.faults.fault import MEGABYTE, fault
 from tests.faults.loris import silent_calls
@@ -56,8 +56,7 @@ def working(stage: Stage) -> None:
         stage.sidecar("--model", str(empty), has_model=False) as sidecar,
     ):
         sidecar.wait_for_event("model.unavailable")
-        # A health check takes several rounds of the event loop, and each has work in it.
-        with nobody_waits(stage.address, health_seconds=SPAN_SECONDS):
+        with nobody_waits(stage.address):
             statuses = stage.send_straight(requests, PATIENT)
     assert set(statuses) == {"OK"}, statuses
 

@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from tests.faults import (
+    addresses,
     answers,
     callers,
     costs,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tests.faults.ledger import Account
 
 MODULES = (
-    *(hops, answers, links, logs, models, stored_models, vectors),
+    *(hops, addresses, answers, links, logs, models, stored_models, vectors),
     *(requests, callers, costs, queues, load, life),
 )
 

@@ -287,6 +287,7 @@ def trace_server(
     listen: str = "127.0.0.1:0",
     threads: int = 4,
     options: Sequence[tuple[str, int]] = (),
+    credentials: grpc.ServerCredentials | None = None,
 ) -> tuple[grpc.Server, str]:
     """Start a server that answers TraceService/Export with a function; give its address, too.
 
@@ -298,7 +299,10 @@ def trace_server(
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": handler}),)
     )
-    port = server.add_insecure_port(listen)
+    if credentials:
+        port = server.add_secure_port(listen, credentials)
+    else:
+        port = server.add_insecure_port(listen)
     server.start()
     return server, f"127.0.0.1:{port}"
 
