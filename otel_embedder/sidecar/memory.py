@@ -31,10 +31,11 @@ GROWTH_BYTES = 32 * 1024 * 1024
 
 
 # Looking through the objects of so many bytes of requests takes some milliseconds.
-LITTLE_BYTES = 8 * 1024 * 1024
+LITTLE_BYTES = 1024 * 1024
 COLLECT_SECONDS = 5.0
-# At the latest, in times of COLLECT_SECONDS.
-PATIENCE_LOOKS = 12
+# Between two large requests there is a moment for it; if there is none for a minute, beside one.
+BUSY_SECONDS = 0.1
+PATIENCE_LOOKS = 600
 # After so many collections of the younger objects Python would look through the old ones.
 YOUNG_COLLECTIONS = 10
 NEVER = 2**31 - 1
@@ -53,16 +54,16 @@ class Collector:
         self._bytes_in_flight = bytes_in_flight
         self._looks = 0
 
-    def look(self) -> bool:
-        """Collect, if there may be something to collect, and it is a good time; tell whether."""
+    def look(self) -> float:
+        """Collect, if there is a reason and it is a good time; give the seconds to the next look."""
         if gc.get_count()[2] < YOUNG_COLLECTIONS:
-            return False
+            return COLLECT_SECONDS
         self._looks += 1
         if self._bytes_in_flight() > LITTLE_BYTES and self._looks < PATIENCE_LOOKS:
-            return False
+            return BUSY_SECONDS
         self._looks = 0
         gc.collect()
-        return True
+        return COLLECT_SECONDS
 
 
 @asynccontextmanager
@@ -81,9 +82,10 @@ async def collecting(bytes_in_flight: Callable[[], int]) -> AsyncIterator[None]:
 
 
 async def _keep_collecting(collector: Collector) -> None:
+    wait = COLLECT_SECONDS
     while True:
-        await asyncio.sleep(COLLECT_SECONDS)
-        collector.look()
+        await asyncio.sleep(wait)
+        wait = collector.look()
 
 
 class Trimmer:

@@ -7,6 +7,8 @@ import weakref
 import pytest
 
 from otel_embedder.sidecar.memory import (
+    BUSY_SECONDS,
+    COLLECT_SECONDS,
     GROWTH_BYTES,
     LITTLE_BYTES,
     PATIENCE_LOOKS,
@@ -130,7 +132,7 @@ async def test_old_garbage_is_collected_when_little_is_in_flight() -> None:
         in_flight = LITTLE_BYTES
         beside_little = collector.look()
 
-    assert (beside_much, beside_little) == (False, True)
+    assert (beside_much, beside_little) == (BUSY_SECONDS, COLLECT_SECONDS)
     assert is_kept
     assert ring() is None
 
@@ -138,21 +140,25 @@ async def test_old_garbage_is_collected_when_little_is_in_flight() -> None:
 async def test_where_much_is_always_in_flight_garbage_waits_only_so_long() -> None:
     async with collecting(lambda: 0):
         collector = Collector(lambda: LITTLE_BYTES + 1)
-        looks = []
-        for _ in range(PATIENCE_LOOKS):
-            make_old(Ring())
-            looks.append(collector.look())
+        ring = weakref.ref(make_old(Ring()))
+        looks = [collector.look() for _ in range(PATIENCE_LOOKS - 1)]
+        is_kept = ring() is not None
+        last = collector.look()
 
-    assert looks == [False] * (PATIENCE_LOOKS - 1) + [True]
+    assert set(looks) == {BUSY_SECONDS}
+    assert is_kept
+    assert last == COLLECT_SECONDS
+    assert ring() is None
 
 
 async def test_nobody_is_stopped_where_there_is_nothing_to_collect() -> None:
     async with collecting(lambda: 0):
         collector = Collector(lambda: 0)
-        make_old(Ring())
-        looks = [collector.look(), collector.look()]
+        ring = weakref.ref(Ring())
+        wait = collector.look()
 
-    assert looks == [True, False]
+    assert wait == COLLECT_SECONDS
+    assert ring() is not None
 
 
 async def test_what_python_does_by_itself_is_as_before_in_the_end() -> None:
