@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Span
 
 
-# To cut and to encode so many keeps the event loop from others for some 20 ms. Of usual spans no
+# To cut and to encode so many keeps the event loop from others for some 10 ms. Of usual spans no
 # chunk has room for as many.
-MAX_SPANS = 16_384
+MAX_SPANS = 8_192
 
 
 # What stands above its spans may be so much of a chunk.

@@ -55,7 +55,7 @@ class Collector:
         self._looks = 0
 
     def look(self) -> float:
-        """Collect, if there is a reason and it is a good time; give the seconds to the next look."""
+        """Collect, if there is reason and it is a good time; give the seconds to the next look."""
         if gc.get_count()[2] < YOUNG_COLLECTIONS:
             return COLLECT_SECONDS
         self._looks += 1
