@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Span
 
 
-# To cut and to encode so many keeps the event loop from others for some 10 ms. Of usual spans no
-# chunk has room for as many.
-MAX_SPANS = 8_192
+# Of spans, scopes and resources: to cut and to encode so many keeps the event loop from others for
+# 10 ms. Of usual spans no chunk has room for as many.
+MAX_PARTS = 8_192
 
 
 # What stands above its spans may be so much of a chunk.
@@ -86,9 +86,9 @@ class Splitter:
         return self._whole is None and self._next is None
 
     def next_chunk(self, max_bytes: int) -> Chunk:
-        """Give the next spans, as many as `max_bytes` encoded bytes have room for, or MAX_SPANS."""
+        """Give the next spans, as many as `max_bytes` encoded bytes or MAX_PARTS have room for."""
         whole, self._whole = self._whole, None
-        if whole is not None and whole.size <= max_bytes and whole.spans <= MAX_SPANS:
+        if whole is not None and whole.size <= max_bytes and _has_few_parts(whole):
             self._next = None
             return Chunk(whole)
         if self._next is not None and not self._is_strict:
@@ -110,6 +110,12 @@ def is_head_larger(request: TraceRequest, *, than: int) -> bool:
     return least > than
 
 
+def _has_few_parts(request: TraceRequest) -> bool:
+    parts = request.spans + len(request.resources)
+    # Of very many resources not all are looked at.
+    return parts + sum(len(each.scopes) for each in request.resources[:MAX_PARTS]) <= MAX_PARTS
+
+
 def _placed(request: TraceRequest) -> Iterator[Placed]:
     for resource, scope in request.scopes():
         for span in scope.spans:
@@ -127,6 +133,7 @@ class _OpenRequest:
         self.request = TraceRequest.of((), header)
         self.bare_spans = 0
         self._max_bytes = max_bytes
+        self._parts = 0
         self._resource: ResourceSpans | None = None
         self._scope: ScopeSpans | None = None
 
@@ -136,10 +143,11 @@ class _OpenRequest:
         if span.added and self._is_too_large_for_more(placed):
             span = span.bare()  # the request's own may still be sent whole
         size = self._overhead(placed) + MAX_PREFIX_BYTES + len(span.encoded) + len(span.added)
-        if self.request.spans and self.request.size + size > self._max_bytes:
+        parts = 1 + (scope is not self._scope) + (resource is not self._resource)
+        is_too_much = self.request.size + size > self._max_bytes or self._parts + parts > MAX_PARTS
+        if self.request.spans and is_too_much:
             return False
-        if self.request.spans == MAX_SPANS:
-            return False
+        self._parts += parts
         self._open(resource, scope).spans.append(span)
         self.request.spans += 1
         self.request.size += size

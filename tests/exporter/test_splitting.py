@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.exporter.splitting import MAX_SPANS, Chunk, Splitter
+from otel_embedder.exporter.splitting import MAX_PARTS, Chunk, Splitter
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, TraceRequest, parse_request
 from otel_embedder.otlp.wire import Span as WireSpan
 from tests.support.otlp_samples import field, messages, request, span
@@ -72,11 +72,24 @@ def test_chunks_are_as_full_as_they_may_be() -> None:
     assert [chunk.spans for chunk in split(wire, 511)] == [4, 4, 4, 4, 4]
 
 
-def test_no_chunk_has_more_spans_than_are_cut_in_a_moment() -> None:
-    spans = [WireSpan(b"") for _ in range(2 * MAX_SPANS + 1)]
+def test_no_chunk_has_more_parts_than_are_cut_in_a_moment() -> None:
+    spans = [WireSpan(b"") for _ in range(2 * MAX_PARTS)]
     wire = TraceRequest.of([ResourceSpans(b"", b"", [ScopeSpans(b"", spans)])])
 
-    assert [chunk.spans for chunk in split(wire, 10_000_000)] == [MAX_SPANS, MAX_SPANS, 1]
+    first, second, rest = (chunk.spans for chunk in split(wire, 10_000_000))
+
+    # Beside them stand a scope and a resource in each.
+    assert (first, second, rest) == (MAX_PARTS - 2, MAX_PARTS - 2, 4)
+
+
+def test_where_each_span_has_a_resource_a_chunk_has_a_third_as_many() -> None:
+    resources = [
+        ResourceSpans(b"", b"", [ScopeSpans(b"", [WireSpan(b"")])]) for _ in range(MAX_PARTS // 2)
+    ]
+
+    chunks = split(TraceRequest.of(resources), 10_000_000)
+
+    assert [chunk.spans for chunk in chunks] == [MAX_PARTS // 3, MAX_PARTS // 2 - MAX_PARTS // 3]
 
 
 def test_a_span_too_large_by_itself_goes_alone() -> None:
