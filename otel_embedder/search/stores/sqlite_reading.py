@@ -75,10 +75,8 @@ def too_old(connection: sqlite3.Connection, time: int, most_texts: int) -> list[
 
 def stem_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, int]:
     """Give how many entries say each of these stems, without those that none says."""
-    found = (
-        connection.execute("SELECT term, doc FROM stem_counts WHERE term = ?", (stem,)).fetchone()
-        for stem in sorted(set(stems))
-    )
+    query = "SELECT stem, entries FROM stem_counts WHERE stem = ?"
+    found = (connection.execute(query, (stem,)).fetchone() for stem in sorted(set(stems)))
     return dict(each for each in found if each is not None)
 
 

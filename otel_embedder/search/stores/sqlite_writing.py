@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
@@ -38,10 +39,12 @@ class Writing:
         self.cells = SqliteCells(connection)
         self._changed = state_of(connection, "changed")
         self._names = names_of(connection)
+        self._said: Counter[str] = Counter()  # by how many entries more, or less
         self._numbers = {name: number for number, name in self._names.items()}
 
     def finish(self) -> None:
-        """Keep the number of the last change."""
+        """Keep the number of the last change, and how many say what."""
+        self._count_stems()
         self._connection.execute(
             "UPDATE state SET number = ? WHERE name = 'changed'", (self._changed,)
         )
@@ -140,8 +143,10 @@ class Writing:
 
     def _insert(self, words: str, digest: bytes) -> int:
         key = self._inserted("INSERT INTO texts (digest, words) VALUES (?, ?)", (digest, words))
+        said = stems(words)
+        self._said.update(set(said))
         self._connection.execute(
-            "INSERT INTO stems (rowid, said) VALUES (?, ?)", (key, " ".join(stems(words)))
+            "INSERT INTO stems (rowid, said) VALUES (?, ?)", (key, " ".join(said))
         )
         return key
 
@@ -217,13 +222,27 @@ class Writing:
                 self._let_go(key, found[0])
 
     def _let_go(self, key: int, words: str) -> None:
+        said = stems(words)
+        self._said.subtract(set(said))
         # An index without the texts must be told what to forget.
         self._connection.execute(
             "INSERT INTO stems (stems, rowid, said) VALUES ('delete', ?, ?)",
-            (key, " ".join(stems(words))),
+            (key, " ".join(said)),
         )
         for table in ("texts", "entries", "vectors"):
             self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
+
+    def _count_stems(self) -> None:
+        said, self._said = self._said, Counter()
+        self._connection.executemany(
+            "INSERT INTO stem_counts VALUES (?, ?)"
+            " ON CONFLICT (stem) DO UPDATE SET entries = entries + excluded.entries",
+            sorted(said.items()),
+        )
+        self._connection.executemany(
+            "DELETE FROM stem_counts WHERE stem = ? AND entries <= 0",
+            [(stem,) for stem, more in said.items() if more < 0],
+        )
 
     @contextmanager
     def overwriting(self) -> Iterator[None]:
@@ -231,6 +250,7 @@ class Writing:
         self._connection.execute("PRAGMA secure_delete = ON")
         try:
             yield
+            self._count_stems()
             self._connection.execute("INSERT INTO stems (stems) VALUES ('optimize')")
         finally:
             self._connection.execute("PRAGMA secure_delete = OFF")
