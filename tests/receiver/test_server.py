@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES, TRACE_SERVICE
@@ -292,7 +296,8 @@ async def test_who_has_sent_nothing_yet_is_refused_when_the_server_ends() -> Non
         assert await call.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_reflection_lists_what_is_served_and_describes_other_signals() -> None:
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_lists_all_that_is_served_and_describes_it(version: str) -> None:
     pass_through = PassThrough(
         FakeForwarder(),
         new_calls(FakeMetrics()),
@@ -300,35 +305,48 @@ async def test_reflection_lists_what_is_served_and_describes_other_signals() -> 
         metrics=FakeMetrics(),
     )
     settings = load_settings({"listen": "127.0.0.1:0"})
-    questions = [
-        reflection_pb2.ServerReflectionRequest(list_services=""),
-        *(
-            reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)
-            for service in OTHER_SERVICES
-        ),
-    ]
-    async with (
-        listening(pass_through.rpc_handlers(), settings, Closing()) as port,
-        Client(port) as client,
-    ):
-        ask: Reflection = client.channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            reflection_pb2.ServerReflectionRequest.SerializeToString,
-            reflection_pb2.ServerReflectionResponse.FromString,
-        )
-        listed, *described = [answer async for answer in ask(iter(questions))]
+    async with listening(pass_through.rpc_handlers(), settings, Closing()) as port:
+        known = await asyncio.to_thread(reflected, port, version)
 
-    names = {service.name for service in listed.list_services_response.service}
-    assert names == {
+    assert {*known} == {
         *OTHER_SERVICES,
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     }
-    known = [answer.HasField("file_descriptor_response") for answer in described]
     # OTLP has no v1 of profiles yet, and so nobody can say what its messages look like.
-    assert known == [
-        not service.endswith("profiles.v1.ProfilesService") for service in OTHER_SERVICES
-    ]
+    unknown = {service for service, methods in known.items() if not methods}
+    assert unknown == {"opentelemetry.proto.collector.profiles.v1.ProfilesService"}
+
+
+def reflected(port: int, version: str) -> dict[str, list[str]]:
+    """Ask for the services there, and for the methods of each; none, where that is not known."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        asked = AskedByVersion(channel, version)  # all of a channel that is needed
+        database = ProtoReflectionDescriptorDatabase(asked)  # type: ignore[arg-type]
+        pool = DescriptorPool(database)
+        return {service: methods_of(pool, service) for service in database.get_services()}
+
+
+def methods_of(pool: DescriptorPool, service: str) -> list[str]:
+    try:
+        return [*pool.FindServiceByName(service).methods_by_name]
+    except KeyError:
+        return []
+
+
+class AskedByVersion:
+    """A channel on which grpcio's client of reflection, which knows v1alpha, asks otherwise."""
+
+    def __init__(self, channel: grpc.Channel, version: str) -> None:
+        self._channel = channel
+        self._version = version
+
+    def stream_stream(
+        self, method: str, **options: object
+    ) -> grpc.StreamStreamMultiCallable[object, object]:
+        method = method.replace("v1alpha", self._version)
+        return self._channel.stream_stream(method, **options)  # type: ignore[arg-type]
 
 
 class FakeForwarder:
