@@ -98,7 +98,16 @@ class MalformedRequestError(OtelEmbedderError):
 
 
 class ForeignContentError(MalformedRequestError):
-    """Raised when what should be traces is another signal, or another tool's format."""
+    """Raised when what should be traces is another signal, or another tool's format.
+
+    Attributes:
+        kind: what it seems to be.
+
+    """
+
+    def __init__(self, message: str, *, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class FieldError(MalformedRequestError):
@@ -144,12 +153,6 @@ class BusyError(OtelEmbedderError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-
-
-# What to do about a loop, wherever it is found.
-LOOP_REMEDY = (
-    "let next_hop lead to a pipeline that does not export to this sidecar, or to a backend"
-)
 
 
 class LoopError(OtelEmbedderError):

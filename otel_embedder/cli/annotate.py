@@ -15,6 +15,7 @@ from otel_embedder.cli.arguments import (
     NewPath,
     Skipping,
     files_argument,
+    form_option,
     on_error_options,
     tell_of_cut_off,
 )
@@ -25,8 +26,8 @@ from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator, annotate_files
-from otel_embedder.files.documents import json_format, protobuf_format
-from otel_embedder.files.requests import Form
+from otel_embedder.files.documents import json_format, protobuf_format, translated_format
+from otel_embedder.files.named_forms import NAMED, Form
 from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import STDIN, TraceFiles
 from otel_embedder.otlp.attributes import JSON
@@ -60,6 +61,7 @@ ATTRIBUTE_SETTINGS = ("encoding", "attribute_prefix", "attach_text", "text_id")
     help="Where the spans go with their vectors; compressed if it ends in .gz, or in .zst, which "
     "is several times smaller and faster.",
 )
+@form_option
 @click.option("--resume", is_flag=True, help="Go on where a run was killed, if one was.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT, or start anew what was killed.")
 @click.option(
@@ -79,6 +81,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     *,
     files: Sequence[str],
     out: Path,
+    form: Form | None,
     resume: bool,
     overwrite: bool,
     skip_cut_off: bool,
@@ -93,7 +96,8 @@ def command(  # noqa: PLR0913 - an option is an argument
     the text unchanged but for our attributes; protobuf requests, each behind its
     length in four bytes, where protobuf came, the bytes unchanged but for our
     attributes. Only a single FILE that is one protobuf request without a length
-    comes out so again. Spans that have a vector are treated as the sidecar does.
+    comes out so again. Jaeger's JSON and Zipkin's come out as lines of OTLP/JSON.
+    Spans that have a vector are treated as the sidecar does.
 
     OUT is there when it is whole, and not before: until then it is written to
     OUT.partial. A run that was killed goes on with --resume.
@@ -107,11 +111,11 @@ def command(  # noqa: PLR0913 - an option is an argument
     if STDIN in files and (resume or len(files) > 1):
         raise click.UsageError("stdin (-) must be the only FILE, and can't be read on by --resume.")
     settings = settings_with_cache(flags)
-    traces = TraceFiles(files, on_cut_off=tell_of_cut_off if skip_cut_off else _refuse)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off if skip_cut_off else _refuse, form=form)
     paths = OutputPaths(out)
     paths.refuse_inputs([Path(file) for file in files if file != STDIN])
     renderer = new_renderer(render_options(settings))
-    run = _run(files, settings, renderer.text_version)
+    run = _run(files, form, settings, renderer.text_version)
     start = paths.start(run, resume=resume, overwrite=overwrite)
     traces.refuse_mixture()
     output = OutputFile(paths, start)
@@ -134,13 +138,16 @@ def _refuse(error: CutOffFileError) -> None:
     raise CutOffFileError(f"{error}; --skip-cut-off goes on without the rest") from error
 
 
-def _run(files: Sequence[str], settings: Settings, text_version: str) -> dict[str, str]:
+def _run(
+    files: Sequence[str], form: Form | None, settings: Settings, text_version: str
+) -> dict[str, str]:
     """Give all that decides what is written, in words."""
     return {
         "engine": settings.engine,
         "model": _model(settings.model),
         "text_version": text_version,
         **{name: str(getattr(settings, name)) for name in ATTRIBUTE_SETTINGS},
+        **({"form": form.value} if form else {}),
         **{f"file {number}": _identity(file) for number, file in enumerate(files, start=1)},
     }
 
@@ -205,7 +212,9 @@ def _total_bytes(files: Sequence[str]) -> int | None:
 
 
 def _formats(settings: Settings, text_version: str, *, is_single: bool) -> dict[Form, Format]:
+    translated = translated_format(annotator(settings, text_version, JSON))
     return {
+        **dict.fromkeys(NAMED.values(), translated),
         Form.JSON: json_format(annotator(settings, text_version, JSON)),
         Form.PROTOBUF: protobuf_format(
             annotator(settings, text_version), with_lengths=not is_single

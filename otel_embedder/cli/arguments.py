@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from otel_embedder.errors import SkippedRequestsError, UnreadableFileError
+from otel_embedder.files.named_forms import NAMED
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +23,15 @@ Command = TypeVar("Command", bound="Callable[..., object]")
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 file_argument = click.argument("file", type=FILE)
 files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+
+form_option = click.option(
+    "--form",
+    type=click.Choice(["otlp", *NAMED]),
+    default="otlp",
+    show_default=True,
+    callback=lambda _, __, name: NAMED.get(name),
+    help="What the files hold: OTLP, of any form, or what Jaeger's or Zipkin's API answers.",
+)
 
 MAX_TOLD = 5  # requests that were skipped, each by a line; all are in the file of reasons
 

@@ -12,6 +12,7 @@ from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import (
     FILE,
     SPAN_ID,
+    form_option,
     output_option,
     tell_of_cut_off,
     tell_of_unknown_words,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from otel_embedder.files.named_forms import Form
     from otel_embedder.search.comparison import Comparison, Difference
     from otel_embedder.settings import Settings
     from otel_embedder.text.renderer import Saying
@@ -51,9 +53,12 @@ ABSENT = "-"
     metavar="FILE",
     help="The file of the spans; - is stdin.",
 )
+@form_option
 @output_option("A table with long values cut, or a line of JSON, whole.")
 @settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
-def command(*, a: str, b: str, file: str | None, output: str, **flags: object) -> None:
+def command(
+    *, a: str, b: str, file: str | None, form: Form | None, output: str, **flags: object
+) -> None:
     """Show how near two texts or two spans are, and what sets the spans apart.
 
     A and B are texts, or with --in the ids of spans in FILE; what is not 16 hex
@@ -65,21 +70,23 @@ def command(*, a: str, b: str, file: str | None, output: str, **flags: object) -
     Example: otel-embedder compare 5fb397be34d26b51 051581bf3cb55c13 --in t.bin
     """
     settings = settings_from(flags)
-    found = {} if file is None else _spans(file, (a, b), settings)
+    found = {} if file is None else _spans(file, form, (a, b), settings)
     first, second = (found.get(word, Side(word)) for word in (a, b))
     comparison = compare(first, second, load_model(model_choice(settings)))
     SHOWN[output](first.text, second.text, comparison)
     tell_of_unknown_words(comparison.unknown, ", nor does the cosine")
 
 
-def _spans(file: str, words: Sequence[str], settings: Settings) -> dict[str, Side]:
+def _spans(
+    file: str, form: Form | None, words: Sequence[str], settings: Settings
+) -> dict[str, Side]:
     """Give the spans that are named by their ids."""
     span_ids = [word for word in words if SPAN_ID.fullmatch(word)]
     if not span_ids:
         raise click.UsageError("--in FILE needs a span's id, 16 hex digits, as A or B or both.")
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    traces = TraceFiles([file], on_cut_off=tell_of_cut_off)
+    traces = TraceFiles([file], on_cut_off=tell_of_cut_off, form=form)
     with traces.naming_faults():
         found = {
             span_id: _side(renderer, attributes.stripped(span), service)

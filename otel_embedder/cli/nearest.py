@@ -12,6 +12,7 @@ from rich.table import Column
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import (
     files_argument,
+    form_option,
     output_option,
     span_id_argument,
     tell_of_cut_off,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.embedder.embedding import Vector
+    from otel_embedder.files.named_forms import Form
     from otel_embedder.search.index import Row
 
 TRACE_ID_COLUMNS = 32
@@ -65,11 +67,13 @@ class FoundSpan(NamedTuple):
     help="Texts to give at most.",
 )
 @click.option("--errors-only", is_flag=True, help="Leave spans out whose status is not ERROR.")
+@form_option
 @output_option("A table with long texts cut, or a line of JSON for each text, whole.")
 @settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(  # noqa: PLR0913 - an option is an argument
     *,
     files: Sequence[str],
+    form: Form | None,
     text: str | None,
     span_id: str | None,
     count: int,
@@ -98,7 +102,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
     index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=errors_only)
-    traces = TraceFiles(files, on_cut_off=tell_of_cut_off)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off, form=form)
     found = _read(index, traces, renderer, span_id)
     asked = found if text is None else text
     if asked is None:

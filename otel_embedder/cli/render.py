@@ -11,7 +11,7 @@ import click
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.text_id import text_id
-from otel_embedder.cli.arguments import file_argument, refuse_cut_off
+from otel_embedder.cli.arguments import file_argument, form_option, refuse_cut_off
 from otel_embedder.cli.options import TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import columns, cut_cell, for_terminal, new_table, show
 from otel_embedder.embedder.models.engines import model_choice
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.files.named_forms import Form
     from otel_embedder.settings import Settings
     from otel_embedder.text.renderer import Saying
     from otel_embedder.text.rendering import Renderer
@@ -53,6 +54,7 @@ class RenderedSpan(NamedTuple):
 
 @click.command("render")
 @file_argument
+@form_option
 @click.option(
     "--explain", is_flag=True, help="Tell what became of each attribute, and by which rule."
 )
@@ -64,7 +66,7 @@ class RenderedSpan(NamedTuple):
     help="The text of each span on a line, or a JSON object with its ids, text id and tokens.",
 )
 @settings_options(*TEXT_SETTINGS, "attribute_prefix", "model", "model_cache")
-def command(*, file: str, explain: bool, output: str, **flags: object) -> None:
+def command(*, file: str, form: Form | None, explain: bool, output: str, **flags: object) -> None:
     """Print the text of each span in FILE, a line each; - is stdin.
 
     FILE holds OTLP/JSON or OTLP protobuf, as a Collector's file exporter
@@ -74,7 +76,7 @@ def command(*, file: str, explain: bool, output: str, **flags: object) -> None:
     Example: otel-embedder render traces.jsonl.gz
     """
     settings = settings_from(flags)
-    traces = TraceFiles([file], on_cut_off=refuse_cut_off)
+    traces = TraceFiles([file], on_cut_off=refuse_cut_off, form=form)
     renderer = new_renderer(render_options(settings))
     version = renderer.text_version
     print_ = _printing_json(settings, version) if output == "json" else _print_text

@@ -18,6 +18,7 @@ from rich.table import Column
 from otel_embedder.cli.arguments import (
     Skipping,
     files_argument,
+    form_option,
     on_error_options,
     output_option,
     refuse_cut_off,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_embedder.exporter.replay import Clock
+    from otel_embedder.files.named_forms import Form
     from otel_embedder.files.requests import StoredRequest
     from otel_embedder.otlp.wire import TraceRequest
 
@@ -70,6 +72,7 @@ def _target_url(_: click.Context, __: click.Parameter, value: str | None) -> str
 
 @click.command("send")
 @files_argument
+@form_option
 @click.option(
     "--to",
     "target",
@@ -123,6 +126,7 @@ def _target_url(_: click.Context, __: click.Parameter, value: str | None) -> str
 def command(  # noqa: PLR0913 - an option is an argument
     *,
     files: Sequence[str],
+    form: Form | None,
     target: str | None,
     rate: float | None,
     concurrency: int,
@@ -155,7 +159,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     skipping = Skipping(kept, is_wanted=is_skipping)
     with kept:
         sending = _send(
-            _traces(files, repeat, skipping),
+            _traces(files, form, repeat, skipping),
             settings.model_copy(update={"next_hop": url}),
             Load(rate, concurrency, attempts),
             wait=wait,
@@ -174,23 +178,27 @@ def _sidecar_url(settings: Settings) -> str:
     raise click.UsageError("the sidecar listens on Unix sockets only: name the target with --to.")
 
 
-def _traces(files: Sequence[str], repeat: int, skipping: Skipping) -> Iterator[TraceRequest]:
+def _traces(
+    files: Sequence[str], form: Form | None, repeat: int, skipping: Skipping
+) -> Iterator[TraceRequest]:
     """Give the requests that hold spans, with no more than one file open.
 
     Raises:
         UnreadableFileError: a file holds something else. What came before was given.
 
     """
-    yield from _with_spans(files, skipping)
+    yield from _with_spans(files, form, skipping)
     for _ in range(1, repeat):
         # What was skipped is known, and kept.
-        yield from _with_spans(files, lambda *_: None)
+        yield from _with_spans(files, form, lambda *_: None)
 
 
 def _with_spans(
-    files: Sequence[str], on_unreadable: Callable[[StoredRequest, UnreadableFileError], None]
+    files: Sequence[str],
+    form: Form | None,
+    on_unreadable: Callable[[StoredRequest, UnreadableFileError], None],
 ) -> Iterator[TraceRequest]:
-    traces, reader = TraceFiles(files, on_cut_off=refuse_cut_off), RequestReader()
+    traces, reader = TraceFiles(files, on_cut_off=refuse_cut_off, form=form), RequestReader()
     for stored in traces.stored_requests():
         if not stored.is_request:
             continue

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.errors import UnreadableFileError
     from otel_embedder.files.documents import Document, Format
-    from otel_embedder.files.requests import Form, StoredRequest
+    from otel_embedder.files.named_forms import Form
+    from otel_embedder.files.requests import StoredRequest
     from otel_embedder.files.resumable import OutputFile
     from otel_embedder.files.trace_files import TraceFiles
     from otel_embedder.text.rendering import Renderer

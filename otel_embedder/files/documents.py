@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.errors import UnwritableFileError
+from otel_embedder.files.named_forms import Form
 from otel_embedder.files.requests import (
     LENGTH_BYTES,
     MAX_LENGTH,
     StoredRequest,
+    otlp_json,
     read_protobuf,
 )
 from otel_embedder.otlp.json_form.requests import JsonReader
@@ -61,6 +63,29 @@ class JsonDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslatedDocument:
+    """A request of another form of JSON, as OTLP/JSON.
+
+    Attributes:
+        json: it as it was read.
+
+    """
+
+    json: JsonRequest
+
+    @property
+    def request(self) -> TraceRequest:
+        """Its spans, to be rendered and annotated."""
+        return self.json.request
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give a line of OTLP/JSON; nothing, where there is only what stands behind the last."""
+        if self.json.text:
+            yield from self.json.pieces()
+            yield b"\n"
+
+
+@dataclass(frozen=True, slots=True)
 class ProtobufDocument:
     """A protobuf request.
 
@@ -104,8 +129,10 @@ class LeftOut:
     request: TraceRequest
 
     def pieces(self) -> list[bytes]:
-        """Give what stood around it in JSON; a list keeps an element in its place."""
+        """Give what stood around it in OTLP/JSON; a list keeps an element in its place."""
         stored = self.stored
+        if stored.form is not Form.JSON:
+            return []
         return [stored.before, *([b"{}", stored.after] if stored.in_list else [])]
 
 
@@ -126,6 +153,12 @@ def json_format(annotator: Annotator) -> Format:
     """Give how OTLP/JSON is read and written; the annotator must write JSON."""
     reader = JsonReader(annotator.keys)
     return Format(lambda stored: JsonDocument(stored, reader.read(stored.content)), annotator)
+
+
+def translated_format(annotator: Annotator) -> Format:
+    """Give how other forms of JSON are read, and written as OTLP; the annotator must write JSON."""
+    reader = JsonReader(annotator.keys)
+    return Format(lambda stored: TranslatedDocument(reader.read(otlp_json(stored))), annotator)
 
 
 def protobuf_format(annotator: Annotator, *, with_lengths: bool) -> Format:

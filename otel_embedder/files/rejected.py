@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from otel_embedder.errors import UnwritableFileError
-from otel_embedder.files.requests import LENGTH_BYTES, Form
+from otel_embedder.files.named_forms import Form
+from otel_embedder.files.requests import LENGTH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,5 +163,5 @@ def _as_it_came(stored: StoredRequest) -> Iterator[bytes]:
     if stored.form is Form.PROTOBUF and not stored.is_alone:
         yield len(stored.content).to_bytes(LENGTH_BYTES)
     yield stored.content
-    if stored.form is Form.JSON:
+    if stored.form is not Form.PROTOBUF:
         yield stored.after or b"\n"

@@ -6,15 +6,17 @@ with gzip or zstd, and so may each request behind its length: the exporter does
 that with `compression: zstd`, unless its feature gate
 `exporter.file.nativeCompression` is set, which compresses the file.
 
+Who says so may have Jaeger's JSON or Zipkin's read as well, which become OTLP/JSON.
+
 A request is read once, down to its spans: what is within a span is left to whoever
 looks into it.
 """
 
 from __future__ import annotations
 
+import json
 import zlib
 from contextlib import contextmanager
-from enum import Enum
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,7 +32,11 @@ from otel_embedder.errors import (
 from otel_embedder.files.decompression import decompressed, decompressed_message
 from otel_embedder.files.forms import Look, look_at
 from otel_embedder.files.json_text import BLOCK_BYTES, pieces_of
+from otel_embedder.files.named_forms import Form, remedy
+from otel_embedder.otlp.json_form.cursor import ESCAPED, json_faults
+from otel_embedder.otlp.json_form.jaeger import otlp_of_jaeger
 from otel_embedder.otlp.json_form.requests import JsonReader
+from otel_embedder.otlp.json_form.zipkin import otlp_of_zipkin
 from otel_embedder.otlp.signals import refuse_other_signals
 from otel_embedder.otlp.wire import TraceRequest, parse_request
 
@@ -42,11 +48,8 @@ LENGTH_BYTES = 4
 MAX_LENGTH = 2**31 - 1  # protobuf's own, for any message
 
 
-class Form(Enum):
-    """What a request is written as."""
-
-    JSON = "OTLP/JSON"
-    PROTOBUF = "OTLP protobuf"
+# What is OTLP only once it was translated.
+TRANSLATIONS = {Form.JAEGER: otlp_of_jaeger, Form.ZIPKIN: otlp_of_zipkin}
 
 
 class StoredRequest(NamedTuple):
@@ -60,6 +63,8 @@ class StoredRequest(NamedTuple):
         before: what of a text of JSON stands between the last one and it.
         after: the end of its last line in such a text.
         in_list: whether it is an element of a list of such a text.
+
+    Jaeger's JSON and Zipkin's are JSON as well.
 
     """
 
@@ -79,7 +84,8 @@ class StoredRequest(NamedTuple):
     def refusal(self, reason: Exception) -> UnreadableFileError:
         """Give the error that says where this stands, and why it can't be read."""
         if isinstance(reason, ForeignContentError):
-            return UnreadableFileError(f"{self.position} holds no traces of OTLP: {reason}")
+            what = f"{reason}{remedy(reason.kind)}"
+            return UnreadableFileError(f"{self.position} holds no traces of OTLP: {what}")
         return UnreadableFileError(f"{self.position} is not {self.form.value}: {reason}")
 
 
@@ -111,11 +117,25 @@ class RequestReader:
 
         """
         try:
-            if stored.form is Form.JSON:
-                return self._json.read(stored.content).request
-            return read_protobuf(stored.content)
+            if stored.form is Form.PROTOBUF:
+                return read_protobuf(stored.content)
+            return self._json.read(otlp_json(stored)).request
         except MalformedRequestError as error:
             raise stored.refusal(error) from error
+
+
+def otlp_json(stored: StoredRequest) -> bytes:
+    """Give a request of any form of JSON as OTLP/JSON.
+
+    Raises:
+        MalformedRequestError: it is no JSON, or a field has no place in OTLP.
+
+    """
+    translate = TRANSLATIONS.get(stored.form)
+    if translate is None or not stored.content:
+        return stored.content
+    with json_faults():
+        return translate(json.loads(stored.content.decode(errors=ESCAPED)))
 
 
 def read_protobuf(content: bytes) -> TraceRequest:
@@ -130,16 +150,20 @@ def read_protobuf(content: bytes) -> TraceRequest:
     return request
 
 
-def open_contents(file: io.BufferedReader) -> Contents:
+def open_contents(file: io.BufferedReader, form: Form | None = None) -> Contents:
     """Find out what a file holds, to read it request by request.
 
+    Args:
+        file: it, from its beginning.
+        form: what it holds if it is not OTLP.
+
     Raises:
-        UnreadableFileError: it is damaged from the start.
+        UnreadableFileError: it is damaged from the start, or of another form.
         CutOffFileError: it ends before its first request does.
 
     """
     with _telling(given=0):
-        return _contents(decompressed(file))
+        return _contents(decompressed(file), form)
 
 
 @contextmanager
@@ -158,13 +182,15 @@ def _telling(given: int) -> Iterator[None]:
         ) from error
 
 
-def _contents(file: io.BufferedReader) -> Contents:
+def _contents(file: io.BufferedReader, form: Form | None) -> Contents:
     look, file = look_at(file)
     match look:
         case Look.NOTHING:
             return Contents(None, iter(()))
         case Look.JSON:
-            return Contents(Form.JSON, _counted(_json(file)))
+            return Contents(form or Form.JSON, _counted(_json(file, form or Form.JSON)))
+        case _ if form:
+            raise UnreadableFileError(f"the file is no JSON, and so not {form.value}")
         case Look.LENGTHS:
             return _behind_lengths(file)
         case Look.ALONE:
@@ -191,13 +217,11 @@ def _counted(requests: Iterator[StoredRequest]) -> Iterator[StoredRequest]:
         given += 1
 
 
-def _json(file: io.BufferedReader) -> Iterator[StoredRequest]:
+def _json(file: io.BufferedReader, form: Form) -> Iterator[StoredRequest]:
     for position, before, content, after, in_list in pieces_of(
         iter(partial(file.read1, BLOCK_BYTES), b"")
     ):
-        yield StoredRequest(
-            Form.JSON, position, content, before=before, after=after, in_list=in_list
-        )
+        yield StoredRequest(form, position, content, before=before, after=after, in_list=in_list)
 
 
 def _lengths(file: io.BufferedReader) -> Iterator[bytes]:

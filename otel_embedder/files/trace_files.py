@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from io import BufferedReader
 
-    from otel_embedder.files.requests import Form, StoredRequest
+    from otel_embedder.files.named_forms import Form
+    from otel_embedder.files.requests import StoredRequest
     from otel_embedder.otlp.wire import TraceRequest
 
 STDIN = "-"
@@ -39,6 +40,7 @@ class TraceFiles:
         *,
         on_cut_off: Callable[[CutOffFileError], None],
         stdin: Path | None = None,
+        form: Form | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -46,11 +48,13 @@ class TraceFiles:
             names: their paths; - is stdin.
             on_cut_off: is told when a file is cut off; if it returns, the next one is read.
             stdin: where all lies that came by it, if it was read before.
+            form: what they hold if it is not OTLP.
 
         """
         self._stdin = stdin
         self._names = names
         self._on_cut_off = on_cut_off
+        self._form = form
         self._file: BufferedReader | None = None
         self._given: StoredRequest | None = None
         self._behind = 0
@@ -67,7 +71,7 @@ class TraceFiles:
         examples: dict[Form | None, str] = {}
         for name in self._names:
             with self._naming(name), self._opened(name) as file:
-                examples.setdefault(open_contents(file).form, name)
+                examples.setdefault(open_contents(file, self._form).form, name)
         examples.pop(None, None)
         if len(examples) > 1:
             found = " and ".join(f"{name} {form.value}" for form, name in examples.items() if form)
@@ -82,7 +86,7 @@ class TraceFiles:
         """
         for name in self._names:
             if name != STDIN:
-                next(TraceFiles([name], on_cut_off=_leave).requests(), None)
+                next(TraceFiles([name], on_cut_off=_leave, form=self._form).requests(), None)
 
     def requests(self) -> Iterator[TraceRequest]:
         """Give the requests of all files, in order, read down to their spans.
@@ -121,7 +125,7 @@ class TraceFiles:
         """
         for name in self._names:
             with self._naming(name), self._current(name) as file:
-                for stored in open_contents(file).requests:
+                for stored in open_contents(file, self._form).requests:
                     yield stored._replace(position=f"{_shown(name)}: {stored.position}")
 
     def position(self) -> int:

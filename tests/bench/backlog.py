@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
@@ -30,10 +31,17 @@ from tests.support.processes import BYTES_A_KIBIBYTE, own_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from _typeshed import SupportsWrite
+
+    Opened = AbstractContextManager[SupportsWrite[bytes]]
 
 MEGABYTE = 1_000_000
 SPANS = 50_000
 GOAL_MEGABYTES = 400
+# What a process held counts for those that it starts: what writes the files is another one.
+SPAWN = multiprocessing.get_context("spawn")
 BUILD = Path("build")  # a disk; what is temporary may be kept in memory
 COMMANDS = {
     "annotate": lambda file: ["annotate", file, "-o", f"{file}.out.zst"],
@@ -57,7 +65,7 @@ class Written(NamedTuple):
     before: bytes = b""
     between: bytes = b""
     after: bytes = b""
-    open: Callable[[Path], IO[bytes]] = lambda path: path.open("wb")
+    open: Callable[[Path], Opened] = lambda path: path.open("wb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +85,15 @@ class Run:
 def main() -> None:
     arguments = parsed_arguments()
     table = Table("", "on disk", "seconds", "peak memory", title="Large files")
-    requests = requests_of_texts(SPANS, texts=arguments.texts)
     for name in arguments.form or FORMS:
         with TemporaryDirectory(dir=BUILD) as scratch:
             file = Path(scratch, "traces")
-            write_file(file, FORMS[name], requests, arguments.megabytes * MEGABYTE)
+            writing = SPAWN.Process(
+                target=write_file,
+                args=(file, name, arguments.megabytes * MEGABYTE, arguments.texts),
+            )
+            writing.start()
+            writing.join()
             for command in arguments.command or COMMANDS:
                 run = run_of(COMMANDS[command](str(file)))
                 table.add_row(
@@ -106,10 +118,11 @@ def parsed_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_file(file: Path, written: Written, requests: list[bytes], size: int) -> None:
-    """Fill a file with the same requests again and again, up to so many bytes before packing."""
-    encoded = [*map(written.encode, requests)]
-    rounds = max(1, size // sum(map(len, encoded)))
+def write_file(file: Path, form: str, size: int, texts: int) -> None:
+    """Fill a file with the same requests again and again, about so many bytes before packing."""
+    written = FORMS[form]
+    encoded = [*map(written.encode, requests_of_texts(SPANS, texts=texts))]
+    rounds = max(1, round(size / sum(map(len, encoded))))
     with written.open(file) as opened:
         opened.write(written.before)
         for number in range(rounds):
@@ -154,7 +167,13 @@ def _with_length(request: bytes) -> bytes:
 
 
 @contextmanager
-def _zstd(path: Path) -> Iterator[IO[bytes]]:
+def _gzip(path: Path) -> Iterator[SupportsWrite[bytes]]:
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        yield packed
+
+
+@contextmanager
+def _zstd(path: Path) -> Iterator[SupportsWrite[bytes]]:
     with path.open("wb") as file, ZstdCompressor().stream_writer(file) as packed:
         yield packed
 
@@ -166,7 +185,7 @@ FORMS = {
     "pretty-list": Written(_over_lines, before=b"[\n", between=b",\n", after=b"]\n"),
     "one-line": Written(_compact),
     "protobuf": Written(_with_length),
-    "gzip": Written(_line, open=lambda path: gzip.open(path, "wb", compresslevel=1)),
+    "gzip": Written(_line, open=_gzip),
     "zstd": Written(_line, open=_zstd),
     "protobuf-zstd": Written(_with_length, open=_zstd),
 }

@@ -11,7 +11,8 @@ import pytest
 
 from otel_embedder.cli import EXIT_OK, run
 from otel_embedder.errors import CutOffFileError
-from otel_embedder.files.requests import Form, open_contents
+from otel_embedder.files.named_forms import Form
+from otel_embedder.files.requests import open_contents
 from tests.support.comparison import differences, spans_in
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.processes import Collector, collector_binary, free_address, own_environment, send

@@ -20,7 +20,8 @@ from otel_embedder.annotation.vectors import base64_of, packed
 from otel_embedder.fairness import Turns
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator
 from otel_embedder.files.documents import protobuf_format
-from otel_embedder.files.requests import Form, StoredRequest
+from otel_embedder.files.named_forms import Form
+from otel_embedder.files.requests import StoredRequest
 from otel_embedder.library.trace import from_otlp, to_otlp
 from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request

@@ -22,7 +22,8 @@ from otel_embedder.files.annotating import (
     windows,
 )
 from otel_embedder.files.documents import ProtobufDocument, json_format, protobuf_format
-from otel_embedder.files.requests import Form, StoredRequest
+from otel_embedder.files.named_forms import Form
+from otel_embedder.files.requests import StoredRequest
 from otel_embedder.files.resumable import OutputFile, OutputPaths
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.otlp.attributes import JSON

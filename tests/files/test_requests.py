@@ -14,7 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.errors import CutOffFileError, UnreadableFileError
 from otel_embedder.files.decompression import ZSTD_MAGIC
-from otel_embedder.files.requests import Form, RequestReader, open_contents
+from otel_embedder.files.named_forms import Form
+from otel_embedder.files.requests import RequestReader, open_contents
 from tests.support.otlp_samples import SPAN_ID, START, TRACE_ID, request, resource, span
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.otlp.attributes import JSON
-from otel_embedder.otlp.json_form.cursor import JsonCursor
+from otel_embedder.otlp.json_form.cursor import ESCAPED, JsonCursor
 from otel_embedder.otlp.json_form.fields import plain_name
 from otel_embedder.otlp.json_form.names import RESOURCE_SPANS, SCOPE_SPANS, SPANS, Name
-from otel_embedder.otlp.json_form.requests import ESCAPED, JsonReader
+from otel_embedder.otlp.json_form.requests import JsonReader
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 from tests.support.wire import annotate_all

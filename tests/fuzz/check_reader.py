@@ -11,7 +11,8 @@ from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import UnreadableFileError
 from otel_embedder.files.decompression import decompressed
 from otel_embedder.files.documents import json_format, protobuf_format
-from otel_embedder.files.requests import Form, RequestReader, open_contents
+from otel_embedder.files.named_forms import Form
+from otel_embedder.files.requests import RequestReader, open_contents
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.check_json import ANNOTATOR as JSON_ANNOTATOR

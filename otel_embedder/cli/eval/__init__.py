@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.cli.arguments import files_argument, output_option, tell_of_cut_off
+from otel_embedder.cli.arguments import files_argument, form_option, output_option, tell_of_cut_off
 from otel_embedder.cli.eval.profiles import (
     DEFAULT_PROFILES,
     ablations,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.embedder.models.choice import ModelChoice
+    from otel_embedder.files.named_forms import Form
     from otel_embedder.search.evaluation.evaluation import Asked
     from otel_embedder.search.evaluation.questions import Question
     from otel_embedder.search.evaluation.reading import Corpus
@@ -92,11 +93,13 @@ OTHER_TEXT_SETTINGS = tuple(name for name in TEXT_SETTINGS if name != "profile")
     show_default=True,
     help="Texts whose vectors are remembered, to see how often that helps. May be repeated.",
 )
+@form_option
 @output_option("Tables, or a line of JSON for each number.")
 @settings_options(*OTHER_TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(  # noqa: PLR0913 - an option is an argument
     *,
     files: Sequence[str],
+    form: Form | None,
     questions_file: Path | None,
     labels_files: Sequence[Path],
     profiles: Sequence[str],
@@ -134,7 +137,7 @@ def command(  # noqa: PLR0913 - an option is an argument
         faults={span: fault for file in labels_files for span, fault in read_labels(file).items()},
         sample_size=sample_size,
     )
-    corpora = {name: _read(name, file, reader) for name, file in named.items()}
+    corpora = {name: _read(name, file, form, reader) for name, file in named.items()}
     asked = {name: asked_of(corpus, questions[name]) for name, corpus in corpora.items()}
     _tell(corpora, asked)
     known = _known(corpora, asked, model_choice(settings))
@@ -176,8 +179,8 @@ def _questions(file: Path | None, names: Sequence[str]) -> dict[str, list[Questi
     return asked
 
 
-def _read(name: str, file: str, reader: CorpusReader) -> Corpus:
-    traces = TraceFiles([file], on_cut_off=tell_of_cut_off)
+def _read(name: str, file: str, form: Form | None, reader: CorpusReader) -> Corpus:
+    traces = TraceFiles([file], on_cut_off=tell_of_cut_off, form=form)
     with traces.naming_faults(), progress_bar(f"Reading {name}") as advance:
         return reader.read(name, traces.requests(), advance)
 

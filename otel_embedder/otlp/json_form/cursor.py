@@ -8,8 +8,11 @@ else of the text stays as it was written.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from json import JSONDecodeError, JSONDecoder
 from typing import TYPE_CHECKING
+
+from otel_embedder.errors import MalformedRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,29 @@ BLANK = re.compile(r"[ \t\n\r\0\ufeff]*+")
 END = re.compile(rf"{SPACE}\Z")
 
 decode = JSONDecoder().raw_decode
+
+
+# Bytes that are not UTF-8 are read and written as they are.
+ESCAPED = "surrogateescape"
+
+
+@contextmanager
+def json_faults() -> Iterator[None]:
+    """Turn what reading JSON may raise into an error of ours.
+
+    Raises:
+        MalformedRequestError: it is no JSON, or none that can be read.
+
+    """
+    try:
+        yield
+    except JSONDecodeError as error:
+        raise MalformedRequestError(f"{error.msg} at character {error.pos + 1}") from error
+    except RecursionError as error:
+        raise MalformedRequestError("it is nested too deep to be read") from error
+    except ValueError as error:
+        # Python reads no number of more than 4,300 digits.
+        raise MalformedRequestError("a number in it has too many digits") from error
 
 
 class JsonCursor:

@@ -70,7 +70,8 @@ def foreign(keys: Collection[str], text: str) -> ForeignContentError:
     for name, signal in SIGNALS.items():
         if name in plain:
             return ForeignContentError(f"it holds {signal}; {WANTED}")
-    return ForeignContentError(f"it seems to be {_kind({*keys}, plain, text)}; {WANTED}")
+    kind = _kind({*keys}, plain, text)
+    return ForeignContentError(f"it seems to be {kind}; {WANTED}", kind=kind)
 
 
 def _kind(keys: set[str], plain: set[str], text: str) -> str:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
-from otel_embedder.errors import FieldError, MalformedRequestError
+from otel_embedder.errors import FieldError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
-from otel_embedder.otlp.json_form.cursor import JsonCursor
+from otel_embedder.otlp.json_form.cursor import ESCAPED, JsonCursor, json_faults
 from otel_embedder.otlp.json_form.fields import (
     KEY_VALUE,
     message_fields,
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.json_form.names import Name
 
 Child = TypeVar("Child")
-
-# Bytes that are not UTF-8 are read and written as they are.
-ESCAPED = "surrogateescape"
 
 SPAN = message_fields(otlp.Span.DESCRIPTOR)
 RESOURCE = message_fields(otlp.ResourceSpans.DESCRIPTOR)
@@ -192,15 +189,8 @@ class JsonReader:
         """
         if not content:
             return JsonRequest("", TraceRequest.of([]), [])
-        try:
+        with json_faults():
             return self._request(JsonCursor(content.decode(errors=ESCAPED)))
-        except json.JSONDecodeError as error:
-            raise MalformedRequestError(f"{error.msg} at character {error.pos + 1}") from error
-        except RecursionError as error:
-            raise MalformedRequestError("it is nested too deep to be read") from error
-        except ValueError as error:
-            # Python reads no number of more than 4,300 digits.
-            raise MalformedRequestError("a number in it has too many digits") from error
 
     def _request(self, cursor: JsonCursor) -> JsonRequest:
         resources = self._resources(cursor)
