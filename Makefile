@@ -59,7 +59,7 @@ check: $(INSTALLED) build/proto  ## Check style, types, imports, spelling and th
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/codespell
-	$(BIN)/cog --check -I . README.md
+	$(BIN)/cog --check -I . README.md docs/errors.md
 	$(BIN)/validate-pyproject pyproject.toml
 	diff -r -x __init__.py -x __pycache__ build/proto/otel_embedder/proto otel_embedder/proto
 
@@ -67,8 +67,8 @@ format: $(INSTALLED)  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-docs: $(INSTALLED)  ## Put the tables of settings and metrics into the README
-	$(BIN)/cog -r -I . README.md
+docs: $(INSTALLED)  ## Put the tables of settings, metrics and errors into the documents
+	$(BIN)/cog -r -I . README.md docs/errors.md
 
 proto: build/proto  ## Generate otel_embedder/proto from proto
 	cp build/proto/otel_embedder/proto/* otel_embedder/proto/

@@ -97,6 +97,7 @@ class Given(NamedTuple):
 
 # What a file that can't be read says of a setting. No setting may be that.
 UNREAD = Given(object(), "")
+NO_SUCH_SETTING = "there is no such setting"
 
 
 def load_settings(flags: Mapping[str, object], checks: Sequence[Check] = ()) -> Settings:
@@ -304,7 +305,7 @@ def _message(field: str, detail: ErrorDetails) -> str:
     if field in Settings.model_fields:
         return detail["msg"].removeprefix("Value error, ")
     near = difflib.get_close_matches(field, Settings.model_fields, n=1)
-    return "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    return f"there is no such setting; did you mean {near[0]}?" if near else NO_SUCH_SETTING
 
 
 def _in_its_words(problem: str, given: Mapping[str, Given]) -> str:

@@ -198,9 +198,10 @@ def id_of(fields: Fields, name: str, digits: int) -> str:
 
 def microseconds(fields: Fields, name: str) -> int:
     """Give a time in microseconds as one in nanoseconds."""
-    count = integer(fields.get(name))
+    value = fields.get(name)
+    count = integer(value)
     if count is None or not 0 <= count * NANOSECONDS_PER_MICROSECOND <= MAX_TIME:
-        raise FieldError(f"is {shown(fields.get(name))}, not a number of microseconds", name)
+        raise FieldError(f"is {shown(value)}, not a number of microseconds", name)
     return count * NANOSECONDS_PER_MICROSECOND
 
 

@@ -28,7 +28,7 @@ from otel_embedder.otlp.json_form.conversion import (
     text_of,
     within,
 )
-from otel_embedder.otlp.json_form.fields import integer, shown
+from otel_embedder.otlp.json_form.fields import shown
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.json_form.conversion import Fields, Scope, Scopes
@@ -118,10 +118,10 @@ def _span(fields: Fields, tags: Tags) -> Fields:
 
 
 def _flags(fields: Fields) -> int:
-    flags = integer(fields.get("flags", 0))
-    if flags not in {0, SAMPLED}:
-        raise FieldError(f"is {shown(fields['flags'])}, and OTLP has no more than 1", "flags")
-    return flags
+    value = fields.get("flags") or 0
+    if value not in (0, SAMPLED):
+        raise FieldError(f"is {shown(value)}, and OTLP has no more than 1", "flags")
+    return SAMPLED if value else 0
 
 
 def _warnings(fields: Fields) -> list[Fields]:
