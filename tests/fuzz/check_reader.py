@@ -11,7 +11,7 @@ from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import UnreadableFileError
 from otel_embedder.files.decompression import decompressed
 from otel_embedder.files.documents import json_format, protobuf_format
-from otel_embedder.files.named_forms import Form
+from otel_embedder.files.named_forms import NAMED, Form
 from otel_embedder.files.requests import RequestReader, open_contents
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
@@ -66,6 +66,8 @@ class Dribble(io.RawIOBase):
 
 def check_reader(content: bytes) -> None:
     """Check that a file is read or refused in our words, and that nothing of it gets lost."""
+    for form in NAMED.values():
+        check_error(read(io.BytesIO(content), form).error)
     reading = read(io.BytesIO(content))
     check_error(reading.error)
     if len(content) < MAX_DRIBBLED_BYTES:
@@ -77,12 +79,12 @@ def check_reader(content: bytes) -> None:
         check_annotating(reading)
 
 
-def read(raw: io.RawIOBase | io.BytesIO) -> Reading:
+def read(raw: io.RawIOBase | io.BytesIO, form: Form | None = None) -> Reading:
     """Read a file as the commands do."""
     reading = Reading([], [], "")
     reader = RequestReader()
     try:
-        for stored in open_contents(io.BufferedReader(raw)).requests:
+        for stored in open_contents(io.BufferedReader(raw), form).requests:
             try:
                 request = reader.read(stored)
                 render_all(request)

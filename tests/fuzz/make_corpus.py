@@ -28,6 +28,20 @@ KEY, VALUE = 1, 2  # of KeyValue
 STRING, ARRAY = 1, 5  # of AnyValue
 LATER = 1_000  # a field of a later version
 
+JAEGER = (
+    b'{"data":[{"spans":[{"traceID":"1","spanID":"2","operationName":"a","startTime":5,"duration":6,'
+    b'"processID":"p","flags":1,"warnings":["w"],"references":[{"refType":"CHILD_OF","traceID":"1",'
+    b'"spanID":"3"}],"tags":[{"key":"error","type":"bool","value":true},{"key":"n","type":"int64",'
+    b'"value":"7"},{"key":"x","type":"float64","value":0.5}],"logs":[{"timestamp":5,"fields":[{"key":'
+    b'"event","type":"string","value":"e"}]}]}],"processes":{"p":{"serviceName":"s","tags":[]}}}]}'
+)
+ZIPKIN = (
+    b'[{"traceId":"1","id":"2","parentId":"3","name":"a","kind":"CLIENT","timestamp":5,"duration":6,'
+    b'"localEndpoint":{"serviceName":"s","ipv4":"10.0.0.1","port":80},"remoteEndpoint":'
+    b'{"serviceName":"t"},"tags":{"error":"no","otel.status_code":"ERROR","otel.scope.name":"l"},'
+    b'"annotations":[{"timestamp":5,"value":"\\"e\\": {\\"k\\": 1}"}]}]'
+)
+
 
 def main() -> None:
     requests = list(shaped_requests())
@@ -114,6 +128,8 @@ def files(requests: Sequence[ExportTraceServiceRequest]) -> dict[str, bytes]:
         "resource-alone": b'{"resource":{},"scopeSpans":[{"spans":[{"Name":"a"}]}]}',
         "trace": b'{"trace":{"resource_spans":[]}}',
         "jaeger": b'{"data":[{"traceID":"1","spans":[],"processes":{}}]}',
+        "jaeger-span": JAEGER,
+        "zipkin": ZIPKIN,
         "logs": b'{"resourceLogs":[]}',
         "text": b"no traces at all",
         "alone": message,

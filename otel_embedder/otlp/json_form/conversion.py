@@ -36,7 +36,7 @@ MAX_TIME = 2**64 - 1  # nanoseconds in OTLP
 OK, ERROR = "STATUS_CODE_OK", "STATUS_CODE_ERROR"
 # By what exporters write: SDKs as the specification says, the Collector's in its own words.
 STATUS_CODES = {"OK": OK, "Ok": OK, OK: OK, "ERROR": ERROR, "Error": ERROR, ERROR: ERROR}
-# The names of a scope, and those from before it was called so.
+# The names of a scope, and those from before it was called so; exporters write both.
 SCOPE_TAGS = {
     "name": ("otel.scope.name", "otel.library.name"),
     "version": ("otel.scope.version", "otel.library.version"),
@@ -70,9 +70,12 @@ class Tags:
         found = dict(self._attributes).get(key, {}).get("stringValue")
         return found if isinstance(found, str) else None
 
-    def take_first(self, keys: Iterable[str]) -> str | None:
-        """Take the first of these tags out that is there."""
-        return next((text for key in keys if (text := self.take(key)) is not None), None)
+    def take_same(self, keys: Iterable[str]) -> str | None:
+        """Take the first of these tags out that is there, and the others if they say the same."""
+        found = next((text for key in keys if (text := self.take(key)) is not None), None)
+        for key in keys:
+            self.take(key, fits=lambda text: text == found)
+        return found
 
     def take_true(self, key: str) -> bool:
         """Take a tag out if it is true."""
@@ -130,7 +133,7 @@ def status(tags: Tags, *, error_tells: bool) -> Fields:
 
 def scope(tags: Tags) -> Scope:
     """Take the name and the version of a span's scope out."""
-    name, version = (tags.take_first(keys) for keys in SCOPE_TAGS.values())
+    name, version = (tags.take_same(keys) for keys in SCOPE_TAGS.values())
     return name, version
 
 
@@ -178,6 +181,11 @@ def each_of(fields: Fields, name: str, convert: Callable[[object], Converted]) -
             with within(f"[{number}]"):
                 converted.append(convert(value))
         return converted
+
+
+def is_given(fields: Fields, name: str) -> bool:
+    """Tell whether a field holds anything."""
+    return fields.get(name) is not None and fields[name] != ""
 
 
 def text_of(fields: Fields, name: str) -> str:

@@ -7,6 +7,7 @@ Transformation". All of its tags are strings, and stay so.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from otel_embedder.otlp.json_form.conversion import (
     encoded,
     filled,
     id_of,
+    is_given,
     known_fields,
     microseconds,
     resource_spans,
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
 
 SPAN = {
     *("traceId", "id", "parentId", "name", "kind", "timestamp", "duration", "tags"),
-    *("annotations", "localEndpoint", "remoteEndpoint"),
+    *("annotations", "localEndpoint", "remoteEndpoint", "debug"),
 }
 ENDPOINT = {"serviceName", "ipv4", "ipv6", "port"}
+SAMPLED = 1  # of OTLP's flags
 KINDS = {"CLIENT", "SERVER", "PRODUCER", "CONSUMER"}
 
 
@@ -58,6 +61,7 @@ def otlp_of_zipkin(spans: object) -> bytes:
         tags = Tags(_tags(fields))
         with within("localEndpoint"):
             service = _service(_endpoint(fields, "localEndpoint"))
+        tags.take("service.name", fits=lambda text: text == service)  # some SDKs say it again
         scopes[service][scope(tags)].append(_span(fields, tags))
 
     if isinstance(spans, list):
@@ -73,7 +77,8 @@ def _span(fields: Fields, tags: Tags) -> Fields:
             "traceId": id_of(fields, "traceId", TRACE_ID_DIGITS),
             "spanId": id_of(fields, "id", SPAN_ID_DIGITS),
             "parentSpanId": _parent(fields),
-            "name": fields.get("name") and text_of(fields, "name"),
+            "flags": _flags(fields),
+            "name": text_of(fields, "name") if is_given(fields, "name") else None,
             "kind": _kind(fields, tags),
             **_times(fields),
             "status": status(tags, error_tells=True),
@@ -85,11 +90,19 @@ def _span(fields: Fields, tags: Tags) -> Fields:
 
 
 def _parent(fields: Fields) -> str | None:
-    return id_of(fields, "parentId", SPAN_ID_DIGITS) if fields.get("parentId") else None
+    return id_of(fields, "parentId", SPAN_ID_DIGITS) if is_given(fields, "parentId") else None
+
+
+def _flags(fields: Fields) -> int | None:
+    debug = fields.get("debug")
+    if debug not in (None, False, True):
+        raise FieldError(f"is {shown(debug)}, not true or false", "debug")
+    # Who asks for debugging asks for the span to be kept. Python's SDK says so of all it samples.
+    return SAMPLED if debug else None
 
 
 def _kind(fields: Fields, tags: Tags) -> str | None:
-    if not fields.get("kind"):
+    if not is_given(fields, "kind"):
         # Where the Collector's exporter tells the kind that Zipkin has no word for.
         is_internal = tags.take("span.kind", fits=lambda text: text == "internal")
         return "SPAN_KIND_INTERNAL" if is_internal else None
@@ -121,45 +134,47 @@ def _tags(fields: Fields) -> Iterator[tuple[str, Fields]]:
 
 
 def _endpoint(fields: Fields, name: str) -> Fields:
-    return known_fields(fields.get(name) or {}, ENDPOINT)
+    return known_fields(fields[name], ENDPOINT) if is_given(fields, name) else {}
 
 
 def _service(endpoint: Fields) -> str | None:
-    name = text_of(endpoint, "serviceName") if endpoint.get("serviceName") else None
+    name = text_of(endpoint, "serviceName") if is_given(endpoint, "serviceName") else None
     return None if name == NO_SERVICE else name
 
 
 def _network(fields: Fields, tags: Tags) -> Iterator[Fields]:
     """Give the attributes for the addresses at both ends, and for the service at the other."""
-    for name, prefix in (("localEndpoint", "local"), ("remoteEndpoint", "peer")):
-        with within(name):
-            endpoint = _endpoint(fields, name)
-            yield from _address(endpoint, f"network.{prefix}")
-            if prefix == "peer":
-                yield from _peer(tags, _service(endpoint))
+    with within("localEndpoint"):
+        yield from _address(_endpoint(fields, "localEndpoint"), "network.local", tags)
+    with within("remoteEndpoint"):
+        endpoint = _endpoint(fields, "remoteEndpoint")
+        yield from _address(endpoint, "network.peer", tags)
+        if service := _service(endpoint):
+            yield from _unless_told(tags, "peer.service", service, "serviceName")
 
 
-def _peer(tags: Tags, service: str | None) -> Iterator[Fields]:
-    """Give the attribute for the service at the other end, unless a tag says it."""
-    tag = tags.text("peer.service")
-    if service and tag is None:
-        yield {"key": "peer.service", "value": {"stringValue": service}}
-    # Zipkin writes names of services in lower case.
-    elif service and tag and tag.lower() != service.lower():
-        raise FieldError(f"is {shown(service)}, and the tag peer.service another", "serviceName")
-
-
-def _address(endpoint: Fields, prefix: str) -> Iterator[Fields]:
-    addresses = [text_of(endpoint, name) for name in ("ipv4", "ipv6") if endpoint.get(name)]
-    if len(addresses) > 1:
+def _address(endpoint: Fields, prefix: str, tags: Tags) -> Iterator[Fields]:
+    names = [name for name in ("ipv4", "ipv6") if is_given(endpoint, name)]
+    if len(names) > 1:
         raise FieldError("stands beside ipv4, and OTLP has one address", "ipv6")
-    for address in addresses:
-        yield {"key": f"{prefix}.address", "value": {"stringValue": address}}
+    for name in names:
+        yield from _unless_told(tags, f"{prefix}.address", text_of(endpoint, name), name)
     if endpoint.get("port"):
         port = integer(endpoint["port"])
         if port is None:
             raise FieldError(f"is {shown(endpoint['port'])}, not a number", "port")
-        yield {"key": f"{prefix}.port", "value": {"intValue": str(port)}}
+        for attribute in _unless_told(tags, f"{prefix}.port", str(port), "port"):
+            yield attribute | {"value": {"intValue": str(port)}}
+
+
+def _unless_told(tags: Tags, key: str, text: str, field: str) -> Iterator[dict[str, object]]:
+    """Give an attribute for a field, unless a tag says the same."""
+    tag = tags.text(key)
+    if tag is None:
+        yield {"key": key, "value": {"stringValue": text}}
+    # Zipkin writes names of services in lower case.
+    elif tag.lower() != text.lower():
+        raise FieldError(f"is {shown(text)}, and the tag {key} another", field)
 
 
 def _event(annotation: object) -> Fields:
@@ -177,20 +192,38 @@ def _event(annotation: object) -> Fields:
 def _named(value: str) -> tuple[str, dict[str, Fields]]:
     """Give the name and the attributes of an event.
 
-    SDKs write it as `"name": {"key": "value"}`; what is written otherwise is a name.
+    SDKs write `"name": {"key": "value"}`, without these quotes or all of it as an object. What is
+    written otherwise is a name.
     """
-    text = value if value.startswith("{") else f"{{{value}}}"
+    name, colon, rest = value.removeprefix("{").partition(": {")
+    rest = rest[:-1] if value.startswith("{") else rest
     try:
-        parsed = json.loads(text)
+        attributes = json.loads(f"{{{rest}") if colon else None
     except (ValueError, RecursionError):
         return value, {}
-    match [*parsed.items()]:
-        case [(name, dict(attributes))] if all(
-            isinstance(each, str | bool | int | float) for each in attributes.values()
-        ):
-            return name, {key: _value(each) for key, each in attributes.items()}
+    match attributes:
+        case dict() if all(map(_is_value, attributes.values())):
+            return _unquoted(name), {key: _value(each) for key, each in attributes.items()}
         case _:
             return value, {}
+
+
+def _unquoted(name: str) -> str:
+    is_quoted = len(name) > 1 and name.startswith('"') and name.endswith('"')
+    return name[1:-1] if is_quoted else name
+
+
+def _is_value(value: object) -> bool:
+    """Tell whether something is a plain value that OTLP has."""
+    match value:
+        case str() | bool():
+            return True
+        case int():
+            return -(2**63) <= value < 2**63
+        case float():
+            return math.isfinite(value)
+        case _:
+            return False
 
 
 def _value(value: object) -> Fields:

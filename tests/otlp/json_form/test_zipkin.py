@@ -46,7 +46,7 @@ def attributes(**fields: object) -> dict[str, str]:
 
 
 def test_a_span_has_its_ids_name_kind_and_times() -> None:
-    found = only_span(parentId=PARENT_ID, kind="CLIENT", debug=False)
+    found = only_span(parentId=PARENT_ID, kind="CLIENT", shared=False)
 
     assert (found.trace_id.hex(), found.span_id.hex(), found.parent_span_id.hex()) == (
         TRACE_ID,
@@ -125,10 +125,22 @@ def test_endpoints_are_attributes() -> None:
     }
 
 
-def test_a_tag_tells_the_other_service_as_it_is_spelt() -> None:
-    tags = {"peer.service": "Bank"}
+def test_what_a_tag_tells_is_told_once_and_as_it_is_spelt() -> None:
+    tags = {"peer.service": "Bank", "network.peer.address": "10.0.0.1"}
+    endpoint = {"serviceName": "bank", "ipv4": "10.0.0.1"}
 
-    assert attributes(tags=tags, remoteEndpoint={"serviceName": "bank"}) == tags
+    assert attributes(tags=tags, remoteEndpoint=endpoint) == tags
+
+
+def test_names_that_sdks_write_twice_are_told_once() -> None:
+    tags = {"otel.scope.name": "http", "otel.library.name": "http", "service.name": "shop"}
+
+    assert attributes(tags=tags) == {}
+    assert attributes(tags=tags | {"otel.library.name": "h"}) == {"otel.library.name": "h"}
+
+
+def test_a_span_to_debug_is_one_that_is_sampled() -> None:
+    assert only_span(debug=True).flags == 1
 
 
 @pytest.mark.parametrize(
@@ -136,6 +148,11 @@ def test_a_tag_tells_the_other_service_as_it_is_spelt() -> None:
     [
         ("retry", "retry", {}),
         ('"retry": {"n": 3, "last": true}', "retry", {"n": "3", "last": True}),
+        ('retry: {"n": 3}', "retry", {"n": "3"}),
+        ("retry: {now}", "retry: {now}", {}),
+        ('retry: {"n": NaN}', 'retry: {"n": NaN}', {}),
+        ('retry: {"n": 9223372036854775808}', 'retry: {"n": 9223372036854775808}', {}),
+        ('{"retry": {"n": 3}', '{"retry": {"n": 3}', {}),
         (
             json.dumps({"retry": {"wait": 0.5, "why": "busy"}}),
             "retry",
@@ -165,6 +182,9 @@ def test_annotations_are_events(value: str, name: str, told: dict[str, object]) 
         (span(shared=True), "shared is true, for which OTLP has no place"),
         (span(timestamp=None), "timestamp is missing, and so nobody knows when the span ended"),
         (span(tags=["a"]), "tags is a list, not an object"),
+        (span(debug="yes"), 'debug is "yes", not true or false'),
+        (span(name=0), "name is 0, not a string"),
+        (span(parentId=0), "parentId is 0, not up to 16 hex digits"),
         (span(tags={"a": 5}), "tags.a is 5, not a string"),
         (span(localEndpoint=5), "localEndpoint is 5, not an object"),
         (
