@@ -61,8 +61,10 @@ SECTIONS = (
         (
             *("settings", "fields", "credentials", "telemetry", "text", "sidecar", "receiver.add"),
             *("receiver.se", "exporter.settings", "exporter.exporter", "embedder.models.choice"),
+            "search.settings",
         ),
     ),
+    Section("The catalogue", ("search",)),
     Section(
         "A model",
         ("embedder.models", "cli.model"),
@@ -162,6 +164,13 @@ REMEDIES = {
     "the request did not arrive": "a faster way here, or smaller batches at the sender",
     "no whole request arrived": "`compression: gzip` or `none`, smaller batches at the sender, or "
     "`max_receive_bytes`",
+    **dict.fromkeys(
+        ("more bytes than", "fewer bytes than", "numbers of {width}", "the table {name} speaks"),
+        "a part of why counts or examples are damaged",
+    ),
+    **dict.fromkeys(
+        ("a text is of a row", "counts of a minute that"), "a fault of ours: please tell us"
+    ),
     "the service is closed": "one service for as long as it is needed",
     "the trace can't be read": "plain values in the dict",
 }
@@ -186,13 +195,18 @@ THE_SAME_CODE = {"PermanentExportError", "TooLargeExportError"}
 
 
 def section_of(message: Message) -> Section:
-    """Give where a message is met."""
-    return next(
-        section
-        for section in SECTIONS
-        if message.module.startswith(section.modules)
-        and (not section.errors or message.error in section.errors)
-    )
+    """Give where a message is met.
+
+    Raises:
+        LookupError: there is no section for it yet.
+
+    """
+    for section in SECTIONS:
+        if message.module.startswith(section.modules) and (
+            not section.errors or message.error in section.errors
+        ):
+            return section
+    raise LookupError(f"tests/support/error_tables.py has no section for {message}")
 
 
 def remedy_of(message: Message) -> str:
