@@ -64,7 +64,11 @@ SECTIONS = (
             "search.settings",
         ),
     ),
-    Section("The catalogue", ("search",)),
+    Section(
+        "The catalogue",
+        ("search", "cli.index", "cli.search", "cli.catalogue", "cli.reembed", "cli.groups"),
+    ),
+    Section("What the page and the API are asked", ("api", "cli.page", "cli.mcp")),
     Section(
         "A model",
         ("embedder.models", "cli.model"),
