@@ -134,7 +134,7 @@ class Entry:
     """A text as a catalogue keeps it.
 
     Attributes:
-        key: a number that the catalogue gave it, above 0.
+        key: a number that the catalogue gave it, above 0 and above all that it gave before.
         changed: grows with each change of the catalogue; the number of this entry's last one.
         words: the text.
         text_version: of the renderer that made it last, or that it was brought over to.

@@ -96,9 +96,11 @@ def _counting(cells: Cells, writer: int, minute: int) -> Head | None:
     return next((head for head in heads if head is not None and not head.made), None)
 
 
-def groups(cells: Cells, *, since: int, until: int, finest: int) -> list[Group]:
+def groups(
+    cells: Cells, *, since: int, until: int, finest: int, writer: int | None = None
+) -> list[Group]:
     """Give what is to be read of a time, by time: all that was counted in it, nothing twice."""
-    whole = cells.heads(since=begin(since, DAY), until=begin(until - 1, DAY) + DAY)
+    whole = cells.heads(since=begin(since, DAY), until=begin(until - 1, DAY) + DAY, writer=writer)
     days: list[Group] = []
     for start, heads in _by_start(whole, DAY):
         days.extend(_cut(start, _chosen(heads, DAY, finest), DAY, finest))

@@ -125,6 +125,22 @@ class Vectors(NamedTuple):
     matrix: npt.NDArray[np.float32]
 
 
+class Stems(NamedTuple):
+    """The words of some of the entries of a catalogue.
+
+    Attributes:
+        keys: of the entries, shape (n,).
+        lengths: how many words each has that say something, shape (n,).
+        hashes: these as `ranking.stem_hashes` gives them, one entry's behind another's; shape
+            (sum of the lengths,).
+
+    """
+
+    keys: Integers
+    lengths: Integers
+    hashes: npt.NDArray[np.uint32]
+
+
 class Kept(NamedTuple):
     """How long counts are kept in which steps, in seconds back from now.
 
@@ -158,6 +174,10 @@ class Store(Protocol):
         """Give the number of the last batch that was taken of a writer, 0 if none was."""
         ...
 
+    def writers(self) -> Mapping[str, int]:
+        """Give who counted, each with the number of the last batch that was taken."""
+        ...
+
     def forget(self, writer: str) -> None:
         """Take out what a writer counted, and its number; texts stay."""
         ...
@@ -176,6 +196,14 @@ class Store(Protocol):
 
     def entries(self, keys: Iterable[int]) -> list[Entry]:
         """Give these entries, in this order, without those that are not there any more."""
+        ...
+
+    def stems(self, *, after: int = 0) -> Iterator[Stems]:
+        """Give the words of the entries whose keys are above this one, by their keys."""
+        ...
+
+    def with_trace(self, trace_id: bytes) -> list[int]:
+        """Give the keys of the entries that have a span of this trace among their examples."""
         ...
 
     def vectors(self, model: str, *, after: int = 0) -> Iterator[Vectors]:
@@ -202,12 +230,14 @@ class Store(Protocol):
         """Give how many entries say each of these stems; what none says may be missing."""
         ...
 
-    def buckets(self, *, since: int, until: int, finest: int = MINUTE) -> Iterator[Bucket]:
+    def buckets(
+        self, *, since: int, until: int, finest: int = MINUTE, writer: str | None = None
+    ) -> Iterator[Bucket]:
         """Give what was counted from `since` to `until`, in seconds, by time, nothing twice.
 
         As fine as it is kept, but no finer than `finest`: MINUTE, HOUR or DAY. A bucket is given
         whole if some of it is in that time, and no two of them overlap. Texts that they speak of
-        may be gone.
+        may be gone. With a writer it is what that one counted alone.
         """
         ...
 

@@ -13,7 +13,16 @@ from otel_embedder.search import levels
 from otel_embedder.search.counts import NOTHING, Counts, Integers
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 from otel_embedder.search.packing import pack, unpack
-from otel_embedder.search.store import DAY, MINUTE, NANOSECONDS, Bucket, Columns, Vectors
+from otel_embedder.search.ranking import stem_hashes
+from otel_embedder.search.store import (
+    DAY,
+    MINUTE,
+    NANOSECONDS,
+    Bucket,
+    Columns,
+    Stems,
+    Vectors,
+)
 from otel_embedder.search.stores.postings import Postings
 
 if TYPE_CHECKING:
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.levels import Head
     from otel_embedder.search.store import Batch, Kept
 
-VECTORS_AT_ONCE = 2_000
+ENTRIES_AT_ONCE = 2_000
 Item = TypeVar("Item")
 
 
@@ -95,6 +104,12 @@ class MemoryStore:
             number = self._writers.known(writer)
             return 0 if number is None else self._written.get(number, 0)
 
+    def writers(self) -> Mapping[str, int]:
+        """Give who counted, each with the number of the last batch."""
+        with self._lock:
+            names = self._writers.items
+            return {name: self._written.get(number, 0) for number, name in names.items()}
+
     def forget(self, writer: str) -> None:
         """Take out what a writer counted, and its number."""
         with self._lock:
@@ -136,6 +151,27 @@ class MemoryStore:
         with self._lock:
             return [self._entries[key] for key in wanted if key in self._entries]
 
+    def stems(self, *, after: int = 0) -> Iterator[Stems]:
+        """Give the words of the entries whose keys are above this one."""
+        with self._lock:
+            words = [(key, each.words) for key, each in self._entries.items() if key > after]
+        words.sort()
+        for start in range(0, len(words), ENTRIES_AT_ONCE):
+            piece = words[start : start + ENTRIES_AT_ONCE]
+            hashes = [stem_hashes(each) for _, each in piece]
+            keys = np.array([key for key, _ in piece], np.int64)
+            lengths = np.array([len(each) for each in hashes], np.int64)
+            yield Stems(keys, lengths, np.concatenate(hashes))
+
+    def with_trace(self, trace_id: bytes) -> list[int]:
+        """Give the keys of the entries that have a span of this trace among their examples."""
+        with self._lock:
+            return [
+                key
+                for key, entry in self._entries.items()
+                if any(each.trace_id == trace_id for each in entry.examples.all())
+            ]
+
     def vectors(self, model: str, *, after: int = 0) -> Iterator[Vectors]:
         """Give the vectors of a model that changed after a change of this number."""
         with self._lock:
@@ -146,8 +182,8 @@ class MemoryStore:
                 if embedded.model == model
             ]
         found.reverse()
-        for start in range(0, len(found), VECTORS_AT_ONCE):
-            changes, keys, vectors = zip(*found[start : start + VECTORS_AT_ONCE], strict=True)
+        for start in range(0, len(found), ENTRIES_AT_ONCE):
+            changes, keys, vectors = zip(*found[start : start + ENTRIES_AT_ONCE], strict=True)
             yield Vectors(changes[-1], np.array(keys, np.int64), np.stack(vectors))
 
     def vector(self, key: int) -> Vector | None:
@@ -176,12 +212,18 @@ class MemoryStore:
         with self._lock:
             return self._postings.counts(stems)
 
-    def buckets(self, *, since: int, until: int, finest: int = MINUTE) -> Iterator[Bucket]:
+    def buckets(
+        self, *, since: int, until: int, finest: int = MINUTE, writer: str | None = None
+    ) -> Iterator[Bucket]:
         """Give what was counted in a time."""
         with self._lock:
+            # Of a writer that is not known there is nothing.
+            number = None if writer is None else self._writers.known(writer) or NOTHING
+            groups = levels.groups(
+                self._cells, since=since, until=until, finest=finest, writer=number
+            )
             found = [
-                (group, [self._cells.packed(head) for head in group.heads])
-                for group in levels.groups(self._cells, since=since, until=until, finest=finest)
+                (group, [self._cells.packed(head) for head in group.heads]) for group in groups
             ]
         for group, cells in found:
             yield Bucket(group.start, group.seconds, Counts.sum(map(unpack, cells)))

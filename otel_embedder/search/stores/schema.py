@@ -46,7 +46,8 @@ _FIRST = (
     """CREATE TABLE texts (
         key INTEGER PRIMARY KEY AUTOINCREMENT,
         digest BLOB NOT NULL UNIQUE,
-        words TEXT NOT NULL
+        words TEXT NOT NULL,
+        hashes BLOB NOT NULL
     )""",
     # What changes of a text, apart from its words: each write sets it anew.
     """CREATE TABLE entries (

@@ -11,7 +11,15 @@ from otel_embedder.errors import StoreError
 from otel_embedder.search import levels
 from otel_embedder.search.counts import Counts
 from otel_embedder.search.entries import RowKey
-from otel_embedder.search.store import DAY, MINUTE, NANOSECONDS, Bucket, Columns, Vectors
+from otel_embedder.search.store import (
+    DAY,
+    MINUTE,
+    NANOSECONDS,
+    Bucket,
+    Columns,
+    Stems,
+    Vectors,
+)
 from otel_embedder.search.stores import sqlite_reading
 from otel_embedder.search.stores.connections import Connections
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 VECTORS_AT_ONCE = 2_000
+WORDS_AT_ONCE = 50_000
 # Texts that go in one transaction: others that write wait so long.
 GO_AT_ONCE = 1_000
 
@@ -75,6 +84,11 @@ class SqliteStore:
             last: tuple[int] | None = found.fetchone()
             return 0 if last is None else last[0]
 
+    def writers(self) -> Mapping[str, int]:
+        """Give who counted, each with the number of the last batch."""
+        with self._connections.reading() as connection:
+            return dict(connection.execute("SELECT name, last FROM writers"))
+
     def forget(self, writer: str) -> None:
         """Take out what a writer counted, and its number."""
         with self._writing() as writing:
@@ -103,6 +117,21 @@ class SqliteStore:
             names = names_of(connection)
             found = (connection.execute(query, (key,)).fetchone() for key in wanted)
             return [entry_of(each, names) for each in found if each is not None]
+
+    def stems(self, *, after: int = 0) -> Iterator[Stems]:
+        """Give the words of the entries whose keys are above this one."""
+        while True:
+            with self._connections.reading() as connection:
+                some = sqlite_reading.stems_after(connection, after, WORDS_AT_ONCE)
+            if not len(some.keys):
+                return
+            yield some
+            after = int(some.keys[-1])
+
+    def with_trace(self, trace_id: bytes) -> list[int]:
+        """Give the keys of the entries that have a span of this trace among their examples."""
+        with self._connections.reading() as connection:
+            return sqlite_reading.with_trace(connection, trace_id)
 
     def vectors(self, model: str, *, after: int = 0) -> Iterator[Vectors]:
         """Give the vectors of a model that changed after a change of this number."""
@@ -157,11 +186,16 @@ class SqliteStore:
         with self._connections.reading() as connection:
             return sqlite_reading.stem_counts(connection, stems)
 
-    def buckets(self, *, since: int, until: int, finest: int = MINUTE) -> Iterator[Bucket]:
+    def buckets(
+        self, *, since: int, until: int, finest: int = MINUTE, writer: str | None = None
+    ) -> Iterator[Bucket]:
         """Give what was counted in a time; until the last is taken, a state of it is held."""
         with self._connections.reading() as connection:
             cells = SqliteCells(connection)
-            for group in levels.groups(cells, since=since, until=until, finest=finest):
+            number = None if writer is None else sqlite_reading.writer_number(connection, writer)
+            for group in levels.groups(
+                cells, since=since, until=until, finest=finest, writer=number
+            ):
                 counts = Counts.sum(cells.get(head) for head in group.heads)
                 yield Bucket(group.start, group.seconds, counts)
 

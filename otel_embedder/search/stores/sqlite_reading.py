@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Entry
 from otel_embedder.search.packing import unpack_examples
+from otel_embedder.search.store import Stems
 
 if TYPE_CHECKING:
     import sqlite3
@@ -78,6 +80,35 @@ def stem_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[st
     query = "SELECT stem, entries FROM stem_counts WHERE stem = ?"
     found = (connection.execute(query, (stem,)).fetchone() for stem in sorted(set(stems)))
     return dict(each for each in found if each is not None)
+
+
+def writer_number(connection: sqlite3.Connection, name: str) -> int:
+    """Give the number of a writer, NOTHING if there is none of this name."""
+    found = connection.execute("SELECT number FROM writers WHERE name = ?", (name,)).fetchone()
+    return NOTHING if found is None else found[0]
+
+
+def stems_after(connection: sqlite3.Connection, after: int, most: int) -> Stems:
+    """Give the words of the texts whose keys are above this one, by their keys."""
+    found = connection.execute(
+        "SELECT key, hashes FROM texts WHERE key > ? ORDER BY key LIMIT ?", (after, most)
+    ).fetchall()
+    hashes = np.frombuffer(b"".join(each for _, each in found), "<u4")
+    lengths = np.array([len(each) for _, each in found], np.int64) // hashes.itemsize
+    return Stems(np.array([key for key, _ in found], np.int64), lengths, hashes)
+
+
+def with_trace(connection: sqlite3.Connection, trace_id: bytes) -> list[int]:
+    """Give the keys of the entries that have a span of this trace among their examples."""
+    # The bytes may stand there by chance, too, and are seldom asked for: no index is kept of them.
+    found = connection.execute(
+        "SELECT key, examples FROM entries WHERE instr(examples, ?)", (trace_id,)
+    )
+    return [
+        key
+        for key, examples in found
+        if any(each.trace_id == trace_id for each in unpack_examples(examples).all())
+    ]
 
 
 def with_stems(connection: sqlite3.Connection, stems: Sequence[str], most: int) -> Integers:

@@ -14,7 +14,7 @@ from otel_embedder.search import levels
 from otel_embedder.search.counts import NOTHING, Integers
 from otel_embedder.search.entries import Entry
 from otel_embedder.search.packing import pack_examples
-from otel_embedder.search.ranking import stems
+from otel_embedder.search.ranking import stem_hashes, stems
 from otel_embedder.search.store import DAY
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of, state_of
@@ -142,7 +142,10 @@ class Writing:
         return entry.key
 
     def _insert(self, words: str, digest: bytes) -> int:
-        key = self._inserted("INSERT INTO texts (digest, words) VALUES (?, ?)", (digest, words))
+        key = self._inserted(
+            "INSERT INTO texts (digest, words, hashes) VALUES (?, ?, ?)",
+            (digest, words, stem_hashes(words).astype("<u4").tobytes()),
+        )
         said = stems(words)
         self._said.update(set(said))
         self._connection.execute(
