@@ -7,10 +7,9 @@ which its text does not say. Both are added to the cosine, with half its weight.
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-from collections import Counter
+import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,12 @@ import numpy.typing as npt
 import snowballstemmer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import bm25s
+    from collections.abc import Iterable
 
 # Any shape.
 Floats = npt.NDArray[np.floating]
+Integers = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint32]
 
 WORDS_WEIGHT = 0.5
 DURATION_WEIGHT = 0.5
@@ -32,8 +31,8 @@ DURATION_WEIGHT = 0.5
 # BM25 as Lucene has it, but for the factor k1 + 1 above the line, which all scores and the most
 # that they can be have alike. So the most of a word is its idf.
 K1, B = 1.2, 0.75
-# A word that no text has weighs this much of the rarest one's weight: what a question asks for in
-# vain must cost it something, but no name may outweigh all else.
+# A word that no text has weighs this much of one that a single text has: what a question asks for
+# in vain must cost it something, but no name may outweigh all else.
 UNKNOWN_WORD_WEIGHT = 0.7
 
 _WORD = re.compile(r"[^\W_]+")
@@ -46,6 +45,10 @@ STOP_WORDS = frozenset(
         *("which", "will", "with", "would", "you"),
     )
 )
+
+_NUMBER_BITS = np.uint64(32)
+_NUMBER_MASK = np.uint64(0xFFFF_FFFF)
+_LAST_STEM = 0xFFFF_FFFF
 
 MAX_STEMS = 65_536  # are remembered: some 10 MB
 # Six decades apart, from a millisecond to a quarter of an hour, two spans are as unlike as can be.
@@ -65,20 +68,55 @@ def _stem(word: str) -> str:
     return stem
 
 
-class WordIndex:
-    """Texts by their words."""
+@lru_cache(MAX_STEMS)
+def _stem_hash(word: str) -> int:
+    return zlib.crc32(_stem(word).encode("utf-8", "surrogatepass"))
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        """Take the texts in."""
-        documents = [stems(text) for text in texts]
-        frequencies = Counter(stem for document in documents for stem in set(document))
-        self._idf = {
-            stem: math.log(1 + (len(texts) - count + 0.5) / (count + 0.5))
-            for stem, count in frequencies.items()
-        }
-        self._unknown_idf = UNKNOWN_WORD_WEIGHT * max(self._idf.values(), default=0)
-        self._texts = len(texts)
-        self._scores = _bm25(documents) if frequencies else None
+
+def stem_hashes(text: str) -> Hashes:
+    """Give the stems of a text's words as numbers, which are small, and quick to look up.
+
+    Among 100,000 stems one in 43,000 has another's number.
+    """
+    words = _WORD.findall(text.lower())
+    return np.array([_stem_hash(word) for word in words if word not in STOP_WORDS], np.uint32)
+
+
+class WordIndex:
+    """Texts by their words; more may come at any time."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        """Take texts in."""
+        self._lengths = np.zeros(0, np.float32)
+        # Of each word of each text its stem's number and the text's: sorted, and each as long as
+        # all behind it, so that whatever comes is sorted a few times only.
+        self._postings: list[npt.NDArray[np.uint64]] = []
+        self._total = 0
+        hashes = [stem_hashes(text) for text in texts]
+        if hashes:
+            self.add(np.concatenate(hashes), np.array([len(each) for each in hashes]))
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def add(self, hashes: Hashes, lengths: Integers) -> None:
+        """Take more texts in, behind those that are there.
+
+        Args:
+            hashes: the stems of all of them, one text's behind another's, as `stem_hashes` gives.
+            lengths: how many of these each text has.
+
+        """
+        numbers = np.arange(len(self), len(self) + len(lengths), dtype=np.uint64)
+        postings = (hashes.astype(np.uint64) << _NUMBER_BITS) | np.repeat(numbers, lengths)
+        postings.sort()
+        self._lengths = np.concatenate((self._lengths, lengths.astype(np.float32)))
+        self._total += len(hashes)
+        self._postings.append(postings)
+        while len(self._postings) > 1 and len(self._postings[-2]) < 2 * len(self._postings[-1]):
+            joined = np.concatenate((self._postings.pop(), self._postings.pop()))
+            joined.sort()
+            self._postings.append(joined)
 
     def shares(self, question: str) -> Floats:
         """Give each text's BM25 of a question as a share of the most that it could get.
@@ -86,25 +124,38 @@ class WordIndex:
         The most is what a text would get that says every word of the question, and nothing else,
         over and over. The shape is (texts,); where the question has no word, all is 0.
         """
-        asked = sorted(set(stems(question)))
-        known = [stem for stem in asked if stem in self._idf]
-        if self._scores is None or not known:
-            return np.zeros(self._texts, np.float32)
-        most = sum(self._idf.get(stem, self._unknown_idf) for stem in asked)
-        scores: Floats = self._scores.get_scores(known)
-        return scores / np.float32(most)
+        scores = np.zeros(len(self), np.float32)
+        most = 0.0
+        for stem in np.unique(stem_hashes(question)):
+            found = [self._found(postings, stem) for postings in self._postings]
+            frequency = sum(len(texts) for texts, _ in found)
+            if not frequency:
+                most += UNKNOWN_WORD_WEIGHT * self._idf(1)
+                continue
+            idf = self._idf(frequency)
+            most += idf
+            for texts, times in found:
+                scores[texts] += self._weights(texts, times) * np.float32(idf)
+        return scores / np.float32(most) if most else scores
 
+    def _idf(self, frequency: int) -> float:
+        return math.log(1 + (len(self) - frequency + 0.5) / (frequency + 0.5))
 
-def _bm25(documents: Sequence[Sequence[str]]) -> bm25s.BM25:
-    """Give what scores these documents, each a list of words; one of them must have one."""
-    # Only who asks in words needs it.
-    import bm25s  # noqa: PLC0415
+    def _found(self, postings: npt.NDArray[np.uint64], stem: np.uint32) -> tuple[Integers, Floats]:
+        """Give the texts that have a stem, and how often."""
+        bounds = np.array([int(stem), int(stem) + 1], np.uint64) << _NUMBER_BITS
+        # The last of all stems has no next one.
+        end = len(postings) if stem == _LAST_STEM else np.searchsorted(postings, bounds[1])
+        numbers = postings[np.searchsorted(postings, bounds[0]) : end] & _NUMBER_MASK
+        starts = np.flatnonzero(np.diff(numbers, prepend=np.uint64(_NUMBER_MASK)))
+        times = np.diff(starts, append=len(numbers)).astype(np.float32)
+        return numbers[starts].astype(np.int64), times
 
-    # It sets this to DEBUG when it is imported.
-    logging.getLogger(bm25s.__name__).setLevel(logging.WARNING)
-    scores = bm25s.BM25(method="lucene", k1=K1, b=B)
-    scores.index(documents, create_empty_token=False, show_progress=False)
-    return scores
+    def _weights(self, texts: Integers, times: Floats) -> Floats:
+        mean = self._total / len(self)
+        lengths = self._lengths[texts] / np.float32(mean)
+        weights: Floats = times / (times + np.float32(K1) * (1 - B + np.float32(B) * lengths))
+        return weights
 
 
 def decades(milliseconds: float | None) -> float:
