@@ -10,6 +10,7 @@
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
     ├── StoreError                the catalogue can't be read or written; no span minds
+    ├── UnknownEntryError         the catalogue has nothing of that id: ask for another
     ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
     │   ├── ForeignContentError       another signal, or another tool's: traces are wanted
@@ -63,6 +64,10 @@ class SettingsError(OtelEmbedderError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class UnknownEntryError(OtelEmbedderError):
+    """Raised when a catalogue has nothing of the id that it is asked for."""
 
 
 class ListenError(OtelEmbedderError):

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from otel_embedder.fields import MAX_SECONDS, RoomSettings
+from otel_embedder.search.links import check_trace_link
 
 MEMORY = "memory"
 SQLITE_SCHEME = "sqlite:///"
@@ -62,7 +63,7 @@ class CatalogueSettings(RoomSettings):
         le=10_000_000,
         description="Texts that the catalogue keeps; those not seen for longest go first.",
     )
-    trace_link: str | None = Field(
+    trace_link: Annotated[str, AfterValidator(check_trace_link)] | None = Field(
         None,
         description="Where a trace can be looked at: a URL with {trace_id}, or one of tempo, "
         "jaeger, grafana, signoz and zipkin with the address, such as jaeger=http://HOST:16686.",

@@ -1,0 +1,1 @@
+"""What a catalogue is asked by, and what it answers."""

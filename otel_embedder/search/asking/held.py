@@ -1,0 +1,297 @@
+"""A catalogue's vectors, words and what filters need, held in memory as arrays.
+
+It follows a store by the numbers of its changes: what is new is put behind, what
+changed is set in its place, and only where something was taken out is all read
+again. Texts have positions, in the order of their keys, in which they came.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_embedder.search.asking.answers import LeftOut
+from otel_embedder.search.ranking import WordIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from otel_embedder.embedder.embedding import Vector
+    from otel_embedder.search.asking.queries import Filters
+    from otel_embedder.search.entries import RowKey
+    from otel_embedder.search.ranking import Floats, Integers
+    from otel_embedder.search.store import Columns, Store
+
+Flags = npt.NDArray[np.bool_]
+
+# Of vectors: as many as are multiplied at once. A new block needs no copy of the old ones.
+BLOCK = 65_536
+# Where fewer than this share of texts pass a filter, theirs alone are multiplied.
+FEW = 0.1
+NOWHERE = -1
+# Of texts: to read more of them takes two threads.
+MANY = 20_000
+
+_COLUMNS = {
+    "keys": np.int64,
+    "rows": np.int64,
+    "first_seen": np.int64,
+    "last_seen": np.int64,
+    "slowest": np.int64,
+    "statuses": np.int16,
+    "text_versions": np.int16,
+    "models": np.int16,
+}
+
+
+# Fields of a query that let only some texts pass.
+_NARROWING = {"service", "operation", "kind", "status", "since", "until", "min_duration"}
+
+
+class Passing(NamedTuple):
+    """Which texts are compared.
+
+    Attributes:
+        positions: of these; shape (n,), sorted.
+        left_out: those that pass the filters, and are not.
+
+    """
+
+    positions: Integers
+    left_out: LeftOut
+
+
+class Matrix:
+    """Vectors by position, zeros where there is none."""
+
+    def __init__(self) -> None:
+        self._blocks: list[npt.NDArray[np.float32]] = []
+        self.is_set: Flags = np.zeros(0, np.bool_)
+
+    def put(self, positions: Integers, vectors: npt.NDArray[np.float32]) -> None:
+        """Set the vectors at these positions, each of which is there once."""
+        if not len(positions):
+            return
+        if (np.diff(positions) < 0).any():
+            order = np.argsort(positions)
+            positions, vectors = positions[order], vectors[order]
+        last = int(positions[-1]) // BLOCK
+        while len(self._blocks) <= last:
+            self._blocks.append(np.zeros((BLOCK, vectors.shape[1]), np.float32))
+        bounds = np.searchsorted(positions, np.arange(last + 2) * BLOCK)
+        for block, start, end in zip(self._blocks, bounds, bounds[1:], strict=False):
+            if start < end:
+                block[_slice_of(positions[start:end] % BLOCK)] = vectors[start:end]
+        missing = len(self._blocks) * BLOCK - len(self.is_set)
+        self.is_set = np.concatenate((self.is_set, np.zeros(missing, np.bool_)))
+        self.is_set[positions] = True
+
+    def cosines(self, vector: Vector, positions: Integers) -> Floats:
+        """Give the product with each of the vectors at these positions, which are sorted."""
+        found = np.zeros(len(positions), np.float32)
+        bounds = np.searchsorted(positions, np.arange(len(self._blocks) + 1) * BLOCK)
+        for block, start, end in zip(self._blocks, bounds, bounds[1:], strict=False):
+            if start < end:
+                found[start:end] = _products(block, positions[start:end] % BLOCK, vector)
+        return found
+
+
+def _products(
+    block: npt.NDArray[np.float32], places: Integers, vector: Vector
+) -> npt.NDArray[np.float32]:
+    """Multiply the vectors at these places, which are sorted, in whichever way is quickest."""
+    chosen = _slice_of(places)
+    products: npt.NDArray[np.float32]
+    if isinstance(chosen, slice) or len(places) < FEW * BLOCK:
+        products = block[chosen] @ vector
+    else:
+        products = (block @ vector)[places]
+    return products
+
+
+def _slice_of(places: Integers) -> slice | Integers:
+    """Give sorted places as a slice, of which no copy is made, if none in between is missing."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first + 1 == len(places) else places
+
+
+class Held:
+    """What is held of a store. Not safe to use from several threads at once."""
+
+    def __init__(self, store: Store, *, model: str, text_version: str) -> None:
+        """Prepare to hold; nothing is read yet.
+
+        Args:
+            store: what keeps the catalogue.
+            model: whose vectors are held.
+            text_version: of the texts that are compared.
+
+        """
+        self._store = store
+        self._model = model
+        self._text_version = text_version
+        self._generation = NOWHERE
+        self._forget()
+
+    def _forget(self) -> None:
+        self._changed = 0
+        self._names: Mapping[int, str] = {}
+        self._rows: Mapping[int, RowKey] = {}
+        self._columns = {name: np.zeros(0, kind) for name, kind in _COLUMNS.items()}
+        self._matrix = Matrix()
+        self.words = WordIndex()
+        self._note_standing()
+
+    def __len__(self) -> int:
+        return len(self._columns["keys"])
+
+    def refresh(self) -> None:
+        """Read what changed.
+
+        Raises:
+            StoreError: it can't be read.
+
+        """
+        generation = self._store.generation
+        if generation != self._generation:
+            self._forget()
+            self._generation = generation
+        columns = self._store.columns(after=self._changed)
+        # What changes from here on comes with the next change that is read; so nothing is missed.
+        if columns.changed == self._changed:
+            return
+        self._take(columns)
+        if len(columns.keys) < MANY:
+            self._take_words()
+            self._take_vectors()
+        else:
+            # Each reads, sorts and copies for seconds, most of it without the interpreter's lock.
+            with ThreadPoolExecutor(1) as aside:
+                words = aside.submit(self._take_words)
+                self._take_vectors()
+                words.result()
+        self._changed = columns.changed
+        self._note_standing()
+
+    def _take(self, columns: Columns) -> None:
+        self._names = columns.names
+        if not np.isin(columns.rows, np.fromiter(self._rows, np.int64, len(self._rows))).all():
+            self._rows = self._store.rows()
+        positions = self._positions(columns.keys)
+        old = np.flatnonzero(positions != NOWHERE)
+        new = np.flatnonzero(positions == NOWHERE)
+        new = new[np.argsort(columns.keys[new])]
+        for name, kind in _COLUMNS.items():
+            column, changed = self._columns[name], getattr(columns, name).astype(kind)
+            column[positions[old]] = changed[old]
+            self._columns[name] = np.concatenate((column, changed[new]))
+
+    def _positions(self, keys: Integers) -> Integers:
+        """Give the positions of these keys, NOWHERE where they have none."""
+        known = self._columns["keys"]
+        if not len(known):
+            return np.full(len(keys), NOWHERE)
+        positions = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[positions] == keys, positions, NOWHERE)
+
+    def _take_words(self) -> None:
+        """Take the words of texts that are new; a text's words never change."""
+        known = len(self.words)
+        last = int(self._columns["keys"][known - 1]) if known else 0
+        lengths = np.zeros(len(self) - known, np.int64)
+        hashes = [np.zeros(0, np.uint32)]
+        for piece in self._store.stems(after=last):
+            positions = self._positions(piece.keys)
+            # What was written in the meantime comes the next time.
+            is_known = positions != NOWHERE
+            lengths[positions[is_known] - known] = piece.lengths[is_known]
+            hashes.append(piece.hashes[np.repeat(is_known, piece.lengths)])
+        self.words.add(np.concatenate(hashes), lengths)
+
+    def _take_vectors(self) -> None:
+        for piece in self._store.vectors(self._model, after=self._changed):
+            positions = self._positions(piece.keys)
+            known = positions != NOWHERE
+            if known.all():
+                self._matrix.put(positions, piece.matrix)
+            else:  # what was written in the meantime comes the next time
+                self._matrix.put(positions[known], piece.matrix[known])
+
+    def passing(self, filters: Filters, since: int | None, until: int | None) -> Passing:
+        """Tell which texts pass filters, and can be compared.
+
+        Args:
+            filters: what is asked for.
+            since: nanoseconds since 1970, or None.
+            until: nanoseconds since 1970, or None.
+
+        """
+        if not filters.model_fields_set & _NARROWING:
+            return self._everything
+        return self._among(self._passes(filters, since, until))
+
+    def _note_standing(self) -> None:
+        """Note which texts can be compared, until something changes."""
+        is_set = np.zeros(len(self), np.bool_)
+        held = self._matrix.is_set[: len(self)]
+        is_set[: len(held)] = held
+        self._is_waiting = self._is_named("models", [""])
+        self._is_of_model = self._is_named("models", [self._model]) & is_set
+        is_of_version = self._is_named("text_versions", [self._text_version])
+        self._is_comparable = self._is_of_model & is_of_version
+        self._everything = self._among(np.ones(len(self), np.bool_))
+
+    def _among(self, passes: Flags) -> Passing:
+        """Tell which of the texts that pass are compared."""
+        left_out = LeftOut(
+            waiting=_count(passes & self._is_waiting),
+            other_model=_count(passes & ~self._is_waiting & ~self._is_of_model),
+            other_text_version=_count(passes & self._is_of_model & ~self._is_comparable),
+        )
+        return Passing(np.flatnonzero(passes & self._is_comparable), left_out)
+
+    def _passes(self, filters: Filters, since: int | None, until: int | None) -> Flags:
+        passes = np.ones(len(self), np.bool_)
+        if filters.service or filters.operation or filters.kind:
+            taken = [number for number, row in self._rows.items() if filters.takes_row(row)]
+            passes &= np.isin(self._columns["rows"], np.array(taken, np.int64))
+        if filters.status:
+            passes &= self._is_named("statuses", filters.status)
+        if since is not None:
+            passes &= self._columns["last_seen"] >= since
+        if until is not None:
+            passes &= self._columns["first_seen"] <= until
+        if filters.min_duration is not None:
+            passes &= self._columns["slowest"] >= filters.min_duration.total_seconds() * 1e9
+        return passes
+
+    def _is_named(self, column: str, names: Collection[str]) -> Flags:
+        numbers = [number for number, name in self._names.items() if name in names]
+        return np.isin(self._columns[column], numbers)
+
+    def cosines(self, vector: Vector, positions: Integers) -> Floats:
+        """Give how near texts are to a vector."""
+        return self._matrix.cosines(vector, positions)
+
+    def keys(self, positions: Integers) -> Integers:
+        """Give the keys of the texts at these positions."""
+        found: Integers = self._columns["keys"][positions]
+        return found
+
+    @property
+    def rows(self) -> Mapping[int, RowKey]:
+        """The rows by their numbers; what was given stays as it is."""
+        return self._rows
+
+    def seen(self) -> tuple[int, int]:
+        """Give when the first text was seen first, and the last last, in nanoseconds."""
+        if not len(self):
+            return 0, 0
+        return int(self._columns["first_seen"].min()), int(self._columns["last_seen"].max())
+
+
+def _count(flags: Flags) -> int:
+    return int(np.count_nonzero(flags))

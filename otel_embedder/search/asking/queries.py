@@ -1,0 +1,178 @@
+"""What can be asked of a catalogue: one description for whoever asks, however they do.
+
+The command line makes its options of these fields, an API its parameters: they
+have one name, one meaning and one default everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+if TYPE_CHECKING:
+    from otel_embedder.search.entries import RowKey
+
+Kind = Literal["SERVER", "CLIENT", "INTERNAL", "PRODUCER", "CONSUMER"]
+Status = Literal["UNSET", "OK", "ERROR"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+MAX_COUNT = 1_000  # hits: more is for `catalogue export`
+DEFAULT_COUNT = 10
+NANOSECONDS = 1_000_000_000
+
+_SPAN_OF_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_LONGEST_SECONDS = 100 * 366 * 86_400.0
+
+
+def _span_of_time(value: str) -> timedelta | None:
+    """Read such as 15m; None if it is something else."""
+    found = _SPAN_OF_TIME.fullmatch(value.strip())
+    if found is None:
+        return None
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST_SECONDS:
+        raise ValueError("is longer than a hundred years")
+    return timedelta(seconds=seconds)
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    span = _span_of_time(value)
+    if span is not None:
+        return span
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(
+            f"is to be a time back from now such as 15m, 1h or 2d, or a time with its zone such as "
+            f"2026-05-04T09:30:00Z, not {value!r}"
+        )
+    return moment
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    span = _span_of_time(value)
+    if span is None:
+        raise ValueError(f"is to be a duration such as 250ms, 1.5s or 2m, not {value!r}")
+    return span
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _said(text: str) -> str:
+    # What of an argument is not UTF-8 comes as lone surrogates.
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("is not UTF-8")
+    # What takes no room, such as a zero width space, is no word either.
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ValueError("is empty: a text without a word has no meaningful vector")
+    return text
+
+
+Moment = Annotated[timedelta | AwareDatetime, BeforeValidator(_moment)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Pattern = Annotated[str, StringConstraints(min_length=1)]
+Words = Annotated[str, AfterValidator(_said)]
+
+
+class Filters(BaseModel):
+    """Which texts of a catalogue to look at, and how many to give."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: tuple[Pattern, ...] = Field(
+        (),
+        description="Only of this service, by its whole name; * and ? stand for any letters. May "
+        "be repeated: one of them.",
+    )
+    operation: tuple[Pattern, ...] = Field(
+        (),
+        description="Only of operations with this in their name, in capitals or not; with * or ? "
+        "it is the whole name. May be repeated: one of them.",
+    )
+    kind: tuple[Annotated[Kind, BeforeValidator(_upper)], ...] = Field(
+        (), description="Only spans of this kind. May be repeated: one of them."
+    )
+    status: tuple[Annotated[Status, BeforeValidator(_upper)], ...] = Field(
+        (), description="Only spans with this status. May be repeated: one of them."
+    )
+    since: Moment | None = Field(
+        None,
+        description="Only what was seen at or after this time: back from now, such as 15m, 1h or "
+        "2d, or a time such as 2026-05-04T09:30:00Z.",
+    )
+    until: Moment | None = Field(
+        None, description="Only what was seen at or before this time, said like since."
+    )
+    min_duration: Duration | None = Field(
+        None, description="Only texts of which some span took as long, such as 250ms or 1.5s."
+    )
+    threshold: float | None = Field(
+        None, ge=-1, le=1, description="Only texts with at least this cosine."
+    )
+    count: int = Field(
+        DEFAULT_COUNT, ge=1, le=MAX_COUNT, description="How many texts to give at most."
+    )
+
+    def takes_row(self, row: RowKey) -> bool:
+        """Tell whether what a row says may pass."""
+        return (
+            (not self.service or any(fnmatchcase(row.service, each) for each in self.service))
+            and (not self.kind or row.kind in self.kind)
+            and (not self.operation or any(_names(each, row.operation) for each in self.operation))
+        )
+
+    def times(self, now: datetime) -> tuple[int | None, int | None]:
+        """Give from when to when, in nanoseconds since 1970; None where it is not said."""
+        return _nanoseconds(self.since, now), _nanoseconds(self.until, now)
+
+
+class SearchQuery(Filters):
+    """What is asked in words."""
+
+    question: Words = Field(description="What to look for, in plain words.")
+
+
+class LikeQuery(Filters):
+    """What is asked by an example."""
+
+    like: Words = Field(
+        description="What to look for the like of: TRACE_ID, TRACE_ID:SPAN_ID or a text's id, of "
+        "one that the catalogue has as an example; or a text."
+    )
+
+
+def _names(pattern: str, operation: str) -> bool:
+    pattern, operation = pattern.casefold(), operation.casefold()
+    if "*" in pattern or "?" in pattern:
+        return fnmatchcase(operation, pattern)
+    return pattern in operation
+
+
+def _nanoseconds(moment: timedelta | datetime | None, now: datetime) -> int | None:
+    if moment is None:
+        return None
+    at = now - moment if isinstance(moment, timedelta) else moment
+    since_1970 = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since_1970 // timedelta(microseconds=1)) * 1_000

@@ -1,0 +1,281 @@
+"""A catalogue, asked: what the command line prints, and other faces show, comes from here.
+
+A question is compared with every text, exactly: no index is there that could
+miss one. What it takes is held in memory, and follows the store.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from otel_embedder.annotation.standing import Origin
+from otel_embedder.search.asking.answers import Answer, FoundExample, Hit
+from otel_embedder.search.asking.held import Held
+from otel_embedder.search.asking.information import information
+from otel_embedder.search.asking.targets import Targets
+from otel_embedder.search.asking.trends import Span, trends
+from otel_embedder.search.ranking import (
+    DURATION_WEIGHT,
+    WORDS_WEIGHT,
+    decades,
+    duration_likeness,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.search.asking.answers import Info
+    from otel_embedder.search.asking.held import Passing
+    from otel_embedder.search.asking.queries import Filters, LikeQuery, SearchQuery
+    from otel_embedder.search.asking.targets import Target
+    from otel_embedder.search.entries import Entry, Example
+    from otel_embedder.search.links import TraceLink
+    from otel_embedder.search.ranking import Floats, Integers
+    from otel_embedder.search.store import Store
+
+NANOSECONDS = 1_000_000_000
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+# How long a text's spans took is looked up for so many, the nearest by their cosine. Others could
+# come before them only by a duration that is much more alike, though they read less so.
+MOST_TIMED = 2_000
+# More than any score.
+OWN = 10.0
+
+
+class Ranked(NamedTuple):
+    """Texts in order, the best first; each array has the shape (n,).
+
+    Attributes:
+        keys: of their entries.
+        scores: what they are ranked by.
+        cosines: how near they are.
+
+    """
+
+    keys: Integers
+    scores: Floats
+    cosines: Floats
+
+    def best(self, count: int, *, threshold: float | None) -> Ranked:
+        """Give the best of texts in any order, of equals those that came first."""
+        where = np.arange(len(self.keys))
+        if threshold is not None:
+            where = np.flatnonzero(self.cosines >= threshold)
+        if len(where) > count:
+            scores = self.scores[where]
+            least = np.partition(scores, len(where) - count)[len(where) - count]
+            where = where[scores >= least]
+        order = where[np.lexsort((self.keys[where], -self.scores[where]))][:count]
+        return Ranked(self.keys[order], self.scores[order], self.cosines[order])
+
+
+class Asked(NamedTuple):
+    """What a question came to.
+
+    Attributes:
+        text: what is compared with.
+        is_understood: whether the model knows a word of it.
+        duration: how long what it is like took, as `decades` has it; NaN if that says nothing.
+
+    """
+
+    text: str
+    is_understood: bool = True
+    duration: float = math.nan
+
+
+class Catalogue:
+    """What was seen, asked in words or by example. Safe to use from several threads."""
+
+    def __init__(  # noqa: PLR0913 - collaborators
+        self,
+        store: Store,
+        embedder: TextEmbedder,
+        *,
+        model: str,
+        text_version: str,
+        link: TraceLink,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Prepare to answer; nothing is read before the first question.
+
+        Args:
+            store: what keeps it.
+            embedder: embeds questions.
+            model: the name of its model: vectors of others are not compared.
+            text_version: texts of other versions are not compared either.
+            link: makes the links of examples.
+            clock: tells the time.
+
+        """
+        self._store = store
+        self._embedder = embedder
+        self._origin = Origin(model, text_version)
+        self._link = link
+        self._clock = clock
+        self._held = Held(store, model=model, text_version=text_version)
+        self._targets = Targets(store, self._origin)
+        self._lock = Lock()  # numbers are multiplied by one at a time: memory is what they wait for
+
+    def search(self, query: SearchQuery) -> Answer:
+        """Give the texts that answer a question in words.
+
+        Raises:
+            EmbeddingError: the model is not there, or failed.
+            StoreError: the catalogue can't be read.
+
+        """
+        [embedding] = self._embedder.embed([query.question])
+        asked = Asked(query.question, is_understood=embedding.source == "model")
+        with self._lock:
+            passing = self._passing(query)
+            shares = self._held.words.shares(query.question)[passing.positions]
+            cosines = np.zeros(len(shares), np.float32)
+            if asked.is_understood:
+                cosines = self._held.cosines(embedding.vector, passing.positions)
+            keys = self._held.keys(passing.positions)
+            seen = self._held.seen()
+        ranked = Ranked(keys, cosines + np.float32(WORDS_WEIGHT) * shares, cosines)
+        best = ranked.best(query.count, threshold=query.threshold)
+        return self._answer(query, asked, best, passing, seen)
+
+    def like(self, query: LikeQuery, target: Target | None = None) -> Answer:
+        """Give the texts that are like a span, a text of the catalogue, or any text; its own first.
+
+        Args:
+            query: what is asked.
+            target: what it names, if that is known already.
+
+        Raises:
+            UnknownEntryError: the catalogue has nothing of this id.
+            EmbeddingError: the model is not there, or failed.
+            StoreError: the catalogue can't be read.
+
+        """
+        target = target or self._targets.find(query.like)
+        asked = Asked(target.text, duration=decades(target.milliseconds))
+        vector = target.vector
+        if vector is None:
+            [embedding] = self._embedder.embed([target.text])
+            vector, understood = embedding.vector, embedding.source == "model"
+            asked = asked._replace(is_understood=understood)
+        with self._lock:
+            passing = self._passing(query)
+            cosines = self._held.cosines(vector, passing.positions)
+            keys = self._held.keys(passing.positions)
+            seen = self._held.seen()
+        nearest = Ranked(keys, cosines, cosines)
+        if not math.isnan(asked.duration):
+            nearest = nearest.best(MOST_TIMED, threshold=query.threshold)
+            nearest = nearest._replace(scores=nearest.cosines + self._likeness(nearest.keys, asked))
+        # What is asked for goes before all that is as near.
+        first = nearest._replace(scores=nearest.scores + OWN * (nearest.keys == target.key))
+        best = first.best(query.count, threshold=query.threshold)
+        best = best._replace(scores=best.scores - OWN * (best.keys == target.key))
+        return self._answer(query, asked, best, passing, seen)
+
+    def _likeness(self, keys: Integers, asked: Asked) -> Floats:
+        """Give what it counts that spans of texts took as long, at best."""
+        entries = {entry.key: entry for entry in self._store.entries(keys.tolist())}
+        likeness = [
+            max(_likenesses(entries[key].examples.all(), asked.duration)) if key in entries else 0.0
+            for key in keys.tolist()
+        ]
+        return DURATION_WEIGHT * np.array(likeness)
+
+    def info(self) -> Info:
+        """Tell what the catalogue holds.
+
+        Raises:
+            StoreError: it can't be read.
+
+        """
+        return information(self._store)
+
+    def _passing(self, query: Filters) -> Passing:
+        self._held.refresh()
+        return self._held.passing(query, *query.times(self._clock()))
+
+    def _answer(
+        self, query: Filters, asked: Asked, best: Ranked, passing: Passing, seen: tuple[int, int]
+    ) -> Answer:
+        span = self._span(query, seen)
+        return Answer(
+            asked=asked.text,
+            model=self._origin.model,
+            text_version=self._origin.text_version,
+            is_understood=asked.is_understood,
+            hits=tuple(self._hits(best, asked, span)),
+            compared=len(passing.positions),
+            left_out=passing.left_out,
+            since=span.since,
+            step=span.step,
+        )
+
+    def _span(self, query: Filters, seen: tuple[int, int]) -> Span:
+        """Give the time that is asked for, in steps: where nothing is said, all that was seen."""
+        now = self._clock()
+        since, until = query.times(now)
+        last = seen[1] if since is None else int(now.timestamp()) * NANOSECONDS
+        begin, end = seen[0] if since is None else since, last if until is None else until
+        return Span.of(begin // NANOSECONDS, end // NANOSECONDS)
+
+    def _hits(self, best: Ranked, asked: Asked, span: Span) -> Iterable[Hit]:
+        counted = trends(self._store, best.keys, span)
+        rows = self._held.rows
+        entries = {entry.key: entry for entry in self._store.entries(best.keys.tolist())}
+        for place, key in enumerate(best.keys.tolist()):
+            entry = entries.get(key)
+            if entry is None or entry.row not in rows:
+                continue  # it went since, or is another's now
+            row = rows[entry.row]
+            milliseconds = float(counted.milliseconds[place])
+            yield Hit(
+                score=float(best.scores[place]),
+                cosine=float(best.cosines[place]),
+                text=entry.words,
+                text_id=self._targets.remember(entry),
+                service=row.service,
+                operation=row.operation,
+                kind=row.kind,
+                status=entry.status,
+                spans=int(counted.spans[place].sum()),
+                trend=tuple(counted.spans[place].tolist()),
+                first_seen=entry.examples.first.time,
+                last_seen=entry.examples.last[0].time,
+                milliseconds=None if math.isnan(milliseconds) else milliseconds,
+                examples=self._examples(entry, asked.duration),
+            )
+
+    def _examples(self, entry: Entry, duration: float) -> tuple[FoundExample, ...]:
+        examples = entry.examples
+        every: Sequence[Example] = [*examples.last, examples.slowest, examples.first]
+        distinct = [*dict.fromkeys(every)]
+        if not math.isnan(duration):
+            likeness = dict(zip(distinct, _likenesses(distinct, duration), strict=True))
+            distinct.sort(key=lambda example: -likeness[example])
+        return tuple(map(self._example, distinct))
+
+    def _example(self, example: Example) -> FoundExample:
+        trace_id, span_id = example.trace_id.hex(), example.span_id.hex()
+        milliseconds = _milliseconds(example)
+        link = self._link(trace_id, span_id)
+        return FoundExample(trace_id, span_id, example.time, milliseconds, link)
+
+
+def _milliseconds(example: Example) -> float | None:
+    duration = example.duration
+    return None if duration is None else duration / NANOSECONDS_PER_MILLISECOND
+
+
+def _likenesses(examples: Iterable[Example], duration: float) -> list[float]:
+    lasting = np.array([decades(_milliseconds(example)) for example in examples])
+    likeness: list[float] = duration_likeness(lasting, duration).tolist()
+    return likeness
