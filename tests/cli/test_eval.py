@@ -104,6 +104,7 @@ def test_texts_are_judged_by_questions_faults_and_costs(
     assert values(out) == {
         "R-precision, cosine": 1,
         "R-precision, hybrid": 1,
+        "R-precision, catalogue": 1,
         "R-precision, BM25": 1,
         "hit@1": 0.6667,
         "hit@1, duration beside": 0.6667,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otel_embedder.otlp.facts import span_facts
+from otel_embedder.search.evaluation.catalogued import AskedCatalogue
 from otel_embedder.search.evaluation.measures import (
     Shares,
     counted,
@@ -36,6 +37,7 @@ SEED = 13
 ALL_FILES = "all files"
 
 COSINE, HYBRID, BM25 = "R-precision, cosine", "R-precision, hybrid", "R-precision, BM25"
+CATALOGUE = "R-precision, catalogue"
 HIT, HIT_BESIDE = "hit@1", "hit@1, duration beside"
 AMONG, AMONG_BESIDE = "P@10", "P@10, duration beside"
 TOKENS, CUT_OFF, DISTINCT = "tokens a text", "texts cut off", "distinct texts"
@@ -168,15 +170,17 @@ def _questions(corpus: Corpus, asked: Sequence[Asked], known: Known) -> Iterator
         text: np.array([*_r_precisions(texts, positions, answerable, known)])
         for text, texts in corpus.texts.items()
     }
-    for column, name in enumerate((COSINE, HYBRID, BM25)):
+    for column, name in enumerate((COSINE, HYBRID, CATALOGUE, BM25)):
         shares = {text: Shares.each(values[:, column]) for text, values in found.items()}
         yield Found(Key(name, QUESTION), shares)
 
 
 def _r_precisions(
     texts: Texts, positions: Integers, asked: Sequence[Asked], known: Known
-) -> Iterator[tuple[float, float, float]]:
-    """Give the R-precision of each question by cosine, by both, and by words alone.
+) -> Iterator[tuple[float, ...]]:
+    """Give the R-precision of each question by cosine, by both, by both as a catalogue answers.
+
+    The last is that by words alone.
 
     Args:
         texts: how the spans of a file read.
@@ -188,14 +192,15 @@ def _r_precisions(
     numbers, of_sample = np.unique(texts.of_spans[positions], return_inverse=True)
     candidates = [texts.texts[number] for number in numbers]
     words, vectors = WordIndex(candidates), _vectors(candidates, known)
+    catalogue = AskedCatalogue(candidates, known.vectors)
     for each in asked:
         relevant = np.zeros(len(candidates), np.bool_)
         relevant[of_sample[each.answers]] = True
         cosines = vectors @ known.vectors[each.question.q]
         shares = words.shares(each.question.q)
-        scores = (cosines, cosines + WORDS_WEIGHT * shares, shares)
-        cosine, hybrid, bm25 = (r_precision(score, relevant) for score in scores)
-        yield cosine, hybrid, bm25
+        found = catalogue.scores(each.question.q)
+        scores = (cosines, cosines + WORDS_WEIGHT * shares, found, shares)
+        yield tuple(r_precision(score, relevant) for score in scores)
 
 
 def _faults(corpus: Corpus, known: Known) -> Iterator[Found]:

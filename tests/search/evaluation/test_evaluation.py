@@ -103,6 +103,7 @@ def test_a_question_is_judged_by_the_texts_of_its_answers() -> None:
 
     assert found["shop", "R-precision, cosine"].values["name"] == 1
     assert found["shop", "R-precision, hybrid"].values["name"] == 1
+    assert found["shop", "R-precision, catalogue"].values["name"] == 1
     assert found["shop", "R-precision, BM25"].values["name"] == 1
     # No text of services has the word, so that any of three may be the first.
     assert found["shop", "R-precision, BM25"].values["service"] == pytest.approx(1 / 3)
