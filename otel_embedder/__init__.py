@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Model
-    from otel_embedder.library.service import EmbeddingService, SyncEmbeddingService
+    from otel_embedder.library.service import EmbeddingService
+    from otel_embedder.library.sync_service import SyncEmbeddingService
     from otel_embedder.library.trace import Trace, from_otlp, to_otlp
     from otel_embedder.text.options import RenderOptions
 
@@ -38,7 +39,7 @@ _HOMES = {
     "EmbeddingService": "otel_embedder.library.service",
     "Model": "otel_embedder.embedder.embedding",
     "RenderOptions": "otel_embedder.text.options",
-    "SyncEmbeddingService": "otel_embedder.library.service",
+    "SyncEmbeddingService": "otel_embedder.library.sync_service",
     "Trace": "otel_embedder.library.trace",
     "from_otlp": "otel_embedder.library.trace",
     "to_otlp": "otel_embedder.library.trace",

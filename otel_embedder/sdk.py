@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.annotation.settings import Encoding
     from otel_embedder.embedder.embedding import Embedding, Vector
-    from otel_embedder.library.service import SyncEmbeddingService
+    from otel_embedder.library.sync_service import SyncEmbeddingService
 
 # Of a batch, not of a request as the sidecar's: the SDK's has 512 spans, and texts that were never
 # seen take some 5 ms each.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_embedder.annotation.settings import Encoding
-    from otel_embedder.library.service import SyncEmbeddingService
+    from otel_embedder.library.sync_service import SyncEmbeddingService
 
 WITHOUT_THE_SDK = """
 import sys

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -37,7 +38,12 @@ from otel_embedder.embedder.models.weights import model_name as _name_of
 from otel_embedder.embedder.settings import DEFAULT_CACHE_SIZE
 from otel_embedder.errors import EmbedderClosedError
 from otel_embedder.library.background import BackgroundLoop
-from otel_embedder.library.trace_embedder import embedding_traces
+from otel_embedder.library.catalogued import CataloguedTraces
+from otel_embedder.library.sync_service import SyncEmbeddingService
+from otel_embedder.library.trace_embedder import embedding_traces, encoded
+from otel_embedder.search.asking.queries import DEFAULT_COUNT
+from otel_embedder.search.links import check_trace_link, trace_link
+from otel_embedder.search.settings import MEMORY, check_catalogue
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 
@@ -49,10 +55,11 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model, Vector
     from otel_embedder.embedder.models.choice import Engine
+    from otel_embedder.library.catalogued import FilterOptions
     from otel_embedder.library.trace_embedder import AnyTrace, EmbeddedText, TraceEmbedder
+    from otel_embedder.search.asking.answers import Answer
 
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 Option = TypeVar("Option")
 
 
@@ -68,6 +75,8 @@ class ServiceOptions(TypedDict, total=False):
     text: RenderOptions | None
     attribute_prefix: str
     model: Model | None
+    catalogue: str | None
+    trace_link: str | None
 
 
 class EmbeddingService:
@@ -97,6 +106,8 @@ class EmbeddingService:
         text: RenderOptions | None = None,
         attribute_prefix: str = DEFAULT_PREFIX,
         model: Model | None = None,
+        catalogue: str | None = None,
+        trace_link: str | None = None,
     ) -> None:
         """Prepare to embed.
 
@@ -112,6 +123,9 @@ class EmbeddingService:
             attribute_prefix: what the names of our attributes begin with, of which a text does not
                 speak.
             model: a model of your own, in the place of the named one.
+            catalogue: where `store_trace` keeps traces: sqlite:///PATH, or memory.
+            trace_link: where a trace can be looked at: a URL with {trace_id}, or as the setting of
+                that name says.
 
         Raises:
             ValueError: an option can't be; it names the option.
@@ -134,6 +148,12 @@ class EmbeddingService:
         # A stand-in does not know what the model is called for which it stands in.
         self._known_model_name = None if model is not None else _name_of(model_name)
         self._names = Names.with_prefix(attribute_prefix)
+        _check("catalogue", catalogue or MEMORY, check_catalogue)
+        _check("trace_link", trace_link, _check_link)
+        self._catalogue_url = catalogue
+        self._trace_link = trace_link
+        self._text = text or RenderOptions()
+        self._catalogued: CataloguedTraces | None = None
         self._cache_size = cache_size
         self._embed_timeout = embed_timeout
         self._lock = threading.Lock()
@@ -159,7 +179,11 @@ class EmbeddingService:
     def close(self) -> None:
         """Free the model and the threads, for good. What is under way gets stand-ins."""
         with self._lock:
-            running, self._running, self._is_closed = self._running, None, True
+            catalogued, self._catalogued, self._is_closed = self._catalogued, None, True
+        if catalogued is not None:
+            catalogued.close()
+        with self._lock:
+            running, self._running = self._running, None
         if running is not None and running.loop.is_alive():
             running.close()
 
@@ -238,6 +262,85 @@ class EmbeddingService:
         """
         return await self._on(lambda embedder: embedder.render(trace))
 
+    async def store_trace(self, trace: AnyTrace) -> None:
+        """Keep a trace in the catalogue: at once, for its text is embedded behind.
+
+        Raises:
+            MalformedTraceError: it can't be read as a span.
+            QueueFullError: so many wait to be written that this one is not taken.
+            StoreError: the catalogue can't be opened.
+            EmbedderClosedError: the service is closed.
+            ValueError: the service has no catalogue.
+
+        """
+        catalogued = await asyncio.to_thread(self._opened)
+        catalogued.store(*encoded(trace, self._names, now=time.time_ns()))
+
+    async def settle(self) -> None:
+        """Wait until all that was stored can be found.
+
+        Raises:
+            StoreError: the catalogue can't be written.
+            EmbeddingError: the model is not there or failed, or the service is closed.
+            ValueError: the service has no catalogue.
+
+        """
+        await asyncio.to_thread(lambda: self._opened().settle())
+
+    async def find_similar(
+        self,
+        like: AnyTrace | str,
+        k: int = DEFAULT_COUNT,
+        *,
+        threshold: float | None = None,
+        **filters: Unpack[FilterOptions],
+    ) -> Answer:
+        """Find what the catalogue has that answers words, or is like a trace.
+
+        Args:
+            like: a question in words, or a trace.
+            k: how many texts to give at most.
+            threshold: the least cosine; None is any.
+            **filters: which texts to look at.
+
+        Raises:
+            MalformedTraceError: the trace can't be read as a span.
+            EmbeddingError: the model is not there or failed, or the service is closed.
+            StoreError: the catalogue can't be read.
+            ValueError: a filter can't be, or the service has no catalogue.
+
+        """
+        options = {"count": k, "threshold": threshold, **filters}
+        if isinstance(like, str):
+            return await asyncio.to_thread(lambda: self._opened().answer(like, **options))
+        text = await self.render(like)
+        _, span = encoded(like, self._names, now=time.time_ns())
+        return await asyncio.to_thread(lambda: self._opened().like(text, span, **options))
+
+    def _opened(self) -> CataloguedTraces:
+        """Give the catalogue, opened by the first who needs it."""
+        with self._lock:
+            if self._is_closed:
+                raise EmbedderClosedError("the service is closed")
+            if self._catalogue_url is None:
+                raise ValueError("there is no catalogue: EmbeddingService(catalogue=...) names one")
+            if self._catalogued is None:
+                self._catalogued = CataloguedTraces(
+                    self._catalogue_url,
+                    new_renderer(self._text),
+                    _Behind(self),
+                    model=self._model_name_of_vectors,
+                    link=trace_link(self._trace_link),
+                )
+            return self._catalogued
+
+    def _model_name_of_vectors(self) -> str:
+        """Give the name of the model: a program's own has none before it has embedded something."""
+        if self._known_model_name is None:
+            [embedding] = _Behind(self).embed(["a"])
+            self._known_model_name = embedding.model
+        return self._known_model_name
+
     async def _embeddings(
         self, traces: Sequence[AnyTrace], cache_key: str | None = None
     ) -> list[EmbeddedText]:
@@ -262,15 +365,28 @@ class EmbeddingService:
         return np.stack([embedding.vector for embedding in embeddings])
 
     async def _on(
-        self, use: Callable[[TraceEmbedder], Coroutine[object, object, Answer]]
-    ) -> Answer:
+        self, use: Callable[[TraceEmbedder], Coroutine[object, object, Result]]
+    ) -> Result:
         """Use the embedder on its own loop."""
         running = self._started()
 
-        async def used() -> Answer:
+        async def used() -> Result:
             return await use(await running.started(self._embedder))
 
         return await asyncio.wrap_future(running.loop.submit(used()))
+
+    def embeddings_of(self, contents: Sequence[str]) -> list[Embedding]:
+        """Give one embedding a text, in order, from a thread without a loop; as `embed_texts`.
+
+        What the model knows no word of gets a stand-in.
+        """
+        running = self._started()
+
+        async def used() -> list[Embedding]:
+            embedder = await running.started(self._embedder)
+            return await embedder.embeddings_of(contents, urgent=False)
+
+        return running.loop.submit(used()).result()
 
     def background(self) -> BackgroundLoop:
         """Give the event loop that the work is done on, started if need be.
@@ -309,7 +425,23 @@ class EmbeddingService:
         return reviving_model(ModelChoice(self._engine, self._model_name, cache, threads))
 
 
-def _check(option: str, value: Option, check: Callable[[Option], None]) -> None:
+class _Behind:
+    """Embeds texts for the catalogue, on the service's own loop."""
+
+    def __init__(self, service: EmbeddingService) -> None:
+        self._service = service
+
+    def embed(self, contents: Sequence[str]) -> list[Embedding]:
+        """Give one embedding a text, in order; from any thread but the loop's."""
+        return self._service.embeddings_of(contents)
+
+
+def _check_link(link: str | None) -> None:
+    if link is not None:
+        check_trace_link(link)
+
+
+def _check(option: str, value: Option, check: Callable[[Option], object]) -> None:
     try:
         check(value)
     except ValueError as error:
@@ -337,82 +469,3 @@ class _Running:
     def close(self) -> None:
         self.loop.submit(self._parts.aclose()).result()
         self.loop.close()
-
-
-class SyncEmbeddingService:
-    """`EmbeddingService` for code without `await`; see there for what each method does.
-
-    ::
-
-        with EmbeddingService.sync() as service:
-            vector = service.embed_trace({"service": "cart", "name": "GET /cart"})
-    """
-
-    def __init__(self, service: EmbeddingService) -> None:
-        self._service = service
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the model and the threads, for good."""
-        self._service.close()
-
-    @property
-    def text_version(self) -> str:
-        """The version of the text: vectors of traces compare only within one."""
-        return self._service.text_version
-
-    def cache_info(self) -> CacheInfo:
-        """Give the cache's hits, misses, maxsize and currsize."""
-        return self._service.cache_info()
-
-    def preload(self) -> None:
-        """Load the model now; raises ModelUnavailableError."""
-        self._run(self._service.preload)
-
-    def embed_trace(self, trace: AnyTrace, cache_key: str | None = None) -> Vector:
-        """Give a trace's vector: shape (dimension,), float32, unit length."""
-        return self._run(self._service.embed_trace, trace, cache_key)
-
-    def embed_traces(self, traces: Iterable[AnyTrace]) -> Vector:
-        """Give the vectors of traces, in order: shape (traces, dimension)."""
-        return self._run(self._service.embed_traces, [*traces])
-
-    def embed(self, trace: AnyTrace, cache_key: str | None = None) -> Embedding:
-        """Give a trace's vector with the model that really made it."""
-        return self._run(self._service.embed, trace, cache_key)
-
-    def embed_all(self, traces: Iterable[AnyTrace]) -> list[Embedding]:
-        """Give the vectors of traces, in order, each with the model that really made it."""
-        return self._run(self._service.embed_all, [*traces])
-
-    def embed_text(self, text: str) -> Vector:
-        """Give a text's vector: shape (dimension,); raises EmbeddingError."""
-        return self._run(self._service.embed_text, text)
-
-    def embed_texts(self, texts: Iterable[str]) -> Vector:
-        """Give the vectors of texts, in order: shape (texts, dimension); raises EmbeddingError."""
-        return self._run(self._service.embed_texts, [*texts])
-
-    def render(self, trace: AnyTrace) -> str:
-        """Give the text that is embedded for a trace; raises MalformedTraceError."""
-        return self._run(self._service.render, trace)
-
-    def _run(
-        self,
-        method: Callable[Arguments, Coroutine[object, object, Answer]],
-        *arguments: Arguments.args,
-        **options: Arguments.kwargs,
-    ) -> Answer:
-        # On the background's own loop: the caller's thread may run one, as a notebook's does.
-        loop = self._service.background()
-        return loop.submit(method(*arguments, **options)).result()

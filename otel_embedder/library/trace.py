@@ -158,6 +158,36 @@ def for_text(trace: Mapping[str, object], names: Names) -> tuple[bytes, bytes]:
         return resource.SerializeToString(), span.SerializeToString()
 
 
+def for_catalogue(trace: Mapping[str, object], names: Names, *, now: int) -> tuple[bytes, bytes]:
+    """Give the encoded Resource and Span of a trace: what a text reads, ids and times.
+
+    Args:
+        trace: the trace.
+        names: of the attributes that are ours, of which a text does not speak.
+        now: nanoseconds since 1970: when a trace began that does not say it.
+
+    Raises:
+        MalformedTraceError: its objects can't be read.
+
+    """
+    with reading():
+        resource, span = _resource(trace, READ), _span(_bare(trace, names), READ)
+        span.trace_id = _known_id(trace.get("trace_id"), TRACE_ID_BYTES)
+        span.span_id = _known_id(trace.get("span_id"), SPAN_ID_BYTES)
+        if span.start_time_unix_nano in {0, UNKNOWN_START}:
+            lasted = span.end_time_unix_nano - span.start_time_unix_nano
+            span.end_time_unix_nano = now if span.end_time_unix_nano else 0
+            span.start_time_unix_nano = now - max(0, lasted if span.end_time_unix_nano else 0)
+        return resource.SerializeToString(), span.SerializeToString()
+
+
+def _known_id(value: object, size: int) -> bytes:
+    """Give an id as OTLP has it; a program's own words are none."""
+    if isinstance(value, bytes):
+        return value if len(value) == size else b""
+    return bytes.fromhex(value) if isinstance(value, str) and _is_hex(value, size) else b""
+
+
 def _bare(trace: Mapping[str, object], names: Names) -> Mapping[str, object]:
     """Leave out what we attached: a text does not speak of its own vector."""
     attributes = trace.get("attributes")

@@ -18,7 +18,13 @@ from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.errors import MalformedTraceError, UnknownWordsError
 from otel_embedder.fairness import TURN_SECONDS, Turn, Turns
 from otel_embedder.library.other_forms import as_trace, refuse_nothing
-from otel_embedder.library.trace import for_text, from_readable_span, reading, trace_id_of
+from otel_embedder.library.trace import (
+    for_catalogue,
+    for_text,
+    from_readable_span,
+    reading,
+    trace_id_of,
+)
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -149,11 +155,27 @@ class TraceEmbedder:
                 without its vector finds nothing, and a stand-in would find anything.
 
         """
-        distinct = dict.fromkeys(contents)
-        futures = self._nest.cache.embed([WantedText(content, urgent=True) for content in distinct])
-        embeddings = dict(zip(distinct, await asyncio.gather(*futures), strict=True))
-        if any(embedding.source != "model" for embedding in embeddings.values()):
+        embeddings = await self.embeddings_of(contents, urgent=True)
+        if any(embedding.source != "model" for embedding in embeddings):
             raise UnknownWordsError
+        return embeddings
+
+    async def embeddings_of(self, contents: Sequence[str], *, urgent: bool) -> list[Embedding]:
+        """Give one embedding a text, in order; a stand-in where the model knows no word of it.
+
+        Args:
+            contents: the texts.
+            urgent: whether they go before those of traces.
+
+        Raises:
+            EmbeddingError: the model is not there, or failed.
+
+        """
+        distinct = dict.fromkeys(contents)
+        futures = self._nest.cache.embed(
+            [WantedText(content, urgent=urgent) for content in distinct]
+        )
+        embeddings = dict(zip(distinct, await asyncio.gather(*futures), strict=True))
         return [embeddings[content] for content in contents]
 
     async def embed_traces(
@@ -218,6 +240,23 @@ class TraceEmbedder:
     def _rendering(self, fields: Mapping[str, object]) -> Rendering:
         resource, span = for_text(fields, self._names)
         return self._renderer.render(span, self._renderer.service(resource))
+
+
+def encoded(trace: AnyTrace, names: Names, *, now: int) -> tuple[bytes, bytes]:
+    """Give the encoded Resource and Span of a trace, with its ids and times.
+
+    Args:
+        trace: the trace.
+        names: of the attributes that are ours, of which a text does not speak.
+        now: nanoseconds since 1970: when a trace ended that does not say it.
+
+    Raises:
+        MalformedTraceError: it can't be read as a span.
+
+    """
+    fields = _fields(trace)
+    refuse_nothing(fields)
+    return for_catalogue(fields, names, now=now)
 
 
 def _fields(trace: AnyTrace) -> Mapping[str, object]:
