@@ -25,8 +25,8 @@ EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
-    *("serve", "render", "embed", "annotate", "index", "nearest", "compare"),
-    *("eval", "profile", "send", "model", "completion", "demo"),
+    *("serve", "render", "embed", "annotate", "index", "search", "nearest", "compare"),
+    *("catalogue", "reembed", "eval", "profile", "send", "model", "completion", "demo"),
 )
 
 

@@ -23,7 +23,7 @@ from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.comparison import Side, compare
-from otel_embedder.search.index import find_spans, spans_of
+from otel_embedder.search.spans import find_spans, spans_of
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import Renderer, new_renderer
 

@@ -18,7 +18,7 @@ from otel_embedder.embedder.models.engines import model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.otlp.spans import span_ids
-from otel_embedder.search.index import spans_of
+from otel_embedder.search.spans import spans_of
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 

@@ -13,7 +13,7 @@ from otel_embedder.embedder.batcher import BatchingEmbedder
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, WantedText
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.index import spans_of
+from otel_embedder.search.spans import spans_of
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.index import spans_of
+from otel_embedder.search.spans import spans_of
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 from tests.support.generated import requests_of_every_shape, requests_of_texts

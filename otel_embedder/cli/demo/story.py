@@ -26,10 +26,17 @@ from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
 from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.cli.tables import cell
+from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.index import TextIndex, spans_of
+from otel_embedder.search.asking.queries import SearchQuery
+from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.indexing import WINDOW_SPANS, Indexer
+from otel_embedder.search.links import trace_link
+from otel_embedder.search.spans import spans_of
+from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from otel_embedder.embedder.embedding import Model
-    from otel_embedder.search.index import Row
+    from otel_embedder.search.asking.answers import Answer, Hit
     from otel_embedder.settings import Settings
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
@@ -91,29 +98,45 @@ async def demonstrate() -> None:
         async with running(settings, metrics) as port:
             console.print("A small shop sells, and things go wrong ...\n")
             sent = await asyncio.to_thread(_sell, f"127.0.0.1:{port}")
-    index, with_vectors = _read(sink, settings, model)
-    for question in QUESTIONS:
-        [asked] = model.encode([question])
-        rows = await asyncio.to_thread(index.nearest_to_words, question, asked.vector, NEAREST)
-        console.print(_table(question, rows))
+    answers, spans, with_vectors = await asyncio.to_thread(_ask, sink, settings, model)
+    for answer in answers:
+        console.print(_table(answer.asked, answer.hits))
     computed = metrics.value("embedded_texts_total", source="model")
     console.print(
-        f"{sent} spans in, {index.spans} out, {with_vectors} of them with the model's vector. "
+        f"{sent} spans in, {spans} out, {with_vectors} of them with the model's vector. "
         f"The model ran for {computed:.0f} texts only: a hit rate of {1 - computed / sent:.0%}. "
         f"{time.monotonic() - started:.1f} s in all."
     )
 
 
-def _read(sink: Sink, settings: Settings, model: Model) -> tuple[TextIndex, int]:
-    """Give what the sink has, to be searched, and how many of the spans have the model's vector."""
+def _ask(sink: Sink, settings: Settings, model: Model) -> tuple[list[Answer], int, int]:
+    """Ask what the sink has; give the answers, its spans, and those with the model's vector."""
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    index = TextIndex(renderer, attributes, dimension=model.dimension, errors_only=False)
-    with_vectors = 0
-    for span, service in spans_of(map(parse_request, sink.requests), renderer):
-        index.add(span, service)
-        with_vectors += attributes.standing(span) is Standing.CURRENT
-    return index, with_vectors
+    requests = [*map(parse_request, sink.requests)]
+    with_vectors = sum(
+        attributes.standing(span) is Standing.CURRENT for span, _ in spans_of(requests, renderer)
+    )
+    store, name = MemoryStore(), model_name(settings.model)
+    indexer = Indexer(
+        store,
+        renderer,
+        attributes,
+        model=name,
+        dimension=model.dimension,
+        window_spans=WINDOW_SPANS,
+    )
+    spans = sum(indexer.read("the sink", requests, now=time.time_ns()))
+    with BulkEmbedder(model, threads=1, max_texts=1) as embedder:
+        catalogue = Catalogue(
+            store,
+            embedder,
+            model=name,
+            text_version=renderer.text_version,
+            link=trace_link(None),
+        )
+        queries = [SearchQuery(question=question, count=NEAREST) for question in QUESTIONS]
+        return [catalogue.search(query) for query in queries], spans, with_vectors
 
 
 def _sell(endpoint: str) -> int:
@@ -151,8 +174,8 @@ async def sinking() -> AsyncIterator[Sink]:
         await server.stop(None)
 
 
-def _table(question: str, rows: Sequence[Row]) -> Table:
+def _table(question: str, hits: Sequence[Hit]) -> Table:
     table = Table("cosine", "spans", "text", title=question, title_justify="left", box=SIMPLE)
-    for row in rows:
-        table.add_row(f"{row.cosine:.2f}", str(row.spans), cell(row.text))
+    for hit in hits:
+        table.add_row(f"{hit.cosine:.2f}", str(hit.spans), cell(hit.text))
     return table
