@@ -36,6 +36,7 @@ class Section(NamedTuple):
         modules: how the names of the modules begin that raise them.
         errors: and which errors these are; all, if none is named.
         remedy: what to do about most, where they don't say it.
+        elsewhere: the error that is met here as well where no other section has its module.
 
     """
 
@@ -43,6 +44,7 @@ class Section(NamedTuple):
     modules: tuple[str, ...]
     errors: frozenset[str] = frozenset()
     remedy: str = ""
+    elsewhere: str = ""
 
 
 # The first that fits has a message.
@@ -55,6 +57,7 @@ SECTIONS = (
         "A file of traces",
         ("files", "otlp.json_form", "otlp.fields", "otlp.signals", "cli.arguments", "cli.annotate"),
         remedy="mend the field that it names, or let `--on-error skip` leave the request out",
+        elsewhere="UnreadableFileError",
     ),
     Section(
         "A setting",
@@ -67,6 +70,7 @@ SECTIONS = (
     Section(
         "The catalogue",
         ("search", "cli.index", "cli.search", "cli.catalogue", "cli.reembed", "cli.groups"),
+        elsewhere="StoreError",
     ),
     Section("What the page and the API are asked", ("api", "cli.page", "cli.mcp")),
     Section(
@@ -210,6 +214,9 @@ def section_of(message: Message) -> Section:
             not section.errors or message.error in section.errors
         ):
             return section
+    for section in SECTIONS:
+        if message.error == section.elsewhere:
+            return section
     raise LookupError(f"tests/support/error_tables.py has no section for {message}")
 
 
@@ -259,11 +266,15 @@ def error_tables() -> str:
     return "\n\n".join((*tables, f"## `{NEXT_HOP_FAILING}` in the log\n\n{_failing_table()}"))
 
 
+def _in_a_cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
 def _failing_table() -> str:
     """Give a row for each reason that a next hop fails for of which the remedy is known."""
     at_first = chain.from_iterable(REMEDIES_AT_FIRST.values())
     rows = [
-        *(f"| `{words}` | {mends} |" for words, mends in HEALTH_REMEDIES),
+        *(f"| `{_in_a_cell(words)}` | {mends} |" for words, mends in HEALTH_REMEDIES),
         *(f"| `{words}`, and never an answer before | {mends} |" for words, mends in at_first),
         f"| any, on port {HTTP_PORT}, and never an answer before | {HTTP_REMEDY} |",
     ]
@@ -282,7 +293,7 @@ def _table(section: Section) -> str:
 
 
 def _shown(message: Message) -> str:
-    text = " ".join(message.text.split())
+    text = _in_a_cell(" ".join(message.text.split()))
     # FieldError puts the field in front, and so do settings.
     field = "{field} " if message.error == "FieldError" else ""
     return f"`` {field}{text} ``" if "`" in text else f"`{field}{text}`"
