@@ -1,7 +1,10 @@
 """Gives memory back: what a burst has left behind, and what holds itself.
 
 glibc keeps what was freed, in as many heaps as there are threads, for the next
-time. After a burst of large requests that is more than all else together.
+time. After a burst of large requests that is more than all else together. Of what
+one request takes it gives some back at once, to ask for it again with the next: each
+page that comes back is faulted in anew, which takes longer than to copy into it. So it
+is told to keep as much as that, and the trimmer gives back what is no longer needed.
 
 Python looks through all objects for those that hold each other only, whenever there are a quarter
 more of them: with the spans of a large request in flight that stops everything for 0.1 s, again and
@@ -29,6 +32,12 @@ LOOK_SECONDS = 1.0
 # To trim takes some milliseconds. What grows less is not worth it.
 GROWTH_BYTES = 32 * 1024 * 1024
 
+# glibc's mallopt, by the numbers of malloc.h. Blocks that are smaller than the first come from the
+# heap, as what a request is sent as does; the heap's end stays if it has no more than the second.
+# To set one ends what glibc does to both by itself, so both are set.
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+MMAP_BYTES = 8 * 1024 * 1024
+KEPT_BYTES = 64 * 1024 * 1024
 
 # Looking through the objects of so many bytes of requests takes some milliseconds.
 LITTLE_BYTES = 1024 * 1024
@@ -108,11 +117,16 @@ class Trimmer:
 
 @asynccontextmanager
 async def trimming() -> AsyncIterator[None]:
-    """Trim in the background, where the C library is glibc; elsewhere do nothing."""
+    """Trim in the background, where the C library is glibc; elsewhere do nothing.
+
+    From then on the heap keeps what was freed until it is trimmed.
+    """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "malloc_trim"):
         yield
         return
+    libc.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
+    libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
     trimmer = await asyncio.to_thread(Trimmer, _resident_bytes, lambda: libc.malloc_trim(0))
     async with beside(_keep_looking(trimmer)):
         yield

@@ -115,6 +115,32 @@ def test_a_process_gives_back_what_it_freed() -> None:
     python(GROW_AND_FREE, "100_000_000", str(PATIENCE))
 
 
+FAULT_AGAIN = """
+import asyncio
+import resource
+from otel_embedder.sidecar.memory import trimming
+
+def faults_of(size, times):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        bytes(size).replace(b"\\0", b"\\1")  # written to, unlike what calloc gives
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+async def main():
+    async with trimming():
+        faults_of(3_000_000, 10)
+        print(faults_of(3_000_000, 100))
+
+asyncio.run(main())
+"""
+
+
+def test_what_one_request_after_the_other_takes_is_not_faulted_in_each_time() -> None:
+    pages_of_one = 3_000_000 // 4_096
+
+    assert int(python(FAULT_AGAIN)) < pages_of_one
+
+
 class Ring:
     """Holds itself."""
 
