@@ -19,6 +19,10 @@ class Made(dict[Key, Value], Generic[Key, Value]):
 
     A dict with `__missing__`, because a hit then runs in C. When it is full it
     starts again: what recurs is soon back.
+
+    Attributes:
+        bytes_left: what may still be remembered takes at most so much.
+
     """
 
     def __init__(self, make: Callable[[Key], Value], size: Callable[[Key], int]) -> None:
@@ -32,18 +36,34 @@ class Made(dict[Key, Value], Generic[Key, Value]):
         super().__init__()
         self._make = make
         self._size = size
-        self._bytes_left = MAX_REMEMBERED_BYTES
+        self.bytes_left = MAX_REMEMBERED_BYTES
 
     def __missing__(self, key: Key) -> Value:
         value = self._make(key)
-        size = ENTRY_BYTES + self._size(key)
-        if size > self._bytes_left:
-            self.clear()
-            self._bytes_left = MAX_REMEMBERED_BYTES
-        if size <= self._bytes_left:
-            self._bytes_left -= size
-            self[key] = value
+        if self.cost(key) > self.bytes_left:
+            self.forget()
+        self.remember(key, value)
         return value
+
+    def cost(self, key: Key) -> int:
+        """Give what an entry takes in memory, in bytes."""
+        return ENTRY_BYTES + self._size(key)
+
+    def forget(self) -> None:
+        """Make room."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        super().clear()
+        self.bytes_left = MAX_REMEMBERED_BYTES
+
+    def remember(self, key: Key, value: Value) -> None:
+        """Keep what was made of a key, if there is room."""
+        cost = self.cost(key)
+        if cost <= self.bytes_left:
+            self.bytes_left -= cost
+            self[key] = value
 
 
 class Remembered(Made[bytes, Value], Generic[Value]):

@@ -217,6 +217,12 @@ class Named(NamedTuple):
     value: str
 
 
+def only_name(key: str) -> str | None:
+    """Give the present name of a key; None where that depends on the value."""
+    name = RENAMED.get(key, key)
+    return None if name in {PATH_AND_QUERY, METHOD} else name
+
+
 def present(key: str, value: str) -> list[Named]:
     """Give an attribute by its present names: nearly always the one that it has."""
     key = RENAMED.get(key, key)

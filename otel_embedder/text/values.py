@@ -83,6 +83,19 @@ def render_value(encoded: bytes, secrets: Secrets, depth: int = 0) -> str:  # no
             return "null"
 
 
+def is_plain(encoded: bytes) -> bool:
+    """Tell whether an encoded AnyValue is one that has no others in it.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not an AnyValue.
+
+    """
+    return pb.AnyValue.FromString(encoded).WhichOneof("value") not in {
+        "array_value",
+        "kvlist_value",
+    }
+
+
 def render_named(key: str, encoded: bytes, secrets: Secrets, depth: int = 0) -> str:
     """Give the value of a key as words: one word, whatever it is, if the key names a secret.
 

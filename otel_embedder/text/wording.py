@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.text import queries
-from otel_embedder.text.conventions import present
+from otel_embedder.text.conventions import only_name, present
 from otel_embedder.text.durations import rounded_milliseconds
 from otel_embedder.text.keys import any_of, key_words
 from otel_embedder.text.masking.masks import mask
@@ -112,6 +112,11 @@ class Wording:
         self._error_codes = profile.error_codes
         # Keys are few, and each is looked at by all patterns.
         self._key = lru_cache(MAX_KEYS)(Keys(profile).read)
+
+    def leaves_out(self, key: str) -> bool:
+        """Tell whether no attribute of this key becomes words, whatever its value."""
+        name = only_name(key)
+        return name is not None and self._key(name).is_left_out
 
     def attribute(self, key: str, value: str) -> list[Reading]:
         """Give what becomes of an attribute: of more than one, if it is two by present names."""

@@ -2,7 +2,7 @@
 
 An attribute is looked up by its encoded bytes, and so are name, status, resource and event. What is
 then left of a span is a handful of words that come again and again, whatever its ids, times and
-order of attributes: the text that is made of them is looked up by them.
+what its attributes have besides words: the text that is made of them is looked up by them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from otel_embedder.text.renderer import (
 )
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
-from otel_embedder.text.values import decode, read_key_value, render_named
+from otel_embedder.text.values import decode, is_plain, read_key_value, render_named
 from otel_embedder.text.wording import KIND_NAMES, Wording
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Said(NamedTuple):
         status: UNSET, OK or ERROR.
         error: what it says of its error.
         duration: its words.
-        fragments: of its attributes, sorted.
+        fragments: of its attributes, in their order; empty where one adds none.
 
     """
 
@@ -103,6 +103,10 @@ class Said(NamedTuple):
         """Give about how many bytes it takes."""
         texts = (self.service, self.operation, *chain.from_iterable(self.error), *self.fragments)
         return sum(map(len, texts))
+
+
+# The same without its names, which take longer to give than a look for its text.
+Told = tuple[str, str, int, str, "tuple[Part, ...]", str, tuple[str, ...]]
 
 
 class Fragment(NamedTuple):
@@ -152,13 +156,13 @@ class WordsRenderer:
         self._attributes_words = profile.attributes_words
         self._wording = Wording(profile)
         self._secrets = secrets
-        self._fragments = Remembered(self._read_fragment)
+        self._fragments = Fragments(self._read_fragment)
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
         self._error_text = ErrorText(secrets)
         self._told = Remembered(self._error_text.of_event)
-        self._texts = Made(self._text, Said.size)
+        self._renderings = Made(self._rendering, _size)
 
     def service(self, resource: bytes) -> str:
         """Give the `service.name` of an encoded Resource.
@@ -178,9 +182,11 @@ class WordsRenderer:
         """
         if len(encoded) > SPAN_BYTES:
             encoded = cut_span(encoded)
-        span = pb.Span.FromString(encoded)
-        said = self._said(span, service)
-        return Rendering(self._texts[said], said.status == "ERROR")
+        return self._renderings[self._told_by(pb.Span.FromString(encoded), service)]
+
+    def duration(self, started: int, ended: int) -> str:
+        """Give all that a text says of when a span was, in nanoseconds."""
+        return self._wording.duration(ended - started if 0 < started <= ended else 0)
 
     def row(self, encoded: bytes, service: str) -> SpanRow:
         """Give what is counted of an encoded Span of a service.
@@ -212,7 +218,7 @@ class WordsRenderer:
         """
         whole = pb.Span.FromString(encoded)
         shown = pb.Span.FromString(cut_span(encoded, SHOWN_BYTES))
-        said = self._said(pb.Span.FromString(cut_span(encoded)), service)
+        said = Said(*self._told_by(pb.Span.FromString(cut_span(encoded)), service))
         parts, notes = self._words(said)
         values = {
             "service": said.service,
@@ -245,18 +251,22 @@ class WordsRenderer:
             "; ".join(dict.fromkeys(rules)),
         )
 
-    def _said(self, span: pb.Span, service: str) -> Said:
+    def _told_by(self, span: pb.Span, service: str) -> Told:
         status = self._statuses[span.status]
-        return Said(
+        return (
             service,
             self._operations[span.name],
             span.kind,
             status.name,
             self._error(status, events) if (events := span.events[:]) else status.parts,
-            self._wording.duration(nanoseconds(span) or 0),
+            self.duration(span.start_time_unix_nano, span.end_time_unix_nano),
             # To loop over a list of them is cheaper.
-            tuple(sorted(filter(None, map(self._fragments.__getitem__, span.attributes[:])))),
+            (*map(self._fragments.__getitem__, span.attributes[:]),),
         )
+
+    def _rendering(self, told: Told) -> Rendering:
+        said = Said(*told)
+        return Rendering(self._text(said), said.status == "ERROR")
 
     def _text(self, said: Said) -> str:
         parts, _ = self._words(said)
@@ -303,11 +313,14 @@ class WordsRenderer:
         return parts, notes
 
     def _fragments_of(self, said: Said) -> list[Fragment]:
-        lines = sorted(line for each in said.fragments for line in each.split(BETWEEN))
+        told = filter(None, said.fragments)
+        lines = sorted(line for each in told for line in each.split(BETWEEN))
         return [Fragment.read(line) for line in lines]
 
     def _read_fragment(self, encoded: bytes) -> str:
         key, value = read_key_value(cut_attribute(encoded), self._secrets)
+        if self._wording.leaves_out(key) and is_plain(value):
+            return ""
         readings = self._wording.attribute(key, render_named(key, value, self._secrets))
         return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
 
@@ -326,6 +339,26 @@ class WordsRenderer:
         """Give what a span says of its error: in its status, and in events."""
         told = [parts for event in events if (parts := self._told[timeless(event)])]
         return (*status.parts, *chain.from_iterable(read(told)))
+
+
+class Fragments(Remembered[str]):
+    """Fragments by the encoded attributes that they are of.
+
+    Numbers of ports and threads, ids and the like are many, never become words, and are quickly
+    read again. So these go first when it is full, or they would take the others along.
+    """
+
+    def forget(self) -> None:
+        """Forget what adds nothing to a text; all, if that is less than half."""
+        telling = {encoded: fragment for encoded, fragment in self.items() if fragment}
+        few = telling if len(telling) < len(self) // 2 else {}
+        self.clear()
+        for encoded, fragment in few.items():
+            self.remember(encoded, fragment)
+
+
+def _size(told: Told) -> int:
+    return Said(*told).size()
 
 
 def _fragment(reading: Reading) -> Fragment:

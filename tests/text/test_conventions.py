@@ -9,7 +9,14 @@ import opentelemetry.semconv
 import pytest
 from opentelemetry.semconv.schemas import Schemas
 
-from otel_embedder.text.conventions import RENAMED, RENAMED_VALUES, SCHEMA_VERSION, Named, present
+from otel_embedder.text.conventions import (
+    RENAMED,
+    RENAMED_VALUES,
+    SCHEMA_VERSION,
+    Named,
+    only_name,
+    present,
+)
 
 # Of metrics, and of any program's own attributes.
 TOO_COMMON = {"state", "pool.name"}
@@ -74,3 +81,13 @@ def test_an_attribute_by_its_present_names(
     key: str, value: str, names: list[tuple[str, str]]
 ) -> None:
     assert present(key, value) == [Named(*each) for each in names]
+
+
+VALUES = ("", "h2", "a/b", "a?b", "redshift")
+
+
+def test_the_only_name_of_a_key_is_that_whatever_its_value() -> None:
+    for key in (*RENAMED, *RENAMED.values(), "thread.id"):
+        names = {named.key for value in VALUES for named in present(key, value)}
+        if (name := only_name(key)) is not None:
+            assert names == {name}

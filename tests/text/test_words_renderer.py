@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
+from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS
 from otel_embedder.text.rendering import new_renderer
+from otel_embedder.text.words_renderer import Fragments
 from tests.support.otlp_samples import NOTHING, Value, event, messages, span
 
 if TYPE_CHECKING:
@@ -419,3 +422,47 @@ def test_each_attribute_is_explained(
 def test_what_is_not_a_span_is_an_error() -> None:
     with pytest.raises(DecodeError):
         new_renderer(RenderOptions()).render(b"\x0a\x05", "shop")
+
+
+MALFORMED = b"\xff"
+OF_MALFORMED = pb.AnyValue(array_value=pb.ArrayValue(values=[MALFORMED]).SerializeToString())
+
+
+@pytest.mark.parametrize("value", [MALFORMED, OF_MALFORMED.SerializeToString()])
+@pytest.mark.parametrize("key", ["thread.id", "cart.color"])
+def test_a_malformed_value_is_an_error_whether_or_not_it_would_be_in_the_text(
+    key: str, value: bytes
+) -> None:
+    attribute = pb.KeyValue(key=key.encode(), value=value).SerializeToString()
+    encoded = pb.Span(attributes=[attribute]).SerializeToString()
+
+    with pytest.raises(DecodeError):
+        new_renderer(RenderOptions()).render(encoded, "cart")
+
+
+def test_what_adds_nothing_is_forgotten_before_what_does() -> None:
+    read: list[bytes] = []
+
+    def fragment(encoded: bytes) -> str:
+        read.append(encoded)
+        return "" if encoded.isdigit() else "words"
+
+    fragments = Fragments(fragment)
+    room = MAX_REMEMBERED_BYTES // (ENTRY_BYTES + 6)
+    told = [b"told%02d" % number for number in range(10)]
+    looked_up = [fragments[encoded] for encoded in told]
+    looked_up += [fragments[b"%06d" % number] for number in range(2 * room)]
+    read.clear()
+
+    assert [fragments[encoded] for encoded in told] == looked_up[:10]
+    assert read == []
+    assert len(fragments) <= room
+
+
+def test_where_most_adds_something_all_is_forgotten() -> None:
+    fragments = Fragments(bytes.decode)
+    room = MAX_REMEMBERED_BYTES // (ENTRY_BYTES + 6)
+    for number in range(room + 1):
+        assert fragments[b"%06d" % number] == f"{number:06d}"
+
+    assert len(fragments) == 1
