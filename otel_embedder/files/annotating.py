@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.annotation.work import collect
+from otel_embedder.annotation.work import SpanReader
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.files.documents import LeftOut
 from otel_embedder.otlp.wire import TraceRequest
@@ -56,9 +56,9 @@ class FilesTally:
     annotated: int = 0
     left_alone: Counter[str] = field(default_factory=Counter)
 
-    def passed_as_is(self, standing: str) -> None:
-        """Count a span that had an embedding and was left alone."""
-        self.left_alone[standing] += 1
+    def passed_as_is(self, standing: str, *, spans: int) -> None:
+        """Count spans that had an embedding and were left alone."""
+        self.left_alone[standing] += spans
 
     def spans(self) -> int:
         """Count them all."""
@@ -98,9 +98,11 @@ class SpanAnnotator:
 
         """
         self._on_unreadable = on_unreadable
-        self._renderer = renderer
         self._embedder = embedder
         self._formats = formats
+        self._readers = {
+            form: SpanReader(renderer, each.annotator) for form, each in formats.items()
+        }
         self._tally = tally
 
     def annotated(self, window: Sequence[StoredRequest]) -> list[Document]:
@@ -112,7 +114,7 @@ class SpanAnnotator:
 
         """
         format_ = self._formats[window[0].form]
-        documents, works = zip(*(self._read(stored, format_) for stored in window), strict=True)
+        documents, works = zip(*(self._read(stored) for stored in window), strict=True)
         texts = [work.content for work in chain.from_iterable(works) if work.content is not None]
         embeddings = iter(self._embedder.embed(texts))
         for document, found in zip(documents, works, strict=True):
@@ -128,15 +130,15 @@ class SpanAnnotator:
             work.attach(format_.annotator.attributes(embedding, work.content), request)
             self._tally.annotated += 1
         else:
-            self._tally.passed_as_is(work.standing)
+            self._tally.passed_as_is(work.standing, spans=1)
 
-    def _read(self, stored: StoredRequest, format_: Format) -> tuple[Document, list[Work]]:
+    def _read(self, stored: StoredRequest) -> tuple[Document, list[Work]]:
         """Give a request, and what is to be done with its spans: all of it or none."""
         tally = FilesTally()
         try:
-            document = format_.read(stored)
-            found = collect(document.request, self._renderer, format_.annotator, tally)
-            works = [work for _, work in found if work is not None]
+            document = self._formats[stored.form].read(stored)
+            steps = self._readers[stored.form].read(document.request, tally)
+            works = [work for step in steps for work in step.works]
         except (MalformedRequestError, DecodeError) as error:
             refusal = stored.refusal(error)
             refusal.__cause__ = error

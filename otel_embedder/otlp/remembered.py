@@ -14,14 +14,53 @@ MAX_REMEMBERED_BYTES = 8 * 1024 * 1024
 ENTRY_BYTES = 512  # an entry's value, and Python's own share
 
 
-class Made(dict[Key, Value], Generic[Key, Value]):
+class Bounded(dict[Key, Value], Generic[Key, Value]):
+    """Values by key, in so many bytes of memory.
+
+    When it is full it starts again: what recurs is soon back.
+    """
+
+    def __init__(self, size: Callable[[Key], int]) -> None:
+        """Begin with nothing.
+
+        Args:
+            size: gives the bytes of a key.
+
+        """
+        super().__init__()
+        self._size = size
+        self._bytes_left = MAX_REMEMBERED_BYTES
+
+    def memory(self) -> int:
+        """Give what it takes in memory, in bytes."""
+        return MAX_REMEMBERED_BYTES - self._bytes_left
+
+    def remember(self, key: Key, value: Value) -> None:
+        """Keep a value; if there is no room for it, make some."""
+        size = ENTRY_BYTES + self._size(key)
+        if size > self._bytes_left:
+            self.forget()
+        if size <= self._bytes_left:
+            self._bytes_left -= size
+            self[key] = value
+
+    def forget(self) -> None:
+        """Make room."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        super().clear()
+        self._bytes_left = MAX_REMEMBERED_BYTES
+
+
+class Made(Bounded[Key, Value]):
     """Looks keys up, and makes what it has not got.
 
-    A dict with `__missing__`, because a hit then runs in C. When it is full it
-    starts again: what recurs is soon back.
+    A dict with `__missing__`, because a hit then runs in C.
 
     Attributes:
-        bytes_left: what may still be remembered takes at most so much.
+        misses: how often it had not got what was looked for.
 
     """
 
@@ -33,37 +72,15 @@ class Made(dict[Key, Value], Generic[Key, Value]):
             size: gives the bytes of a key.
 
         """
-        super().__init__()
+        super().__init__(size)
+        self.misses = 0
         self._make = make
-        self._size = size
-        self.bytes_left = MAX_REMEMBERED_BYTES
 
     def __missing__(self, key: Key) -> Value:
+        self.misses += 1
         value = self._make(key)
-        if self.cost(key) > self.bytes_left:
-            self.forget()
         self.remember(key, value)
         return value
-
-    def cost(self, key: Key) -> int:
-        """Give what an entry takes in memory, in bytes."""
-        return ENTRY_BYTES + self._size(key)
-
-    def forget(self) -> None:
-        """Make room."""
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all."""
-        super().clear()
-        self.bytes_left = MAX_REMEMBERED_BYTES
-
-    def remember(self, key: Key, value: Value) -> None:
-        """Keep what was made of a key, if there is room."""
-        cost = self.cost(key)
-        if cost <= self.bytes_left:
-            self.bytes_left -= cost
-            self[key] = value
 
 
 class Remembered(Made[bytes, Value], Generic[Value]):

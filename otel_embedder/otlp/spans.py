@@ -27,6 +27,45 @@ def span_ids(encoded: bytes) -> SpanIds:
     return SpanIds(ids.trace_id, ids.span_id)
 
 
+class Occurrences:
+    """Takes encoded Spans apart: into what is each one's own, and what others of its kind have too.
+
+    It reads all into one message, which takes a third less time than one each. That grows, so it is
+    for some spans only.
+    """
+
+    def __init__(self) -> None:
+        self._message = pb.SpanOccurrence()
+
+    def read(self, encoded: bytes) -> tuple[int, int, bytes]:
+        """Give start and end, in nanoseconds, and the Span without them, ids, trace state, links.
+
+        Whatever it has besides is an unknown field here, which protobuf keeps as it is, and in its
+        order.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        message = self._message
+        message.ParseFromString(encoded)
+        started, ended = message.start_time_unix_nano, message.end_time_unix_nano
+        message.ClearField("unread")
+        message.ClearField("start_time_unix_nano")
+        message.ClearField("end_time_unix_nano")
+        return started, ended, message.SerializeToString()
+
+
+def has_events(encoded: bytes) -> bool:
+    """Tell whether an encoded Span has events.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Span.
+
+    """
+    return bool(pb.SpanEvents.FromString(encoded).events)
+
+
 def span_milliseconds(encoded: bytes) -> float | None:
     """Give how long an encoded Span took; None where its times don't tell.
 

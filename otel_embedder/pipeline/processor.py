@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.annotation.work import StandingCounter, collect
+from otel_embedder.annotation.work import SpanReader, StandingCounter
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.pipeline.attaching import Attaching, Encoded
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
@@ -64,7 +64,12 @@ class ProcessorMetrics(StandingCounter, BareMetrics, Protocol):
 
 
 class Processor:
-    """Annotates the spans of a request, then hands it to the exporter."""
+    """Annotates the spans of a request, then hands it to the exporter.
+
+    Attributes:
+        reader: reads the spans.
+
+    """
 
     def __init__(  # noqa: PLR0913 - one for each stage that it joins
         self,
@@ -78,7 +83,7 @@ class Processor:
         metrics: ProcessorMetrics,
         taken: Taken | None = None,
     ) -> None:
-        self._renderer = renderer
+        self.reader = SpanReader(renderer, annotator)
         self._embedder = embedder
         self._annotator = annotator
         self._exporter = exporter
@@ -99,7 +104,7 @@ class Processor:
         """
         size, turn = request.size, self._turns.task()
         end = self._budget.end(call.deadline, size)
-        works = await self._render(request, turn, end)
+        works = await self._read(request, turn, end)
         embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
         # What was late to end is part of what it takes from here on.
         with self._budget.learning(size, since=min(end, _now())) as lesson:
@@ -121,25 +126,22 @@ class Processor:
             _tell(self._taken, passed, answer)
         return answer
 
-    async def _render(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
+    async def _read(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         """Give what there is to do, rendered as far as that is possible until `end`."""
         try:
             async with turn:
                 if self._echoes.is_echo(request):
                     self._metrics.came_back(spans=request.spans)
-                return await self._collected(request, turn, end)
+                return await self._all_read(request, turn, end)
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
 
-    async def _collected(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
+    async def _all_read(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         works: list[Work] = []
         late = asyncio.Event()
-        for span, work in collect(
-            request, self._renderer, self._annotator, self._metrics, is_late=late.is_set
-        ):
-            if work is not None:
-                works.append(work)
-            if turn.is_over(len(span.encoded)):
+        for step in self.reader.read(request, self._metrics, is_late=late.is_set):
+            works += step.works
+            if turn.is_over(step.size):
                 await turn.let_others()
                 if _now() >= end:
                     late.set()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#otel_embedder/proto/otlp_wire.proto\x12\x15otel_embedder.wire.v1\"L\n\x0cTraceRequest\x12<\n\x0eresource_spans\x18\x01 \x03(\x0b\x32$.otel_embedder.wire.v1.ResourceSpans\"Y\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x36\n\x0bscope_spans\x18\x02 \x03(\x0b\x32!.otel_embedder.wire.v1.ScopeSpans\"\x1b\n\nScopeSpans\x12\r\n\x05spans\x18\x02 \x03(\x0c\"\x90\x01\n\x04Span\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x0c\n\x04kind\x18\x06 \x01(\x05\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\x12\x0e\n\x06status\x18\x0f \x01(\x0c\"p\n\x08SpanHead\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x0c\n\x04kind\x18\x06 \x01(\x05\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x0e\n\x06status\x18\x0f \x01(\x0c\",\n\x07SpanIds\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\"\x90\x01\n\tSpanPlace\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x0e\n\x06status\x18\x0f \x01(\x0c\"$\n\x0eSpanAttributes\x12\x12\n\nattributes\x18\t \x03(\x0c\"\'\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x05\x45vent\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\x03 \x03(\x0c\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xb4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\x0cH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x15\n\x0b\x61rray_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0ckvlist_value\x18\x06 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1c\n\nArrayValue\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"\x1e\n\x0cKeyValueList\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"O\n\rTraceResponse\x12>\n\x0fpartial_success\x18\x01 \x01(\x0b\x32%.otel_embedder.wire.v1.PartialSuccess\"?\n\x0ePartialSuccess\x12\x16\n\x0erejected_spans\x18\x01 \x01(\x03\x12\x15\n\rerror_message\x18\x02 \x01(\x0c\" \n\rStatusDetails\x12\x0f\n\x07\x64\x65tails\x18\x03 \x03(\x0c\")\n\x06\x44\x65tail\x12\x10\n\x08type_url\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"A\n\tRetryInfo\x12\x34\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x1f.otel_embedder.wire.v1.Duration\"*\n\x08\x44uration\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#otel_embedder/proto/otlp_wire.proto\x12\x15otel_embedder.wire.v1\"L\n\x0cTraceRequest\x12<\n\x0eresource_spans\x18\x01 \x03(\x0b\x32$.otel_embedder.wire.v1.ResourceSpans\"Y\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x36\n\x0bscope_spans\x18\x02 \x03(\x0b\x32!.otel_embedder.wire.v1.ScopeSpans\"\x1b\n\nScopeSpans\x12\r\n\x05spans\x18\x02 \x03(\x0c\"\x90\x01\n\x04Span\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x0c\n\x04kind\x18\x06 \x01(\x05\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\x12\x0e\n\x06status\x18\x0f \x01(\x0c\"p\n\x08SpanHead\x12\x0c\n\x04name\x18\x05 \x01(\x0c\x12\x0c\n\x04kind\x18\x06 \x01(\x05\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x0e\n\x06status\x18\x0f \x01(\x0c\",\n\x07SpanIds\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\"\x90\x01\n\tSpanPlace\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x0e\n\x06status\x18\x0f \x01(\x0c\"\xbd\x01\n\x0eSpanOccurrence\x12\x12\n\x08trace_id\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07span_id\x18\x02 \x01(\x0cH\x00\x12\x15\n\x0btrace_state\x18\x03 \x01(\x0cH\x00\x12\x18\n\x0eparent_span_id\x18\x04 \x01(\x0cH\x00\x12\x0f\n\x05links\x18\r \x01(\x0cH\x00\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x42\x08\n\x06unread\"\x1c\n\nSpanEvents\x12\x0e\n\x06\x65vents\x18\x0b \x03(\x0c\"$\n\x0eSpanAttributes\x12\x12\n\nattributes\x18\t \x03(\x0c\"\'\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x05\x45vent\x12\x0c\n\x04name\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\x03 \x03(\x0c\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xb4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\x0cH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x15\n\x0b\x61rray_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0ckvlist_value\x18\x06 \x01(\x0cH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1c\n\nArrayValue\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"\x1e\n\x0cKeyValueList\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"O\n\rTraceResponse\x12>\n\x0fpartial_success\x18\x01 \x01(\x0b\x32%.otel_embedder.wire.v1.PartialSuccess\"?\n\x0ePartialSuccess\x12\x16\n\x0erejected_spans\x18\x01 \x01(\x03\x12\x15\n\rerror_message\x18\x02 \x01(\x0c\" \n\rStatusDetails\x12\x0f\n\x07\x64\x65tails\x18\x03 \x03(\x0c\")\n\x06\x44\x65tail\x12\x10\n\x08type_url\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"A\n\tRetryInfo\x12\x34\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x1f.otel_embedder.wire.v1.Duration\"*\n\x08\x44uration\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,32 +45,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPANIDS']._serialized_end=565
   _globals['_SPANPLACE']._serialized_start=568
   _globals['_SPANPLACE']._serialized_end=712
-  _globals['_SPANATTRIBUTES']._serialized_start=714
-  _globals['_SPANATTRIBUTES']._serialized_end=750
-  _globals['_STATUS']._serialized_start=752
-  _globals['_STATUS']._serialized_end=791
-  _globals['_EVENT']._serialized_start=793
-  _globals['_EVENT']._serialized_end=834
-  _globals['_RESOURCE']._serialized_start=836
-  _globals['_RESOURCE']._serialized_end=866
-  _globals['_KEYVALUE']._serialized_start=868
-  _globals['_KEYVALUE']._serialized_end=906
-  _globals['_ANYVALUE']._serialized_start=909
-  _globals['_ANYVALUE']._serialized_end=1089
-  _globals['_ARRAYVALUE']._serialized_start=1091
-  _globals['_ARRAYVALUE']._serialized_end=1119
-  _globals['_KEYVALUELIST']._serialized_start=1121
-  _globals['_KEYVALUELIST']._serialized_end=1151
-  _globals['_TRACERESPONSE']._serialized_start=1153
-  _globals['_TRACERESPONSE']._serialized_end=1232
-  _globals['_PARTIALSUCCESS']._serialized_start=1234
-  _globals['_PARTIALSUCCESS']._serialized_end=1297
-  _globals['_STATUSDETAILS']._serialized_start=1299
-  _globals['_STATUSDETAILS']._serialized_end=1331
-  _globals['_DETAIL']._serialized_start=1333
-  _globals['_DETAIL']._serialized_end=1374
-  _globals['_RETRYINFO']._serialized_start=1376
-  _globals['_RETRYINFO']._serialized_end=1441
-  _globals['_DURATION']._serialized_start=1443
-  _globals['_DURATION']._serialized_end=1485
+  _globals['_SPANOCCURRENCE']._serialized_start=715
+  _globals['_SPANOCCURRENCE']._serialized_end=904
+  _globals['_SPANEVENTS']._serialized_start=906
+  _globals['_SPANEVENTS']._serialized_end=934
+  _globals['_SPANATTRIBUTES']._serialized_start=936
+  _globals['_SPANATTRIBUTES']._serialized_end=972
+  _globals['_STATUS']._serialized_start=974
+  _globals['_STATUS']._serialized_end=1013
+  _globals['_EVENT']._serialized_start=1015
+  _globals['_EVENT']._serialized_end=1056
+  _globals['_RESOURCE']._serialized_start=1058
+  _globals['_RESOURCE']._serialized_end=1088
+  _globals['_KEYVALUE']._serialized_start=1090
+  _globals['_KEYVALUE']._serialized_end=1128
+  _globals['_ANYVALUE']._serialized_start=1131
+  _globals['_ANYVALUE']._serialized_end=1311
+  _globals['_ARRAYVALUE']._serialized_start=1313
+  _globals['_ARRAYVALUE']._serialized_end=1341
+  _globals['_KEYVALUELIST']._serialized_start=1343
+  _globals['_KEYVALUELIST']._serialized_end=1373
+  _globals['_TRACERESPONSE']._serialized_start=1375
+  _globals['_TRACERESPONSE']._serialized_end=1454
+  _globals['_PARTIALSUCCESS']._serialized_start=1456
+  _globals['_PARTIALSUCCESS']._serialized_end=1519
+  _globals['_STATUSDETAILS']._serialized_start=1521
+  _globals['_STATUSDETAILS']._serialized_end=1553
+  _globals['_DETAIL']._serialized_start=1555
+  _globals['_DETAIL']._serialized_end=1596
+  _globals['_RETRYINFO']._serialized_start=1598
+  _globals['_RETRYINFO']._serialized_end=1663
+  _globals['_DURATION']._serialized_start=1665
+  _globals['_DURATION']._serialized_end=1707
 # @@protoc_insertion_point(module_scope)

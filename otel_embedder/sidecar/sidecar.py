@@ -152,6 +152,8 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             metrics=metrics,
             taken=taken,
         )
+        known = processor.reader.known
+        metrics.watch_known_spans(known.hits, known.memory)
         closing = Closing()
         calls = Calls(
             Hops(),

@@ -110,6 +110,17 @@ METRICS = (
         "Distinct texts of requests, by source: cache or model.",
         ("source",),
     ),
+    Metric(
+        "known_spans_total",
+        "counter",
+        "Spans whose text was known by their bytes, since one before said the same.",
+        is_watched=True,
+    ),
+    Metric(
+        "known_spans_bytes",
+        "gauge",
+        "Memory in which texts are known by the bytes of spans: 8 MiB at most.",
+    ),
     Metric("queue_size", "gauge", "Texts that wait."),
     Metric("queue_duration_seconds", "histogram", "Time that a text waited for the model."),
     Metric(
@@ -257,9 +268,9 @@ class Metrics:
         """Count spans that the next hop did not take."""
         self._counters["exporter_send_failed_spans_total"].inc(spans)
 
-    def passed_as_is(self, standing: str) -> None:
-        """Count a span that had an embedding and was left alone."""
-        self._counters["passed_spans_total"].labels(standing).inc()
+    def passed_as_is(self, standing: str, *, spans: int) -> None:
+        """Count spans that had an embedding and were left alone."""
+        self._counters["passed_spans_total"].labels(standing).inc(spans)
 
     def came_back(self, *, spans: int) -> None:
         """Count spans that were sent on from here before."""
@@ -303,6 +314,11 @@ class Metrics:
     def watch_log(self, dropped: Callable[[], int]) -> None:
         """Report how many lines of the log were dropped, whenever it is asked for."""
         self._watched["dropped_log_lines_total"].watch(dropped)
+
+    def watch_known_spans(self, hits: Callable[[], int], memory: Callable[[], int]) -> None:
+        """Report spans of known texts, and the bytes of these, whenever it is asked for."""
+        self._watched["known_spans_total"].watch(hits)
+        self._gauges["known_spans_bytes"].set_function(memory)
 
     def watch_queue(self, size: Callable[[], int]) -> None:
         """Report how many texts wait, whenever it is asked for."""

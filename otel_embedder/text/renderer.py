@@ -170,7 +170,7 @@ class TemplateRenderer:
             service,
             self._operations[span.name],
             self._error_words(status, events) if (events := span.events[:]) else status.words,
-            _duration(span, self._milliseconds),
+            self.duration(span.start_time_unix_nano, span.end_time_unix_nano),
             attributes.replace(KEY_END, self._between),
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
@@ -196,6 +196,12 @@ class TemplateRenderer:
             " ".join(filter(None, said))[:MAX_TEXT_CHARACTERS].rstrip(),
             self._statuses[span.status].name,
         )
+
+    def duration(self, started: int, ended: int) -> str:
+        """Give all that a text says of when a span was, in nanoseconds."""
+        if not 0 < started <= ended:
+            return UNKNOWN_DURATION
+        return self._milliseconds(ended - started)
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.

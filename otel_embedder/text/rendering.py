@@ -54,6 +54,10 @@ class Renderer(Protocol):
         """
         ...
 
+    def duration(self, started: int, ended: int) -> str:
+        """Give all that a text says of when a span was, in nanoseconds."""
+        ...
+
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.
 

@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
-from otel_embedder.annotation.work import Work, collect, spans_of
+from otel_embedder.annotation.work import SpanReader, Work, spans_of
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
@@ -45,11 +45,9 @@ def wire(*spans: Span) -> TraceRequest:
 
 def works(
     traces: TraceRequest, metrics: FakeMetrics, is_late: Callable[[], bool] = lambda: False
-) -> list[Work | None]:
-    found = collect(
-        traces, new_renderer(RenderOptions(profile="template")), ANNOTATOR, metrics, is_late=is_late
-    )
-    return [work for _, work in found]
+) -> list[Work]:
+    reader = SpanReader(new_renderer(RenderOptions(profile="template")), ANNOTATOR)
+    return [work for step in reader.read(traces, metrics, is_late=is_late) for work in step.works]
 
 
 def test_each_span_that_wants_a_vector_is_work_and_the_others_are_counted() -> None:
@@ -57,11 +55,9 @@ def test_each_span_that_wants_a_vector_is_work_and_the_others_are_counted() -> N
     spans = [span("a"), span("b", OURS), span("c", OLD), span("d", FOREIGN), span("e", STAND_IN)]
     found = works(wire(*spans), metrics)
 
-    assert [work and work.standing for work in found] == [
+    assert [work.standing for work in found] == [
         Standing.NONE,
-        None,
         Standing.OUTDATED,
-        None,
         Standing.STAND_IN,
     ]
     assert metrics.counts == {"current": 1, "foreign": 1}
@@ -70,7 +66,6 @@ def test_each_span_that_wants_a_vector_is_work_and_the_others_are_counted() -> N
 def test_work_tells_its_text_and_its_trace() -> None:
     [work] = works(wire(span("pay", code=Status.STATUS_CODE_ERROR)), FakeMetrics())
 
-    assert work is not None
     assert work.content == "mahavishnu pay ERROR in 2500ms attributes:"
     assert (work.urgent, work.trace_id) == (True, TRACE_ID.hex())
 
@@ -78,15 +73,12 @@ def test_work_tells_its_text_and_its_trace() -> None:
 def test_a_span_without_a_trace_id_says_so() -> None:
     [work] = works(wire(span(trace_id=b"")), FakeMetrics())
 
-    assert work is not None
     assert work.trace_id == "unknown"
 
 
 def test_a_text_does_not_speak_of_an_outdated_vector() -> None:
     [old, new] = works(wire(span("a", {"b": 1, **OLD}), span("a", {"b": 1})), FakeMetrics())
 
-    assert old is not None
-    assert new is not None
     assert old.content == new.content
 
 
@@ -94,11 +86,7 @@ def test_what_is_late_is_work_without_a_text() -> None:
     late = iter([False, True])
     found = works(wire(span("a"), span("b", OURS), span("c")), FakeMetrics(), lambda: next(late))
 
-    assert [work is not None and work.content is not None for work in found] == [
-        True,
-        False,
-        False,
-    ]
+    assert [work.content is not None for work in found] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +99,6 @@ def test_a_models_vector_is_always_better_and_a_stand_in_not_than_a_vector(
 ) -> None:
     [work] = works(wire(span("a", attributes)), FakeMetrics())
 
-    assert work is not None
     assert work.wants(embedding_of("a"))
     assert work.wants(stand_in("a trace", 3)) is wants_a_stand_in
 
@@ -120,7 +107,6 @@ def test_what_is_attached_replaces_what_is_outdated() -> None:
     traces = wire(span("a", {"b": 1, **OLD}))
     [work] = works(traces, FakeMetrics())
 
-    assert work is not None
     work.attach(b"attributes", traces)
     [encoded] = encoded_spans(traces)
     assert encoded == work.bare + b"attributes"

@@ -292,8 +292,8 @@ class FakeMetrics:
     def left_bare(self, shortage: str, *, spans: int) -> None:
         self.counts[f"left_bare {shortage}"] += spans
 
-    def passed_as_is(self, standing: str) -> None:
-        self.counts[standing] += 1
+    def passed_as_is(self, standing: str, *, spans: int) -> None:
+        self.counts[standing] += spans
 
     def came_back(self, *, spans: int) -> None:
         self.counts["came_back"] += spans

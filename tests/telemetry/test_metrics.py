@@ -43,8 +43,8 @@ def values(metrics: Metrics) -> dict[str, float]:
         (lambda metrics: metrics.send_failed(spans=3), {"exporter_send_failed_spans_total": 3}),
         (lambda metrics: metrics.fell_back(spans=3), {"fallback_spans_total": 3}),
         (
-            lambda metrics: metrics.passed_as_is(Standing.CURRENT),
-            {'passed_spans_total{standing="current"}': 1},
+            lambda metrics: metrics.passed_as_is(Standing.CURRENT, spans=3),
+            {'passed_spans_total{standing="current"}': 3},
         ),
         (
             lambda metrics: metrics.looked_up(hits=3, misses=1),
@@ -64,10 +64,14 @@ def values(metrics: Metrics) -> dict[str, float]:
         ),
         (lambda metrics: metrics.watch_queue(lambda: 7), {"queue_size": 7}),
         (lambda metrics: metrics.watch_log(lambda: 7), {"dropped_log_lines_total": 7}),
+        (
+            lambda metrics: metrics.watch_known_spans(lambda: 7, lambda: 512),
+            {"known_spans_total": 7, "known_spans_bytes": 512},
+        ),
     ],
     ids=[
         *("accepted", "refused", "sent", "send failed", "fell back", "passed"),
-        *("looked up", "batch", "queue", "log"),
+        *("looked up", "batch", "queue", "log", "known spans"),
     ],
 )
 def test_each_fact_has_its_metric_and_no_other(

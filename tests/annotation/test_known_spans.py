@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import random
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from otel_embedder.annotation.known_spans import (
+    LOOKED_AT,
+    MAX_SPAN_BYTES,
+    RESTING,
+    KnownSpans,
+)
+from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
+from tests.support.otlp_samples import event, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAID = ("pay", False)
+SECOND = 1_000_000_000
+
+
+def known_spans() -> KnownSpans:
+    """Give what knows spans whose text says how many seconds they took."""
+    return KnownSpans(lambda started, ended: f"{(ended - started) // SECOND}")
+
+
+def occurrence(name: str = "pay", seconds: float = 0.5, *, events: int = 0) -> bytes:
+    """Give a span with ids and times of its own."""
+    made = span(name, {"cart.color": "red"}, events=[event("retry")] * events)
+    made.trace_id, made.span_id = random.randbytes(16), random.randbytes(8)
+    made.links.append(Span.Link(trace_id=random.randbytes(16)))
+    made.start_time_unix_nano = random.randrange(1, 10**18)
+    made.end_time_unix_nano = made.start_time_unix_nano + round(seconds * SECOND)
+    return made.SerializeToString()
+
+
+def numbered() -> Iterator[bytes]:
+    """Give spans that each say something else."""
+    number = 0
+    while True:
+        yield occurrence(f"pay {number:09}")
+        number += 1
+
+
+def test_a_span_is_known_whichever_it_is() -> None:
+    known = known_spans()
+    before = known.look_up([occurrence()], "cart")
+    known.remember(occurrence(), "cart", PAID)
+
+    assert before == [None]
+    assert known.look_up([occurrence(), occurrence()], "cart") == [PAID, PAID]
+    assert known.hits() == 2
+
+
+def test_what_says_something_else_is_not_known() -> None:
+    known = known_spans()
+    known.remember(occurrence(), "cart", PAID)
+
+    assert known.look_up([occurrence("ship"), occurrence(seconds=1.5)], "cart") == [None, None]
+    assert known.look_up([occurrence()], "shop") == [None]
+
+
+def test_what_is_no_span_is_not_known() -> None:
+    known = known_spans()
+    known.remember(b"\xff", "cart", PAID)
+
+    assert known.look_up([b"\xff", occurrence()], "cart") == [None, None]
+
+
+def test_what_does_not_recur_takes_no_memory() -> None:
+    known = known_spans()
+    large = occurrence("x" * MAX_SPAN_BYTES)
+    known.remember(occurrence(events=1), "cart", PAID)
+    known.remember(large, "cart", PAID)
+
+    assert known.memory() == 0
+    assert known.look_up([large], "cart") == [None]
+
+
+def test_memory_is_bounded() -> None:
+    known, most = known_spans(), 0
+    for each in islice(numbered(), MAX_REMEMBERED_BYTES // ENTRY_BYTES):
+        known.remember(each, "cart", PAID)
+        most = max(most, known.memory())
+
+    assert MAX_REMEMBERED_BYTES // 2 < most <= MAX_REMEMBERED_BYTES
+
+
+def test_where_hardly_any_span_recurs_none_is_looked_up_for_a_while() -> None:
+    known, spans = known_spans(), numbered()
+    known.remember(occurrence(), "cart", PAID)
+
+    known.look_up(islice(spans, LOOKED_AT), "cart")
+    resting = known.look_up([occurrence()] * RESTING, "cart")
+    known.remember(occurrence("ship"), "cart", PAID)
+
+    assert not any(resting)
+    assert known.look_up([occurrence(), occurrence("ship")], "cart") == [PAID, PAID]
+
+
+def test_while_it_rests_nothing_is_remembered() -> None:
+    known, spans = known_spans(), numbered()
+    known.look_up(islice(spans, LOOKED_AT), "cart")
+    known.remember(occurrence(), "cart", PAID)
+
+    assert known.memory() == 0
