@@ -44,7 +44,7 @@ class KnownSpans:
         """
         self._hits = 0
         self._duration = duration
-        self._texts: Bounded[Key, Rendered] = Bounded(_size)
+        self._texts: Bounded[Key | None, Rendered] = Bounded(_size)
         self._looked_at = self._found = self._resting = 0
 
     def hits(self) -> int:
@@ -61,10 +61,8 @@ class KnownSpans:
             found: list[Rendered | None] = [None for _ in spans]
             self._resting -= len(found)
             return found
-        occurrences, known = Occurrences(), self._texts.get
-        found = [
-            known(key) if (key := self._key(span, service, occurrences)) else None for span in spans
-        ]
+        key, known = self._keys(service), self._texts.get
+        found = [known(key(span)) for span in spans]
         self._note(len(found), len(found) - found.count(None))
         return found
 
@@ -72,19 +70,25 @@ class KnownSpans:
         """Know an encoded Span of a service from now on by what was made of it."""
         if self._resting > 0:
             return
-        key = self._key(span, service, Occurrences())
+        key = self._keys(service)(span)
         # An event has a time of its own: that span won't come again.
-        if key and not has_events(key[-1]):
+        if key is not None and not has_events(key[-1]):
             self._texts.remember(key, rendered)
 
-    def _key(self, span: bytes, service: str, occurrences: Occurrences) -> Key | None:
-        if len(span) > MAX_SPAN_BYTES:
-            return None
-        try:
-            started, ended, kind = occurrences.read(span)
-        except DecodeError:  # whoever reads all of it tells so
-            return None
-        return service, self._duration(started, ended), kind
+    def _keys(self, service: str) -> Callable[[bytes], Key | None]:
+        """Give what gives the keys of some encoded Spans of a service; None of what has none."""
+        read, duration = Occurrences().read, self._duration
+
+        def key(span: bytes) -> Key | None:
+            if len(span) > MAX_SPAN_BYTES:
+                return None
+            try:
+                started, ended, kind = read(span)
+            except DecodeError:  # whoever reads all of it tells so
+                return None
+            return service, duration(started, ended), kind
+
+        return key
 
     def _note(self, looked_at: int, found: int) -> None:
         self._hits += found
@@ -95,5 +99,5 @@ class KnownSpans:
             self._looked_at = self._found = 0
 
 
-def _size(key: Key) -> int:
-    return sum(map(len, key))
+def _size(key: Key | None) -> int:
+    return sum(map(len, key or ()))

@@ -107,17 +107,7 @@ class FallbackEmbedder:
             failed = await _without_vector(wanted, errors, turn)
             self._note(failed, errors, asked_the_model=asked_the_model)
             stand_ins = await self._stand_ins(failed, turn)
-            embeddings: list[Embedding | None] = []
-            for piece in _pieces(wanted):
-                embeddings += [
-                    stand_ins[each.trace_id]
-                    if each.content in errors
-                    else answers[each.content].result()
-                    for each in piece
-                ]
-                if len(piece) == PIECE:
-                    await turn.let_others()
-            return embeddings
+            return await _answered(wanted, answers, errors, stand_ins, turn)
 
     async def _ask(
         self, urgent: Mapping[str, bool], party: Party, answers: Answers, turn: SharedTurn
@@ -178,14 +168,14 @@ def _pieces(items: Collection[Item]) -> Iterable[Collection[Item]]:
 
 async def _distinct_texts(wanted: Sequence[Wanted], turn: SharedTurn) -> dict[str, bool]:
     """Give each text once, and whether it is urgent for one of those that want it."""
-    urgent: dict[str, bool] = {}
+    contents: dict[str | None, None] = {}
+    urgent: set[str | None] = set()
     for piece in _pieces(wanted):
-        for each in piece:
-            if each.content is not None:
-                urgent[each.content] = each.urgent or urgent.get(each.content, False)
+        contents.update(dict.fromkeys(map(CONTENT, piece)))
+        urgent.update(each.content for each in piece if each.urgent)
         if len(piece) == PIECE:
             await turn.let_others()
-    return urgent
+    return {content: content in urgent for content in contents if content is not None}
 
 
 async def _settle(answers: Answers, until: float) -> bool:
@@ -221,6 +211,31 @@ async def _without_vector(
         if len(piece) == PIECE:
             await turn.let_others()
     return failed
+
+
+async def _answered(
+    wanted: Sequence[Wanted],
+    answers: Answers,
+    errors: Errors,
+    stand_ins: Mapping[str, Embedding | None],
+    turn: SharedTurn,
+) -> list[Embedding | None]:
+    """Give one embedding for each that wants one, in order."""
+    known = {
+        content: future.result() for content, future in answers.items() if content not in errors
+    }
+    embeddings: list[Embedding | None] = []
+    for piece in _pieces(wanted):
+        found = [*map(known.get, map(CONTENT, piece))]
+        if not all(found):
+            found = [
+                stand_ins[each.trace_id] if each.content in errors else embedding
+                for each, embedding in zip(piece, found, strict=True)
+            ]
+        embeddings += found
+        if len(piece) == PIECE:
+            await turn.let_others()
+    return embeddings
 
 
 def _error(future: asyncio.Future[Embedding]) -> EmbeddingError | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
-
-from cachetools import LRUCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,14 +32,15 @@ class Known(Generic[Value]):
     """An LRU cache keyed by the text, which counts its hits and misses."""
 
     def __init__(self, *, max_texts: int) -> None:
-        self._values: LRUCache[str, Value] = LRUCache(max_texts)
+        # The one that nobody asked for the longest is the first.
+        self._values: OrderedDict[str, Value] = OrderedDict()
         self._max_texts = max_texts
         self._hits = 0
         self._misses = 0
 
     def look_up(self, contents: Iterable[str]) -> list[Value | None]:
         """Give what is known of each text, in order, None where nothing is; count both."""
-        values = [self._values.get(content) for content in contents]
+        values = [*map(self._look_up, contents)]
         misses = values.count(None)
         self._misses += misses
         self._hits += len(values) - misses
@@ -49,6 +49,15 @@ class Known(Generic[Value]):
     def remember(self, content: str, value: Value) -> None:
         """Know this of a text, and forget the one that nobody asked for the longest."""
         self._values[content] = value
+        self._values.move_to_end(content)
+        if len(self._values) > self._max_texts:
+            self._values.popitem(last=False)
+
+    def _look_up(self, content: str) -> Value | None:
+        value = self._values.get(content)
+        if value is not None:
+            self._values.move_to_end(content)
+        return value
 
     def info(self) -> CacheInfo:
         """Tell how it does."""

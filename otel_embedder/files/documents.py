@@ -106,13 +106,14 @@ class ProtobufDocument:
 
         """
         pieces = self.request.pieces()
-        size = sum(map(len, pieces))
+        size = pieces.size
         if size > MAX_LENGTH:
             raise UnwritableFileError(
                 f"with its vectors, a request has {size:,} bytes, and protobuf allows "
                 f"{MAX_LENGTH:,}: choose --encoding bytes"
             )
-        return pieces if self.is_alone else [size.to_bytes(LENGTH_BYTES), *pieces]
+        length = [] if self.is_alone else [size.to_bytes(LENGTH_BYTES)]
+        return [*length, *pieces]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class Occurrences:
     """
 
     def __init__(self) -> None:
-        self._message = pb.SpanOccurrence()
+        self._message = message = pb.SpanOccurrence()
+        self._parse, self._clear = message.ParseFromString, message.ClearField
 
     def read(self, encoded: bytes) -> tuple[int, int, bytes]:
         """Give start and end, in nanoseconds, and the Span without them, ids, trace state, links.
@@ -47,12 +48,12 @@ class Occurrences:
             google.protobuf.message.DecodeError: it is not a Span.
 
         """
-        message = self._message
-        message.ParseFromString(encoded)
+        message, clear = self._message, self._clear
+        self._parse(encoded)
         started, ended = message.start_time_unix_nano, message.end_time_unix_nano
-        message.ClearField("unread")
-        message.ClearField("start_time_unix_nano")
-        message.ClearField("end_time_unix_nano")
+        clear("unread")
+        clear("start_time_unix_nano")
+        clear("end_time_unix_nano")
         return started, ended, message.SerializeToString()
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
+from operator import add
 from typing import TYPE_CHECKING
 
 from otel_embedder.otlp.protobuf import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from otel_embedder.otlp.protobuf import Field
 
@@ -28,6 +29,10 @@ SPANS_TAG = b"\x12"  # ScopeSpans.spans = 2
 VARINT_MORE = 128  # a varint's digits have base 128; this bit says that another follows
 # A tag of one byte and a length of five: protobuf's limit for a message is 2 GiB.
 MAX_PREFIX_BYTES = 6
+
+
+# Of spans' prefixes no more are remembered: those of usual size have fewer lengths.
+MAX_LENGTHS = 65_536
 
 
 @lru_cache(maxsize=16_384)
@@ -44,6 +49,58 @@ def length_prefix(tag: bytes, length: int) -> bytes:
 def length_delimited(tag: bytes, pieces: list[bytes]) -> list[bytes]:
     """Give the pieces of an embedded message with the field's prefix in front."""
     return [length_prefix(tag, sum(map(len, pieces))), *pieces]
+
+
+class _SpanPrefixes(dict[int, bytes]):
+    """The bytes in front of a span, by its length."""
+
+    def __missing__(self, length: int) -> bytes:
+        prefix = length_prefix(SPANS_TAG, length)
+        if len(self) < MAX_LENGTHS:
+            self[length] = prefix
+        return prefix
+
+
+SPAN_PREFIX = _SpanPrefixes().__getitem__
+
+
+class Pieces:
+    """An encoded message in pieces, to be joined.
+
+    Attributes:
+        size: the bytes of all of them.
+
+    """
+
+    def __init__(self, first: bytes) -> None:
+        self.size = len(first)
+        self._pieces = [first]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    def add_message(self, tag: bytes, message: Pieces) -> None:
+        """Add a field that is a message."""
+        prefix = length_prefix(tag, message.size)
+        self._pieces.append(prefix)
+        self._pieces += message
+        self.size += len(prefix) + message.size
+
+    def add_spans(self, spans: Sequence[Span]) -> None:
+        """Add the field of each of these spans: they are most of a request."""
+        encoded = [span.encoded for span in spans]
+        added = [span.added for span in spans]
+        lengths = [*map(add, map(len, encoded), map(len, added))]
+        prefixes = [*map(SPAN_PREFIX, lengths)]
+        pieces = [b""] * (3 * len(spans))
+        pieces[0::3], pieces[1::3], pieces[2::3] = prefixes, encoded, added
+        self._pieces += pieces
+        self.size += sum(lengths) + sum(map(len, prefixes))
+
+    def add(self, piece: bytes) -> None:
+        """Add encoded fields."""
+        self._pieces.append(piece)
+        self.size += len(piece)
 
 
 @dataclass(slots=True)
@@ -83,12 +140,10 @@ class ScopeSpans:
     header: bytes
     spans: list[Span] = field(default_factory=list)
 
-    def pieces(self) -> list[bytes]:
+    def pieces(self) -> Pieces:
         """Give the encoded ScopeSpans in pieces."""
-        pieces = [self.header]
-        for span in self.spans:
-            encoded, added = span.encoded, span.added
-            pieces += (length_prefix(SPANS_TAG, len(encoded) + len(added)), encoded, added)
+        pieces = Pieces(self.header)
+        pieces.add_spans(self.spans)
         return pieces
 
 
@@ -108,11 +163,11 @@ class ResourceSpans:
     resource: bytes
     scopes: list[ScopeSpans] = field(default_factory=list)
 
-    def pieces(self) -> list[bytes]:
+    def pieces(self) -> Pieces:
         """Give the encoded ResourceSpans in pieces."""
-        pieces = [self.header]
+        pieces = Pieces(self.header)
         for scope in self.scopes:
-            pieces += length_delimited(SCOPE_SPANS_TAG, scope.pieces())
+            pieces.add_message(SCOPE_SPANS_TAG, scope.pieces())
         return pieces
 
 
@@ -171,8 +226,15 @@ class TraceRequest:
 
     def add(self, span: Span, added: bytes) -> None:
         """Let encoded attributes go behind one of these spans, in the place of any that did."""
-        self.size += len(added) - len(span.added)
-        span.added = added
+        self.add_all([span], [added])
+
+    def add_all(self, spans: Iterable[Span], added: Iterable[bytes]) -> None:
+        """Let encoded attributes go behind each of some spans, in the place of any that did."""
+        more = 0
+        for span, each in zip(spans, added, strict=True):
+            more += len(each) - len(span.added)
+            span.added = each
+        self.size += more
 
     def replace(self, span: Span, encoded: bytes) -> None:
         """Let one of these spans be encoded otherwise: without attributes of ours."""
@@ -183,17 +245,18 @@ class TraceRequest:
         span.origin = span.digest()
         span.encoded = encoded
 
-    def pieces(self) -> list[bytes]:
+    def pieces(self) -> Pieces:
         """Give the encoded request in pieces."""
-        pieces: list[bytes] = []
+        pieces = Pieces(b"")
         for resource in self.resources:
-            pieces += length_delimited(RESOURCE_SPANS_TAG, resource.pieces())
+            pieces.add_message(RESOURCE_SPANS_TAG, resource.pieces())
         # Behind the others: what begins with a field that OTLP has not may look compressed.
-        return [*pieces, self.header]
+        pieces.add(self.header)
+        return pieces
 
     def encoded_size(self) -> int:
         """Give the bytes of the encoded request, to the last one."""
-        return sum(map(len, self.pieces()))
+        return self.pieces().size
 
     def encode(self) -> bytes:
         """Give the request as protobuf."""

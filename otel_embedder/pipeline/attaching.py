@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import BusyError
+from otel_embedder.fairness import STEP_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.pipeline.bare import Shortage
 
+
+# So many vectors are encoded at once, at 60 us each.
+PIECE = 16
 
 # An embedding, with its text where that is attached as well.
 Key = Embedding | tuple[Embedding, str | None]
@@ -101,20 +105,30 @@ class Attaching:
             until: the event loop's time after which the rest goes bare.
 
         """
-        encoded, request, turn = self._encoded, self._request, self._turn
-        with_text = encoded.with_text
-        pairs = zip(works, embeddings, strict=True)
-        for work, embedding in pairs:
-            if embedding is not None and work.wants(embedding):
-                attributes = encoded[(embedding, work.content) if with_text else embedding]
-                if attributes:
-                    work.attach(attributes, request)
-                else:
-                    self.bare["memory"] += 1
-            if turn.is_over():
-                await turn.let_others()
+        for start in range(0, len(works), PIECE):
+            end = start + PIECE
+            self._attach(works[start:end], embeddings[start:end])
+            if self._turn.is_over(PIECE * STEP_BYTES):
+                await self._turn.let_others()
                 if asyncio.get_running_loop().time() >= until:
-                    self._give_up(left for _, left in pairs)
+                    self._give_up(embeddings[end:])
+                    return
+
+    def _attach(self, works: Sequence[Work], embeddings: Sequence[Embedding | None]) -> None:
+        encoded, with_text = self._encoded, self._encoded.with_text
+        spans, added = [], []
+        for work, embedding in zip(works, embeddings, strict=True):
+            if embedding is None or not work.wants(embedding):
+                continue
+            attributes = encoded[(embedding, work.content) if with_text else embedding]
+            if not attributes:
+                self.bare["memory"] += 1
+            elif work.bare is not work.span.encoded:
+                work.attach(attributes, self._request)
+            else:
+                spans.append(work.span)
+                added.append(attributes)
+        self._request.add_all(spans, added)
 
     def _give_up(self, embeddings: Iterable[Embedding | None]) -> None:
         left = sum(embedding is not None for embedding in embeddings)

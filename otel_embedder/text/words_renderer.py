@@ -157,6 +157,7 @@ class WordsRenderer:
         self._wording = Wording(profile)
         self._secrets = secrets
         self._fragments = Fragments(self._read_fragment)
+        self._left_out = Remembered(self._read_left_out)
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
@@ -318,11 +319,16 @@ class WordsRenderer:
         return [Fragment.read(line) for line in lines]
 
     def _read_fragment(self, encoded: bytes) -> str:
-        key, value = read_key_value(cut_attribute(encoded), self._secrets)
-        if self._wording.leaves_out(key) and is_plain(value):
+        encoded = cut_attribute(encoded)
+        pair = pb.KeyValue.FromString(encoded)
+        if self._left_out[pair.key] and is_plain(pair.value):
             return ""
+        key, value = read_key_value(encoded, self._secrets)
         readings = self._wording.attribute(key, render_named(key, value, self._secrets))
         return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
+
+    def _read_left_out(self, key: bytes) -> bool:
+        return self._wording.leaves_out(decode(key, self._secrets.hidden_key))
 
     def _read_operation(self, name: bytes) -> str:
         operation = decode(name, self._secrets.hidden) or UNKNOWN_OPERATION
