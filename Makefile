@@ -73,7 +73,7 @@ docs: $(INSTALLED)  ## Put the tables of settings, metrics and errors into the d
 proto: build/proto  ## Generate otel_embedder/proto from proto
 	cp build/proto/otel_embedder/proto/* otel_embedder/proto/
 
-bench: $(INSTALLED) build/otelcol  ## Measure the sidecar beside a Collector that only passes on
+bench: $(INSTALLED) build/otelcol build/peer  ## Measure the sidecar beside a Collector that only passes on, and one that does its job in Go
 	$(BIN)/python -m tests.bench
 
 # Another's: make eval EVAL='traces.jsonl.gz --questions questions.yaml --profile template'
@@ -192,11 +192,13 @@ build/proto: proto/*.proto $(INSTALLED)
 	$(BIN)/python -m grpc_tools.protoc -I otel_embedder/proto=proto \
 	    --python_out=$@ --pyi_out=$@ $(patsubst %,otel_embedder/%,$(filter %.proto,$^))
 
+build/otelcol: collector-config/builder.yaml
+build/peer: tests/bench/peers/builder.yaml tests/bench/peers/vectorprocessor/*
 # The builder must be of the release that it builds (`version` in its file), and Go new enough for it.
-build/otelcol: collector-config/builder.yaml | $(UV)
-	@echo '==> build/otelcol: building a Collector, two minutes, once'
+build/otelcol build/peer: | $(UV)
+	@echo '==> $@: building a Collector, two minutes, once'
 	printf '%s\n' go1.26 "$$(go env GOVERSION 2>/dev/null)" | sort -VC \
 	    || { $(call environment,build/go,requirements/go.txt); }
 	PATH="$(CURDIR)/build/go/bin:$$PATH" CGO_ENABLED=0 GOFLAGS=-buildvcs=false go run \
 	    go.opentelemetry.io/collector/cmd/builder@v$$(sed -n 's/^  version: //p' $<) --config $<
-	mv build/collector/otelcol $@
+	mv $$(sed -n 's/^  output_path: //p' $<)/$(@F) $@

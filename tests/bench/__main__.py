@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import library, model, passing, start
-from tests.bench.load import SPANS_A_REQUEST
 from tests.support.processes import collector_binary
 
 PACKAGES = ("grpcio", "protobuf", "numpy", "ctranslate2")
@@ -33,13 +33,21 @@ class Extent:
     starts: int
 
 
-FULL = Extent(rounds=7, requests=200, texts=1_000, starts=5)
-QUICK = Extent(rounds=3, requests=60, texts=200, starts=1)
+# By load and contestant: how many times the CPU of the processor in Go that does the same.
+GOALS = {
+    ("512 spans", "sidecar, array"): 0.30,
+    ("512 spans", "sidecar, bytes"): 0.85,
+    ("64 spans", "sidecar, array"): 0.55,
+    ("64 spans", "sidecar, bytes"): 1.3,
+}
+
+FULL = Extent(rounds=5, requests=100, texts=1_000, starts=5)
+QUICK = Extent(rounds=3, requests=40, texts=200, starts=1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="measure less: half a minute")
+    parser.add_argument("--quick", action="store_true", help="measure less: two minutes")
     extent = QUICK if parser.parse_args().quick else FULL
     console = Console()
     console.print(machine())
@@ -64,24 +72,43 @@ def cpu_model() -> str:
 
 def measure_passing(console: Console, extent: Extent) -> None:
     title = (
-        f"Passing spans on: requests of {SPANS_A_REQUEST} spans, texts all known, "
+        "Passing spans on as a Collector writes them, texts all known: CPU, us/span, "
         f"medians of {extent.rounds} turns"
     )
-    table = Table("", "CPU, us/span", "ratio", "goal", "spans/s", title=title)
-    with console.status("Passing spans on"), passing.running_contestants() as contestants:
-        for _ in range(extent.rounds):
+    columns = ("requests of", "", "CPU, us/span", "x Collector", "x Go", "goal", "spans/s")
+    table = Table(*columns, title=title)
+    with (
+        TemporaryDirectory() as scratch,
+        passing.running_contestants() as contestants,
+        console.status("Passing spans on"),
+    ):
+        for course in passing.courses(contestants, Path(scratch)):
+            course.warm_up()
+            course.run(extent.rounds, extent.requests)
             for contestant in contestants:
-                contestant.take_turn(extent.requests)
-    for contestant in contestants:
-        ratio = contestant.median_cpu() / contestants[0].median_cpu()
-        table.add_row(
-            contestant.name,
-            f"{contestant.median_cpu():.1f} ({min(contestant.cpu):.1f}-{max(contestant.cpu):.1f})",
-            f"{ratio:.1f} x",
-            verdict(ratio, contestant.goal, "x"),
-            f"{contestant.median_rate():,.0f}",
-        )
+                table.add_row(*passing_row(course, contestant, contestants[0]))
+            table.add_section()
     console.print(table)
+
+
+def passing_row(
+    course: passing.Course, contestant: passing.Contestant, first: passing.Contestant
+) -> list[str]:
+    """Give what a table says of a contestant on a course."""
+    cpu = course.cpu(contestant.name)
+    median = statistics.median(cpu)
+    by_first = median / statistics.median(course.cpu(first.name))
+    by_go = median / statistics.median(course.cpu(contestant.peer)) if contestant.peer else None
+    goal = GOALS.get((course.load.name, contestant.name))
+    return [
+        course.load.name if contestant is first else "",
+        contestant.name,
+        f"{median:.1f} ({min(cpu):.1f}-{max(cpu):.1f})",
+        f"{by_first:.1f}",
+        "" if by_go is None else f"{by_go:.2f}",
+        "" if by_go is None else verdict(by_go, goal, "x"),
+        f"{course.median_rate(contestant):,.0f}",
+    ]
 
 
 def measure_model(console: Console, extent: Extent) -> None:

@@ -7,23 +7,36 @@ import statistics
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.load import SPANS_A_REQUEST
+from tests.bench.requests import PASSTHROUGH_YAML, loads, write
 from tests.bench.sink import STARTED
-from tests.support.processes import Process, own_environment, running_collector, running_sidecar
+from tests.support.processes import (
+    REPOSITORY,
+    Process,
+    own_environment,
+    running_collector,
+    running_sidecar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PASSTHROUGH_YAML = Path(__file__).with_name("passthrough.yaml")
-REQUESTS_TO_WARM_UP = 20
+    from tests.bench.requests import Load
+
+# A Collector with a processor in Go that does our job: `make bench` builds it.
+PEER = REPOSITORY / "build" / "peer"
+ENCODINGS = ("array", "bytes")
+
+SPANS_TO_WARM_UP = 10_240
+# Of small requests fewer spans pass in the same time.
+MAX_REQUESTS = 10
 MICROSECONDS = 1e6
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Contestant:
     """A process that spans pass.
 
@@ -31,66 +44,119 @@ class Contestant:
         name: what it is called in the table.
         pid: its process id.
         address: where it takes spans.
-        goal: how many times the CPU of the first contestant it may take, if there is a goal.
-        cpu: microseconds of CPU a span, one number a turn.
-        rate: spans a second, one number a turn.
+        peer: the name of the one in Go that does the same, if there is one.
 
     """
 
     name: str
     pid: int
     address: str
-    goal: float | None
-    cpu: list[float] = field(default_factory=list)
-    rate: list[float] = field(default_factory=list)
+    peer: str = ""
 
-    def take_turn(self, requests: int) -> None:
-        cpu_before = cpu_seconds(self.pid)
-        seconds = _load(self.address, requests)
-        cpu = cpu_seconds(self.pid) - cpu_before
-        spans = requests * SPANS_A_REQUEST
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a contestant took in one turn.
+
+    Attributes:
+        cpu: microseconds of CPU a span.
+        rate: spans a second.
+
+    """
+
+    cpu: float
+    rate: float
+
+
+class Course:
+    """The turns of contestants, all with one load.
+
+    Attributes:
+        load: what they were sent.
+
+    """
+
+    def __init__(self, load: Load, file: Path, contestants: list[Contestant]) -> None:
+        self.load = load
+        self._file = file
+        self._turns: dict[Contestant, list[Turn]] = {each: [] for each in contestants}
+
+    def warm_up(self) -> None:
+        """Let all of them get to know the texts."""
+        for contestant in self._turns:
+            self._send(contestant, SPANS_TO_WARM_UP // self.load.spans)
+
+    def run(self, rounds: int, requests: int) -> None:
+        """Let them take turns, each with about so many requests of the usual size."""
+        count = self._count(requests)
+        for turn in range(rounds):
+            # Who has its turn behind whom is not to be the same each time.
+            for contestant in [*self._turns][:: 1 if turn % 2 else -1]:
+                self._turns[contestant].append(self._turn(contestant, count))
+
+    def cpu(self, name: str) -> list[float]:
+        """Give what a contestant took in its turns, in microseconds of CPU a span; or nothing."""
+        return [
+            turn.cpu for each, turns in self._turns.items() if each.name == name for turn in turns
+        ]
+
+    def median_rate(self, contestant: Contestant) -> float:
+        """Give how many spans a second pass a contestant."""
+        return statistics.median(turn.rate for turn in self._turns[contestant])
+
+    def _count(self, requests: int) -> int:
+        return min(requests * 512 // self.load.spans, requests * MAX_REQUESTS)
+
+    def _turn(self, contestant: Contestant, count: int) -> Turn:
+        cpu_before = cpu_seconds(contestant.pid)
+        seconds = self._send(contestant, count)
+        cpu = cpu_seconds(contestant.pid) - cpu_before
         # The load generator's first request, for the connection, is not in its time.
-        self.cpu.append(cpu / (spans + SPANS_A_REQUEST) * MICROSECONDS)
-        self.rate.append(spans / seconds)
+        sent = (count + 1) * self.load.spans
+        return Turn(cpu / sent * MICROSECONDS, count * self.load.spans / seconds)
 
-    def median_cpu(self) -> float:
-        return statistics.median(self.cpu)
-
-    def median_rate(self) -> float:
-        return statistics.median(self.rate)
+    def _send(self, contestant: Contestant, count: int) -> float:
+        command = [sys.executable, "-m", "tests.bench.load"]
+        command += [contestant.address, str(self._file), str(count)]
+        return float(subprocess.check_output(command, env=own_environment({})))
 
 
 @contextmanager
 def running_contestants() -> Iterator[list[Contestant]]:
-    """Run a Collector, and the sidecar with either encoding, warmed up."""
+    """Run a Collector, the peer in Go and the sidecar, the latter two with either encoding."""
     with ExitStack() as running:
-        contestants = _contestants(running)
-        for contestant in contestants:
-            _load(contestant.address, REQUESTS_TO_WARM_UP)
+        sink = running.enter_context(
+            Process([sys.executable, "-m", "tests.bench.sink"], own_environment({}))
+        )
+        sink_address = f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
+        backend = {"OTELCOL_BACKEND_ENDPOINT": sink_address}
+        collector = running.enter_context(running_collector(PASSTHROUGH_YAML, backend))
+        contestants = [Contestant("Collector alone", collector.pid, collector.address)]
+        for encoding in ENCODINGS:
+            overrides = [
+                f"processors::vectors::encoding: {encoding}",
+                "service::pipelines::traces::processors: [vectors]",
+            ]
+            peer = running.enter_context(
+                running_collector(PASSTHROUGH_YAML, backend, overrides=overrides, program=PEER)
+            )
+            sidecar = running.enter_context(
+                running_sidecar(sink_address, settings=["--encoding", encoding])
+            )
+            name = f"processor in Go, {encoding}"
+            contestants += [
+                Contestant(name, peer.pid, peer.address),
+                Contestant(f"sidecar, {encoding}", sidecar.pid, sidecar.address, name),
+            ]
         yield contestants
 
 
-def _contestants(running: ExitStack) -> list[Contestant]:
-    sink = running.enter_context(
-        Process([sys.executable, "-m", "tests.bench.sink"], own_environment({}))
-    )
-    sink_address = f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
-    backend = {"OTELCOL_BACKEND_ENDPOINT": sink_address}
-    collector = running.enter_context(running_collector(PASSTHROUGH_YAML, backend))
-    array, as_bytes = (
-        running.enter_context(running_sidecar(sink_address, settings=["--encoding", encoding]))
-        for encoding in ("array", "bytes")
-    )
-    return [
-        Contestant("Collector alone", collector.pid, collector.address, None),
-        Contestant("sidecar, array", array.pid, array.address, 5.0),
-        Contestant("sidecar, bytes", as_bytes.pid, as_bytes.address, 4.0),
-    ]
-
-
-def _load(address: str, requests: int) -> float:
-    command = [sys.executable, "-m", "tests.bench.load", address, str(requests)]
-    return float(subprocess.check_output(command, env=own_environment({})))
+def courses(contestants: list[Contestant], scratch: Path) -> Iterator[Course]:
+    """Give a course for each load; what they send is kept in a folder."""
+    for number, load in enumerate(loads()):
+        file = scratch / str(number)
+        write(load.requests, file)
+        yield Course(load, file, contestants)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -13,7 +13,7 @@ from otel_embedder.exporter.channel import NextHop
 from otel_embedder.exporter.exporter import OtlpExporter
 from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import parse_request
-from tests.bench.passing import PASSTHROUGH_YAML
+from tests.bench.requests import PASSTHROUGH_YAML
 from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import KEEPALIVE, MAX_SENDING_BYTES

@@ -213,7 +213,11 @@ class Collector(Process):
 
 @contextmanager
 def running_collector(
-    config: Path, environment: Mapping[str, str], *, overrides: Sequence[str] = ()
+    config: Path,
+    environment: Mapping[str, str],
+    *,
+    overrides: Sequence[str] = (),
+    program: Path = COLLECTOR,
 ) -> Iterator[Collector]:
     """Run a Collector that listens already; `overrides` are keys of its file, as `yaml:` has them.
 
@@ -225,7 +229,7 @@ def running_collector(
         "OTELCOL_HEALTH_ENDPOINT": free_address(),
         "OTELCOL_METRICS_LEVEL": "none",
     }
-    command = [str(collector_binary()), "--config", str(config)]
+    command = [str(built(program)), "--config", str(config)]
     for override in overrides:
         command += ["--config", f"yaml:{override}"]
     with Collector(command, own_environment(own | dict(environment))) as collector:
@@ -235,9 +239,14 @@ def running_collector(
 
 
 def collector_binary() -> Path:
-    if not COLLECTOR.exists():
-        raise ProcessError(f"{COLLECTOR} is missing: run `make otelcol`")
-    return COLLECTOR
+    return built(COLLECTOR)
+
+
+def built(program: Path) -> Path:
+    """Give a program that make builds."""
+    if not program.exists():
+        raise ProcessError(f"{program} is missing: run `make {program.relative_to(REPOSITORY)}`")
+    return program
 
 
 def own_environment(more: Mapping[str, str]) -> dict[str, str]:
