@@ -123,6 +123,9 @@ class Turns:
 
     def give_back(self) -> None:
         """Let the next task have its turn."""
+        if not self._waiting:
+            self._is_taken = False
+            return
         self._waiting = [each for each in self._waiting if not each.begins.cancelled()]
         self._is_taken = bool(self._waiting)
         if self._waiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.annotation.known_spans import KnownSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.otlp.wire import ScopeSpans, Span, TraceRequest
+
+# What there is to do, as it is found out; and the bytes that this had to do with.
+Step = tuple[list["Work"], int]
 
 # So many spans are looked up together; that takes a tenth of a millisecond.
 PIECE = 64
@@ -116,19 +119,6 @@ def scopes_of(request: TraceRequest, services: Services) -> Iterator[tuple[Scope
             yield scope, service
 
 
-class Step(NamedTuple):
-    """What was found out of some spans at once.
-
-    Attributes:
-        works: what there is to do.
-        size: the bytes that this had to do with.
-
-    """
-
-    works: list[Work]
-    size: int
-
-
 def _never() -> bool:
     return False
 
@@ -198,10 +188,10 @@ class SpanReader:
                 kept[standing] += 1
             else:
                 works.append(self._read(span, service, standing, is_late))
-            yield Step(works, len(span.encoded))
+            yield works, len(span.encoded)
             works = []
         if works:
-            yield Step(works, len(works) * STEP_BYTES)
+            yield works, len(works) * STEP_BYTES
 
     def _read(
         self, span: Span, service: str, standing: Standing, is_late: Callable[[], bool]

@@ -45,7 +45,7 @@ class CachingEmbedder:
         self, texts: Sequence[WantedText], *, party: Party | None = None
     ) -> list[asyncio.Future[Embedding]]:
         """Give the known embeddings at once, and ask the next embedder for the others."""
-        answers = self._known.look_up(text.content for text in texts)
+        answers = self._known.look_up([text.content for text in texts])
         missing = [text for text, known in zip(texts, answers, strict=True) if known is None]
         self._metrics.looked_up(hits=len(texts) - len(missing), misses=len(missing))
         fresh = iter(self._ask(missing, party))

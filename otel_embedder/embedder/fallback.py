@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     # By text.
     Answers = dict[str | None, asyncio.Future[Embedding]]
+    Known = dict[str | None, Embedding]
     # By text, None for whoever has none.
     Errors = dict[str | None, EmbeddingError]
 
 EMBEDDING_FAILED = "embedding-generation-failed"
 EMBEDDING_RECOVERED = "embedding-generation-recovered"
 
-CONTENT = attrgetter("content")
+CONTENT, URGENT = attrgetter("content"), attrgetter("urgent")
 
 # So many texts or spans at once take no longer than a turn; nearly all requests are smaller.
 PIECE = 1_024
@@ -103,11 +104,13 @@ class FallbackEmbedder:
                 future.cancel()
             raise
         async with turn:
-            errors = await _errors(answers, turn)
-            failed = await _without_vector(wanted, errors, turn)
+            known, errors = await _outcomes(answers, turn)
+            embeddings, failed = await _answered(wanted, known, turn)
             self._note(failed, errors, asked_the_model=asked_the_model)
-            stand_ins = await self._stand_ins(failed, turn)
-            return await _answered(wanted, answers, errors, stand_ins, turn)
+            if failed:
+                stand_ins = await self._stand_ins(failed, turn)
+                await _fill(wanted, embeddings, stand_ins, turn)
+            return embeddings
 
     async def _ask(
         self, urgent: Mapping[str, bool], party: Party, answers: Answers, turn: SharedTurn
@@ -172,7 +175,7 @@ async def _distinct_texts(wanted: Sequence[Wanted], turn: SharedTurn) -> dict[st
     urgent: set[str | None] = set()
     for piece in _pieces(wanted):
         contents.update(dict.fromkeys(map(CONTENT, piece)))
-        urgent.update(each.content for each in piece if each.urgent)
+        urgent.update(map(CONTENT, filter(URGENT, piece)))
         if len(piece) == PIECE:
             await turn.let_others()
     return {content: content in urgent for content in contents if content is not None}
@@ -192,50 +195,49 @@ async def _settle(answers: Answers, until: float) -> bool:
     return was_needed
 
 
-async def _errors(answers: Answers, turn: SharedTurn) -> Errors:
-    """Give why there is no vector: by text, and for those without one."""
+async def _outcomes(answers: Answers, turn: SharedTurn) -> tuple[Known, Errors]:
+    """Give the vectors that there are, by text; and why there are no others."""
+    known: Known = {}
     errors: Errors = {None: EmbeddingTimeoutError("no time was left to render it")}
     for piece in _pieces(answers.items()):
-        errors |= {content: error for content, future in piece if (error := _error(future))}
+        for content, future in piece:
+            if error := _error(future):
+                errors[content] = error
+            else:
+                known[content] = future.result()
         if len(piece) == PIECE:
             await turn.let_others()
-    return errors
-
-
-async def _without_vector(
-    wanted: Sequence[Wanted], errors: Errors, turn: SharedTurn
-) -> list[Wanted]:
-    failed: list[Wanted] = []
-    for piece in _pieces(wanted):
-        failed += [each for each in piece if each.content in errors]
-        if len(piece) == PIECE:
-            await turn.let_others()
-    return failed
+    return known, errors
 
 
 async def _answered(
-    wanted: Sequence[Wanted],
-    answers: Answers,
-    errors: Errors,
-    stand_ins: Mapping[str, Embedding | None],
-    turn: SharedTurn,
-) -> list[Embedding | None]:
-    """Give one embedding for each that wants one, in order."""
-    known = {
-        content: future.result() for content, future in answers.items() if content not in errors
-    }
+    wanted: Sequence[Wanted], known: Known, turn: SharedTurn
+) -> tuple[list[Embedding | None], list[Wanted]]:
+    """Give the vector of each, None where there is none; and those of which there is none."""
     embeddings: list[Embedding | None] = []
+    failed: list[Wanted] = []
     for piece in _pieces(wanted):
         found = [*map(known.get, map(CONTENT, piece))]
-        if not all(found):
-            found = [
-                stand_ins[each.trace_id] if each.content in errors else embedding
-                for each, embedding in zip(piece, found, strict=True)
-            ]
         embeddings += found
+        if not all(found):
+            failed += [each for each in piece if each.content not in known]
         if len(piece) == PIECE:
             await turn.let_others()
-    return embeddings
+    return embeddings, failed
+
+
+async def _fill(
+    wanted: Sequence[Wanted],
+    embeddings: list[Embedding | None],
+    stand_ins: Mapping[str, Embedding | None],
+    turn: SharedTurn,
+) -> None:
+    """Put stand-ins where there is no vector."""
+    for place, each in enumerate(wanted):
+        if embeddings[place] is None:
+            embeddings[place] = stand_ins[each.trace_id]
+        if turn.is_over():
+            await turn.let_others()
 
 
 def _error(future: asyncio.Future[Embedding]) -> EmbeddingError | None:

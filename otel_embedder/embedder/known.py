@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 Value = TypeVar("Value")
 
@@ -38,9 +38,12 @@ class Known(Generic[Value]):
         self._hits = 0
         self._misses = 0
 
-    def look_up(self, contents: Iterable[str]) -> list[Value | None]:
+    def look_up(self, contents: Collection[str]) -> list[Value | None]:
         """Give what is known of each text, in order, None where nothing is; count both."""
-        values = [*map(self._look_up, contents)]
+        values = [*map(self._values.get, contents)]
+        for content, value in zip(contents, values, strict=True):
+            if value is not None:
+                self._values.move_to_end(content)
         misses = values.count(None)
         self._misses += misses
         self._hits += len(values) - misses
@@ -52,12 +55,6 @@ class Known(Generic[Value]):
         self._values.move_to_end(content)
         if len(self._values) > self._max_texts:
             self._values.popitem(last=False)
-
-    def _look_up(self, content: str) -> Value | None:
-        value = self._values.get(content)
-        if value is not None:
-            self._values.move_to_end(content)
-        return value
 
     def info(self) -> CacheInfo:
         """Tell how it does."""

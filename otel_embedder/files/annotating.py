@@ -138,7 +138,7 @@ class SpanAnnotator:
         try:
             document = self._formats[stored.form].read(stored)
             steps = self._readers[stored.form].read(document.request, tally)
-            works = [work for step in steps for work in step.works]
+            works = [work for found, _ in steps for work in found]
         except (MalformedRequestError, DecodeError) as error:
             refusal = stored.refusal(error)
             refusal.__cause__ = error

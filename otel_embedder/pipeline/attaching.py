@@ -11,6 +11,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from otel_embedder.annotation.standing import Standing
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import BusyError
 from otel_embedder.fairness import STEP_BYTES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 # So many vectors are encoded at once, at 60 us each.
-PIECE = 16
+PIECE = 32
 
 # An embedding, with its text where that is attached as well.
 Key = Embedding | tuple[Embedding, str | None]
@@ -118,12 +119,13 @@ class Attaching:
         encoded, with_text = self._encoded, self._encoded.with_text
         spans, added = [], []
         for work, embedding in zip(works, embeddings, strict=True):
-            if embedding is None or not work.wants(embedding):
+            has_one = work.standing is not Standing.NONE
+            if embedding is None or (has_one and not work.wants(embedding)):
                 continue
             attributes = encoded[(embedding, work.content) if with_text else embedding]
             if not attributes:
                 self.bare["memory"] += 1
-            elif work.bare is not work.span.encoded:
+            elif has_one:
                 work.attach(attributes, self._request)
             else:
                 spans.append(work.span)

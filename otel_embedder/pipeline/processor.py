@@ -139,9 +139,9 @@ class Processor:
     async def _all_read(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         works: list[Work] = []
         late = asyncio.Event()
-        for step in self.reader.read(request, self._metrics, is_late=late.is_set):
-            works += step.works
-            if turn.is_over(step.size):
+        for found, size in self.reader.read(request, self._metrics, is_late=late.is_set):
+            works += found
+            if turn.is_over(size):
                 await turn.let_others()
                 if _now() >= end:
                     late.set()

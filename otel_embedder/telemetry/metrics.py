@@ -286,8 +286,10 @@ class Metrics:
 
     def looked_up(self, *, hits: int, misses: int) -> None:
         """Count the texts that were known and those that were not."""
-        self._counters["embedded_texts_total"].labels("cache").inc(hits)
-        self._counters["embedded_texts_total"].labels("model").inc(misses)
+        if hits:
+            self._counters["embedded_texts_total"].labels("cache").inc(hits)
+        if misses:
+            self._counters["embedded_texts_total"].labels("model").inc(misses)
 
     def left_queue(self, *, seconds: float) -> None:
         """Record how long a text has waited for its turn."""

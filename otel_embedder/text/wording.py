@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,6 +111,8 @@ class Wording:
         self._profile = profile
         self._mask = mask if profile.masks else str
         self._error_codes = profile.error_codes
+        # For most spans that is all there is to look at.
+        self._silent_below = {"none": inf, "words": SLOW_NANOSECONDS}.get(profile.duration, 0)
         # Keys are few, and each is looked at by all patterns.
         self._key = lru_cache(MAX_KEYS)(Keys(profile).read)
 
@@ -194,7 +197,7 @@ class Wording:
 
     def duration(self, nanoseconds: int) -> str:
         """Give the words of a duration."""
-        if self._profile.duration == "none":
+        if nanoseconds < self._silent_below:
             return ""
         slow = ""
         if nanoseconds >= SLOW_NANOSECONDS:

@@ -47,7 +47,7 @@ def works(
     traces: TraceRequest, metrics: FakeMetrics, is_late: Callable[[], bool] = lambda: False
 ) -> list[Work]:
     reader = SpanReader(new_renderer(RenderOptions(profile="template")), ANNOTATOR)
-    return [work for step in reader.read(traces, metrics, is_late=is_late) for work in step.works]
+    return [work for found, _ in reader.read(traces, metrics, is_late=is_late) for work in found]
 
 
 def test_each_span_that_wants_a_vector_is_work_and_the_others_are_counted() -> None:

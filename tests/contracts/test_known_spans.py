@@ -127,7 +127,7 @@ def read(reader: SpanReader, *spans: bytes) -> list[object] | None:
     request = TraceRequest.of([ResourceSpans(b"", RESOURCE, [scope])])
     metrics = FakeMetrics()
     try:
-        works = [work for step in reader.read(request, metrics) for work in step.works]
+        works = [work for step, _ in reader.read(request, metrics) for work in step]
     except DecodeError:
         return None
     found: list[object] = [(work.bare, work.standing, work.content, work.urgent) for work in works]

@@ -15,7 +15,7 @@ import grpc.aio
 
 from otel_embedder.errors import IncompleteRequestError, SurplusRequestError
 from otel_embedder.receiver.admission import Admission, AdmissionMetrics
-from otel_embedder.receiver.intake.inflate import inflated
+from otel_embedder.receiver.intake.inflate import inflated, is_compressed
 from otel_embedder.receiver.intake.parsing import parsed
 from otel_embedder.receiver.intake.reading import ReadingTurns
 
@@ -103,9 +103,12 @@ class Messages:
 
     async def _unpack(self, message: bytes, admitted: Admitted) -> Message:
         admitted.grow(len(message))
-        async with self._turns.task() as turn:
-            encoded = await inflated(message, turn, max_bytes=self._max_bytes, grow=admitted.grow)
-        return Message(encoded, admitted.grow, admitted.attach)
+        if is_compressed(message):
+            async with self._turns.task() as turn:
+                message = await inflated(
+                    message, turn, max_bytes=self._max_bytes, grow=admitted.grow
+                )
+        return Message(message, admitted.grow, admitted.attach)
 
     async def parsed(self, message: Message) -> TraceRequest:
         """Give a trace request down to its spans, of which it has copies.
