@@ -30,6 +30,7 @@
     │   ├── EmbeddingTimeoutError     not ready in the time there was
     │   ├── QueueFullError            too many texts wait already
     │   └── EmbedderClosedError       shutting down
+    ├── UnhealthyError            a sidecar takes no spans: see its log; the process ends with 1
     └── ExportError               the next hop did not take the spans
         ├── RetryableExportError      may be sent again: the Collector will
         └── PermanentExportError      would be refused again
@@ -231,6 +232,10 @@ class QueueFullError(EmbeddingError):
 
 class EmbedderClosedError(EmbeddingError):
     """Raised when the embedder closed before a text had its turn."""
+
+
+class UnhealthyError(OtelEmbedderError):
+    """Raised when a sidecar that was asked how it is does not answer, or is about to stop."""
 
 
 class ExportError(OtelEmbedderError):

@@ -26,7 +26,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
     *("serve", "render", "embed", "annotate", "index", "search", "nearest", "compare"),
-    *("catalogue", "reembed", "eval", "profile", "send", "model", "completion", "demo"),
+    *("catalogue", "reembed", "eval", "profile", "send", "health", "model", "completion", "demo"),
 )
 
 

@@ -36,6 +36,33 @@ def socket_path(address: str) -> Path | None:
     return Path(address.removeprefix(SOCKET_PREFIX).removeprefix("//"))
 
 
+def address_to_probe(listen: str, *, has_tls: bool) -> str:
+    """Give which of the addresses that a sidecar listens on to ask.
+
+    A Unix socket goes first: it has no TLS, and is there whatever the host's names are.
+
+    Args:
+        listen: HOST:PORT or unix:PATH, several with commas.
+        has_tls: whether HOST:PORT wants it. A socket never does.
+
+    Raises:
+        ValueError: none of them can be asked; says what to do.
+
+    """
+    each = addresses(listen)
+    sockets = [path for path in map(socket_path, each) if path is not None]
+    if sockets:
+        return f"{SOCKET_PREFIX}{sockets[0]}"
+    if has_tls:
+        raise ValueError(
+            "wants TLS, and a probe has no certificate: listen on a Unix socket beside it "
+            f"({listen},unix:PATH), which is asked then"
+        )
+    if each[0].endswith(":0"):
+        raise ValueError("has a port that only the sidecar knows: give it a number")
+    return each[0]
+
+
 def check_address(address: str) -> None:
     """Make sure that an address is spelt as one.
 

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from otel_embedder.receiver.addresses import addresses, check_address, is_exposed, socket_path
+from otel_embedder.receiver.addresses import (
+    address_to_probe,
+    addresses,
+    check_address,
+    is_exposed,
+    socket_path,
+)
 
 
 def test_several_addresses_come_with_commas() -> None:
@@ -61,3 +68,32 @@ def test_only_this_host_reaches_loopback_and_sockets(address: str) -> None:
 )
 def test_others_may_reach_any_other_address_and_whatever_a_name_stands_for(address: str) -> None:
     assert is_exposed(address)
+
+
+@pytest.mark.parametrize(
+    ("listen", "has_tls", "asked"),
+    [
+        ("127.0.0.1:4327", False, "127.0.0.1:4327"),
+        ("[::1]:4327, 127.0.0.1:4328", False, "[::1]:4327"),
+        ("unix:///run/embedder.sock", False, "unix:/run/embedder.sock"),
+        ("0.0.0.0:4327,unix:/run/embedder.sock", True, "unix:/run/embedder.sock"),
+    ],
+)
+def test_a_socket_is_asked_before_a_port(listen: str, has_tls: bool, asked: str) -> None:  # noqa: FBT001 - of a table
+    assert address_to_probe(listen, has_tls=has_tls) == asked
+
+
+@pytest.mark.parametrize(
+    ("listen", "has_tls", "complaint"),
+    [
+        ("0.0.0.0:4327", True, "listen on a Unix socket beside it (0.0.0.0:4327,unix:PATH)"),
+        ("127.0.0.1:0", False, "give it a number"),
+    ],
+)
+def test_one_that_cannot_be_asked_is_told_what_to_do(
+    listen: str,
+    has_tls: bool,  # noqa: FBT001 - of a table
+    complaint: str,
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        address_to_probe(listen, has_tls=has_tls)
