@@ -1,0 +1,437 @@
+"""The chart and the plain manifests, judged by the real tools: `make check-deploy`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from otel_embedder import __version__
+from otel_embedder.settings import Settings, load_settings
+from otel_embedder.sidecar.checks import CHECKS
+from tests.deploy.manifests import CHARTS_OWN, MANIFESTS, VALUES, made
+from tests.support.certificates import Authority
+from tests.support.charts import (
+    CHART,
+    DEPLOY,
+    KUBERNETES,
+    RELEASE,
+    ToolError,
+    lint,
+    manifests,
+    named,
+    pod_spec,
+    rendered,
+    tool,
+    validate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.charts import Manifest
+
+pytestmark = pytest.mark.deploy
+
+TLS = {
+    "tls": {"name": "own"},
+    "clientAuthority": {"name": "clients", "key": "ca.crt"},
+    "bearerToken": {"name": "tokens", "key": "token"},
+    "nextHopHeaders": {"name": "next-hop", "key": "headers"},
+    "nextHopAuthority": {"name": "next-hop", "key": "ca.crt"},
+    "nextHopClient": {"name": "next-hop-client"},
+}
+SETTINGS = {
+    "encoding": "bytes",
+    "cache_size": 1_000_000,
+    "max_inflight_bytes": "128MiB",
+    "max_send_bytes": 16_777_216,
+    "attach_text": True,
+    "volatile_keys": "*.id,tenant",
+}
+PLACED = {
+    "nodeSelector": {"kubernetes.io/arch": "arm64"},
+    "tolerations": [{"key": "telemetry", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "priorityClassName": "system-node-critical",
+    "podAnnotations": {"team": "observability"},
+    "podLabels": {"team": "observability"},
+    "image": {"pullSecrets": [{"name": "registry"}]},
+}
+FILES = {
+    "extraVolumes": [{"name": "model", "persistentVolumeClaim": {"claimName": "model"}}],
+    "extraVolumeMounts": [{"name": "model", "mountPath": "/models"}],
+}
+HERE = [{"podSelector": {"matchLabels": {"app": "collector"}}}]
+GATEWAY, SIDECAR, DAEMONSET, OPERATOR = (
+    VALUES[mode] for mode in ("gateway", "sidecar", "daemonset", "operator")
+)
+MATRIX: dict[str, dict[str, object]] = {
+    **VALUES,
+    **{f"{mode} placed": {**values, **PLACED} for mode, values in VALUES.items()},
+    **{f"{mode} watched": {**v, "serviceMonitor": {"enabled": True}} for mode, v in VALUES.items()},
+    **{f"{mode} with settings": {**v, "settings": SETTINGS} for mode, v in VALUES.items()},
+    **{f"{mode} with files": {**values, **FILES} for mode, values in VALUES.items()},
+    **{
+        f"{mode} on loopback": {**VALUES[mode], "pair": {"transport": "loopback"}}
+        for mode in ("sidecar", "daemonset", "operator")
+    },
+    "gateway with secrets": {**GATEWAY, "nextHop": "https://backend:443", "secrets": TLS},
+    "gateway that scales": {
+        **GATEWAY,
+        "gateway": {"autoscaling": {"enabled": True, "queueSize": 50}},
+    },
+    "gateway of IPv6": {**GATEWAY, "gateway": {"host": "[::]"}},
+    "gateway without a policy": {**GATEWAY, "networkPolicy": {"enabled": False}},
+    "gateway with a policy": {**GATEWAY, "networkPolicy": {"from": HERE, "metricsFrom": HERE}},
+    "gateway at other ports": {**GATEWAY, "ports": {"otlp": 14327, "metrics": 19464}},
+    "gateway that waits": {**GATEWAY, "shutdown": {"preStopSeconds": 0, "timeoutSeconds": 300}},
+    "gateway with headers": {**GATEWAY, "secrets": {"nextHopHeaders": {"name": "h", "key": "h"}}},
+    "gateway that may be drained": {**GATEWAY, "gateway": {"disruptionBudget": {"enabled": False}}},
+    "sidecar of a class": {
+        **SIDECAR,
+        "collector": {"backend": {"endpoint": "b:443"}, "storage": {"className": "fast"}},
+    },
+    "daemonset on the node's disk": {
+        **DAEMONSET,
+        "collector": {"backend": {"endpoint": "b:1"}, "storage": {"hostPath": "/var/lib/otelcol"}},
+    },
+}
+FOR_ALL = pytest.mark.parametrize("row", MATRIX)
+
+
+@cache
+def row_manifests(row: str) -> list[Manifest]:
+    """Render a row of the matrix, once: helm takes a tenth of a second."""
+    return manifests(rendered(MATRIX[row]))
+
+
+def embedder(each: list[Manifest]) -> dict[str, Any]:
+    """Give the sidecar's container, a native one or not."""
+    spec = pod_spec(each)
+    (found,) = [
+        container
+        for container in (*spec.get("initContainers", ()), *spec["containers"])
+        if container["name"] == "otel-embedder"
+    ]
+    return found  # type: ignore[no-any-return]
+
+
+def settings_of(each: list[Manifest]) -> dict[str, Any]:
+    content = named(each, "ConfigMap")["data"]["otel-embedder.yaml"]
+    return yaml.safe_load(content)  # type: ignore[no-any-return]
+
+
+def mount_paths(container: dict[str, Any]) -> list[str]:
+    return [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+@FOR_ALL
+def test_helm_finds_no_fault_and_kubernetes_knows_each_field(row: str) -> None:
+    lint(MATRIX[row])
+    validate(row_manifests(row))
+
+
+@FOR_ALL
+def test_the_program_takes_the_settings(row: str, tmp_path: Path) -> None:
+    settings = settings_of(row_manifests(row))
+    file = tmp_path / "otel-embedder.yaml"
+    file.write_text(yaml.safe_dump(with_files(settings, tmp_path)))
+
+    assert set(settings) <= set(Settings.model_fields)
+    loaded = load_settings({"config": str(file)}, CHECKS)
+    wanted = MATRIX[row].get("settings") or {}
+    assert isinstance(wanted, dict)
+    assert loaded.cache_size == wanted.get("cache_size", loaded.cache_size)
+
+
+def with_files(settings: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Give settings that name files which are there, in place of those in the container."""
+    authority = Authority(directory)
+    pair = authority.issue("server")
+    (directory / "tokens").write_text("s3cret")
+    files = {
+        **dict.fromkeys(("tls_certificate", "next_hop_client_certificate"), pair.certificate),
+        **dict.fromkeys(("tls_key", "next_hop_client_key"), pair.key),
+        **dict.fromkeys(("tls_client_authority", "next_hop_certificate"), authority.file),
+        "bearer_token_file": directory / "tokens",
+    }
+    return {**settings, **{name: str(files[name]) for name in files if name in settings}}
+
+
+@FOR_ALL
+def test_every_file_that_is_named_is_mounted(row: str) -> None:
+    each = row_manifests(row)
+    container, settings = embedder(each), settings_of(each)
+    *_, config = container["args"]
+    words = " ".join(str(value) for name, value in settings.items() if name != "model_cache")
+    paths = [config, *re.findall(r"(?<![\w*])(?:/[\w.-]+){2,}", words)]
+
+    assert container["args"][:2] == ["serve", "--config"]
+    for path in paths:
+        assert str(Path(path).parent) in mount_paths(container)
+    volumes = {volume["name"] for volume in pod_spec(each)["volumes"]}
+    claims = {"embedder-config", "embedder-run", "embedder-tmp"}
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert claims <= mounted <= volumes
+
+
+@FOR_ALL
+def test_every_port_agrees(row: str) -> None:
+    each = row_manifests(row)
+    container, settings = embedder(each), settings_of(each)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    assert settings["metrics_listen"].endswith(f":{ports['metrics']}")
+    if "otlp" in ports:
+        assert f":{ports['otlp']}" in settings["listen"]
+    for port in named_ports(each):
+        assert port in {*ports, "otlp", "health", 4317, ports["metrics"]}
+    allowed = {
+        port["port"]
+        for manifest in each
+        if manifest["kind"] == "NetworkPolicy"
+        for rule in manifest["spec"]["ingress"]
+        for port in rule["ports"]
+    }
+    assert allowed in (set(), {ports.get("otlp", 4317), ports["metrics"]})
+
+
+def named_ports(each: list[Manifest]) -> Iterator[str | int]:
+    """Give what the ports of Services lead to."""
+    for manifest in each:
+        if manifest["kind"] == "Service":
+            yield from (port["targetPort"] for port in manifest["spec"]["ports"])
+        if manifest["kind"] == "OpenTelemetryCollector":
+            yield from (port["targetPort"] for port in manifest["spec"]["ports"])
+
+
+@FOR_ALL
+def test_probes_ask_where_it_listens(row: str) -> None:
+    each = row_manifests(row)
+    container, listen = embedder(each), settings_of(each)["listen"]
+    probes = [container[name] for name in container if name.endswith("Probe")]
+
+    assert len(probes) >= 2
+    for probe in probes:
+        if "grpc" in probe:
+            assert listen.endswith(f":{probe['grpc']['port']}")
+        else:
+            *command, address = probe["exec"]["command"]
+            assert command == ["otel-embedder", "health", "--to"]
+            assert address in listen.split(",")
+
+
+@FOR_ALL
+def test_there_is_time_to_stop(row: str) -> None:
+    each = row_manifests(row)
+    spec, container = pod_spec(each), embedder(each)
+    pre_stop = max(
+        each_container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        for each_container in (container, *spec["containers"])
+    )
+
+    wanted = pre_stop + settings_of(each)["shutdown_timeout"]
+    assert spec["terminationGracePeriodSeconds"] > wanted
+
+
+@FOR_ALL
+def test_every_pod_keeps_to_the_restricted_standard(row: str) -> None:
+    spec = pod_spec(row_manifests(row))
+
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["securityContext"]["runAsUser"] == 10001
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in (*spec.get("initContainers", ()), *spec["containers"]):
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"]
+        assert not security["allowPrivilegeEscalation"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+
+
+@FOR_ALL
+def test_no_secret_is_in_what_is_rendered_but_by_its_name(row: str) -> None:
+    each = row_manifests(row)
+
+    assert {"Secret"} & {manifest["kind"] for manifest in each} == set()
+    assert {"bearer_token", "next_hop_headers"} & set(settings_of(each)) == set()
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "daemonset", "operator"])
+def test_in_a_pair_the_collector_and_the_sidecar_find_each_other(mode: str) -> None:
+    each = manifests(rendered(VALUES[mode]))
+    settings = settings_of(each)
+    config = collector_config(each, mode)
+    spec = pod_spec(each)
+    (sidecar,), (collector,) = spec["initContainers"], spec["containers"]
+
+    assert config["exporters"]["otlp_grpc/sidecar"]["endpoint"] == settings["listen"].replace(
+        "unix:", "unix://"
+    )
+    embedded = config["receivers"]["otlp/embedded"]["protocols"]["grpc"]["endpoint"]
+    assert settings["next_hop"] == f"http://{embedded}"
+    assert sidecar["restartPolicy"] == "Always"
+    assert "/run/otel-embedder" in mount_paths(collector)
+    assert config["extensions"]["file_storage"]["directory"] in mount_paths(collector)
+    assert "${" not in yaml.safe_dump(config)
+
+
+def collector_config(each: list[Manifest], mode: str) -> dict[str, Any]:
+    if mode == "operator":
+        return named(each, "OpenTelemetryCollector")["spec"]["config"]  # type: ignore[no-any-return]
+    content = named(each, "ConfigMap", "-collector")["data"]["collector.yaml"]
+    return yaml.safe_load(content)  # type: ignore[no-any-return]
+
+
+def test_the_collectors_of_a_gateway_find_it() -> None:
+    each = manifests(rendered(MATRIX["gateway at other ports"]))
+    content = named(each, "ConfigMap", "-loadbalancing")["data"]["collector.yaml"]
+    exporter = yaml.safe_load(content)["exporters"]["load_balancing"]
+    service = named(each, "Service")
+
+    assert exporter["routing_key"] == "service"
+    assert exporter["resolver"]["dns"] == {
+        "hostname": f"{RELEASE}.observability.svc",
+        "port": "14327",
+    }
+    assert service["spec"]["clusterIP"] == "None"
+    assert exporter["protocol"]["otlp"]["tls"]["insecure"]
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"mode": "gateway"}, "nextHop: say where"),
+        ({"mode": "sidecar"}, "collector.backend.endpoint: say where"),
+        ({**GATEWAY, "mode": "gatewy"}, "mode"),
+        ({**GATEWAY, "nextHop": "backend:4317"}, "nextHop"),
+        ({**GATEWAY, "settings": {"cache_sise": 5}}, "cache_sise"),
+        ({**GATEWAY, "settings": {"encoding": "float16"}}, "encoding"),
+        ({**GATEWAY, "settings": {"bearer_token": "s3cret"}}, "bearer_token"),
+        ({**GATEWAY, "settings": {"listen": "0.0.0.0:1"}}, "listen"),
+        ({**GATEWAY, "secrets": {"bearerToken": {"value": "s3cret"}}}, "bearerToken"),
+        ({**GATEWAY, "replica": 2}, "replica"),
+    ],
+)
+def test_wrong_values_are_refused_and_named(values: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ToolError, match=complaint):
+        rendered(values)
+
+
+def of_chart(values: dict[str, object], chart: Path) -> list[Manifest]:
+    return manifests(rendered(values, chart=chart))
+
+
+TYPOS = (
+    # Each a slip of the keyboard in a template, and what finds it.
+    ("templates/_helpers.tpl", "containerPort: {{ .Values.ports.otlp }}", "containerPorts: 4327"),
+    ("templates/_helpers.tpl", "readOnlyRootFilesystem:", "readOnlyRootFileSystem:"),
+    ("templates/_helpers.tpl", "terminationGracePeriodSeconds", "terminationGracePeriodSecond"),
+    ("templates/gateway.yaml", "maxUnavailable: 0", "maxUnavailible: 0"),
+    ("templates/gateway.yaml", "clusterIP: None", "clusterIp: None"),
+    ("templates/networkpolicy.yaml", "policyTypes:", "policyType:"),
+)
+
+
+@pytest.mark.parametrize(("file", "right", "wrong"), TYPOS, ids=[typo for *_, typo in TYPOS])
+def test_a_typo_in_the_chart_is_found(file: str, right: str, wrong: str, tmp_path: Path) -> None:
+    chart = tmp_path / CHART.name
+    shutil.copytree(CHART, chart)
+    text = (chart / file).read_text()
+    assert right in text
+    (chart / file).write_text(text.replace(right, wrong))
+
+    with pytest.raises(ToolError):
+        validate([*of_chart(GATEWAY, chart), *of_chart(SIDECAR, chart)])
+
+
+def test_a_setting_that_the_program_does_not_have_is_found(tmp_path: Path) -> None:
+    chart = tmp_path / CHART.name
+    shutil.copytree(CHART, chart)
+    file = chart / "templates" / "_helpers.tpl"
+    file.write_text(file.read_text().replace('"shutdown_timeout"', '"shutdown_timeouts"'))
+    settings = settings_of(of_chart(GATEWAY, chart))
+
+    assert set(settings) - set(Settings.model_fields) == {"shutdown_timeouts"}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(path for path in MANIFESTS.glob("*.yaml")), ids=lambda path: path.name
+)
+def test_the_plain_manifests_are_valid_and_current(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+
+    assert text == made()[file]
+    if file.stem != "native-sidecar":
+        validate(manifests(text))
+
+
+def test_what_the_chart_takes_over_is_current() -> None:
+    for file, text in made().items():
+        assert file.read_text(encoding="utf-8") == text, f"{file}: run `make manifests`"
+
+
+def test_the_native_sidecar_goes_into_anybodys_pod(tmp_path: Path) -> None:
+    # kubectl patch is told which; a kustomization's patch says it itself.
+    whose = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: otelcol}\n"
+    patch = (MANIFESTS / "native-sidecar.yaml").read_text()
+    (tmp_path / "native-sidecar.yaml").write_text(whose + patch)
+    (tmp_path / "collector.yaml").write_text(SOMEBODYS_COLLECTOR)
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": ["collector.yaml"],
+                "patches": [{"path": "native-sidecar.yaml"}],
+            }
+        )
+    )
+    patched = manifests(tool("kubectl", "kustomize", tmp_path))
+
+    validate(patched)
+    spec = pod_spec(patched)
+    assert [container["name"] for container in spec["initContainers"]] == ["otel-embedder"]
+    assert [container["name"] for container in spec["containers"]] == ["otelcol"]
+    assert {"config", "embedder-run"} <= {volume["name"] for volume in spec["volumes"]}
+
+
+SOMEBODYS_COLLECTOR = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: otelcol}
+spec:
+  selector: {matchLabels: {app: otelcol}}
+  template:
+    metadata: {labels: {app: otelcol}}
+    spec:
+      containers:
+        - name: otelcol
+          image: otelcol
+          volumeMounts: [{name: config, mountPath: /etc/otelcol}]
+      volumes: [{name: config, configMap: {name: otelcol}}]
+"""
+
+
+def test_the_chart_has_the_programs_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_the_charts_own_settings_are_the_programs() -> None:
+    assert set(Settings.model_fields) >= CHARTS_OWN
+
+
+def test_the_dockerfile_is_clean() -> None:
+    tool("hadolint", DEPLOY / "Dockerfile")
+
+
+def test_the_schemas_are_of_a_kubernetes_that_the_chart_admits() -> None:
+    admitted = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+    lowest = tuple(map(int, re.findall(r"\d+", admitted)[:2]))
+
+    assert lowest <= tuple(map(int, KUBERNETES.split(".")))
