@@ -218,10 +218,13 @@ def running_collector(
     *,
     overrides: Sequence[str] = (),
     program: Path = COLLECTOR,
+    wrapper: Sequence[str] = (),
 ) -> Iterator[Collector]:
     """Run a Collector that listens already; `overrides` are keys of its file, as `yaml:` has them.
 
-    Where applications send their spans, and what else needs a free port, it chooses itself.
+    It is the one that `make otelcol` builds, if `program` names no other; `wrapper` is what starts
+    it, if it is not started by itself. Where applications send their spans, and what else needs a
+    free port, it chooses itself.
     """
     apps = free_address()
     own = {
@@ -229,7 +232,7 @@ def running_collector(
         "OTELCOL_HEALTH_ENDPOINT": free_address(),
         "OTELCOL_METRICS_LEVEL": "none",
     }
-    command = [str(built(program)), "--config", str(config)]
+    command = [*wrapper, str(built(program)), "--config", str(config)]
     for override in overrides:
         command += ["--config", f"yaml:{override}"]
     with Collector(command, own_environment(own | dict(environment))) as collector:
