@@ -12,12 +12,8 @@ from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.embedder.models import verification
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL, ModelChoice
 from otel_embedder.embedder.models.conversion import converted_model, converted_path
-from otel_embedder.embedder.models.verification import (
-    REFERENCE_FILE,
-    TEXTS,
-    Check,
-    embedding_checks,
-)
+from otel_embedder.embedder.models.reference import REFERENCE_FILE
+from otel_embedder.embedder.models.verification import TEXTS, Check, embedding_checks
 from otel_embedder.embedder.models.weights import DEFAULT_MODEL_SHA256, MODEL_FILES, WEIGHTS_PACKAGE
 from otel_embedder.errors import EmbeddingFailedError
 from tests import golden

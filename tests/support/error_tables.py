@@ -82,6 +82,11 @@ SECTIONS = (
     Section("A text on its way to its vector", ("embedder", "errors", "cli.annotate")),
     Section(NEXT_HOP, ("exporter", "otlp.status", "cli.send")),
     Section(
+        "A sidecar that is asked how it is",
+        ("receiver.probe",),
+        remedy="start it, or wait for the next one; what it says of itself is in its log",
+    ),
+    Section(
         SENDERS,
         ("receiver", "pipeline", "otlp.protobuf"),
         remedy="it is the sender that is to be mended",
@@ -93,7 +98,13 @@ REMEDIES = {
     **dict.fromkeys(
         (
             *("the file is UTF-16", "the file seems to be", "files of different forms"),
-            *("{error}; --", "{were} skipped", "the converted model", "{error}; set `model`"),
+            *(
+                "the engine computes wrong",
+                "{error}; --",
+                "{were} skipped",
+                "the converted model",
+                "{error}; set `model`",
+            ),
             *("sentence-transformers is not installed", "there is no directory"),
             *("the model in {directory} has", "the model in {directory} lacks"),
             *("{directory} has the weights", "{directory} is not all", "{problem}; --repair"),

@@ -13,6 +13,7 @@ from loky import cpu_count
 from otel_embedder.embedder.models.choice import ModelChoice
 from otel_embedder.embedder.models.conversion import converted_model, remove_damaged
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
+from otel_embedder.embedder.models.reference import check_reference
 from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.embedder.models.sentence_transformers import SentenceTransformersModel
 from otel_embedder.embedder.models.weights import (
@@ -21,7 +22,7 @@ from otel_embedder.embedder.models.weights import (
     model_dimension,
     model_name,
 )
-from otel_embedder.errors import DamagedModelError
+from otel_embedder.errors import DamagedModelError, EmbeddingFailedError, ModelUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +96,20 @@ def _load_ctranslate2(choice: ModelChoice) -> Model:
 
 def _load_converted(choice: ModelChoice) -> Model:
     directory = converted_model(choice.model, choice.cache)
-    return CTranslate2Model(directory, name=model_name(choice.model), threads=choice.threads)
+    model = CTranslate2Model(directory, name=model_name(choice.model), threads=choice.threads)
+    if is_default(choice.model):
+        _check(model)
+    return model
+
+
+def _check(model: Model) -> None:
+    try:
+        check_reference(model)
+    except EmbeddingFailedError as error:
+        raise ModelUnavailableError(
+            f"the engine computes wrong vectors on this host: {error}; does it forbid memory that "
+            "is both written and run (systemd's MemoryDenyWriteExecute, SELinux' execmem)?"
+        ) from error
 
 
 def _load_reference(choice: ModelChoice) -> Model:

@@ -8,7 +8,6 @@ once more, byte by byte.
 from __future__ import annotations
 
 import filecmp
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from otel_embedder.embedder.models.conversion import (
 )
 from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.reference import check_reference
 from otel_embedder.embedder.models.weights import (
     DEFAULT_MODEL_SHA256,
     find_weights,
@@ -48,10 +48,6 @@ if TYPE_CHECKING:
 
 Outcome = TypeVar("Outcome")
 
-# One of the golden texts, and what sentence-transformers in fp32 makes of it.
-REFERENCE_FILE = Path(__file__).with_name("reference.json")
-# In int8 the cosine is .9981 for this text, and .9952 for the worst of the golden ones.
-MIN_COSINE = 0.99
 LENGTH_TOLERANCE = 1e-3
 
 # Some have equally many tokens, and so run together in company.
@@ -116,7 +112,7 @@ def embedding_checks(model: Model, name: str) -> Iterator[Check]:
     yield _attempt("unit length", partial(_check_length, model))[1]
     yield _attempt("same bits alone and in company", partial(_check_company, model))[1]
     if name == DEFAULT_MODEL:
-        yield _attempt("reference vector", partial(_check_reference, model))[1]
+        yield _attempt("reference vector", partial(check_reference, model))[1]
 
 
 def _attempt(name: str, step: Callable[[], Outcome]) -> tuple[Outcome | None, Check]:
@@ -177,13 +173,3 @@ def _check_company(model: Model) -> None:
         [alone] = model.encode([text])
         if alone.vector.tobytes() != in_company.vector.tobytes():
             raise EmbeddingFailedError(f"{text!r} has another vector alone than in company")
-
-
-def _check_reference(model: Model) -> None:
-    reference = json.loads(REFERENCE_FILE.read_text(encoding="utf-8"))
-    [embedding] = model.encode([reference["text"]])
-    cosine = float(embedding.vector @ np.asarray(reference["vector"], np.float32))
-    if not cosine >= MIN_COSINE:
-        raise EmbeddingFailedError(
-            f"the cosine to sentence-transformers' vector is {cosine:.4f}, not {MIN_COSINE} or more"
-        )

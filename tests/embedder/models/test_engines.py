@@ -22,6 +22,7 @@ from otel_embedder.embedder.models.engines import LOADERS, load_model, reviving_
 from otel_embedder.embedder.models.reviving import MODEL_UNAVAILABLE
 from otel_embedder.embedder.models.seal import SEAL_FILE
 from otel_embedder.errors import DamagedModelError, ModelUnavailableError
+from tests.support.processes import python
 from tests.support.tiny_bert import TINY_DIMENSION, write_tiny_bert
 
 if TYPE_CHECKING:
@@ -214,3 +215,31 @@ def test_an_engine_that_is_not_installed_is_an_error_that_says_what_to_do(
     assert str(caught.value) == (
         "sentence-transformers is not installed: pip install 'otel-embedder[sentence-transformers]'"
     )
+
+
+# What systemd's MemoryDenyWriteExecute does, where the kernel knows it (Linux 6.3).
+WITHOUT_MACHINE_CODE = """
+import ctypes, sys
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0)
+from pathlib import Path
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL, ModelChoice
+from otel_embedder.embedder.models.engines import load_model
+from otel_embedder.embedder.models.reference import check_reference
+from otel_embedder.errors import ModelUnavailableError
+try:
+    check_reference(load_model(ModelChoice("ctranslate2", DEFAULT_MODEL, Path(sys.argv[1]), 1)))
+except ModelUnavailableError as error:
+    print(error)
+else:
+    print("the vectors are right")
+"""
+
+
+@pytest.mark.integration
+def test_where_the_engine_may_not_write_machine_code_no_vector_is_wrong(model_cache: Path) -> None:
+    printed = python(WITHOUT_MACHINE_CODE, str(model_cache))
+
+    # Which of the two depends on the processor and the kernel.
+    right, wrong = "the vectors are right", "the engine computes wrong vectors on this host: "
+    assert printed.startswith((right, wrong))
