@@ -14,7 +14,7 @@ import yaml
 from otel_embedder import __version__
 from otel_embedder.settings import Settings, load_settings
 from otel_embedder.sidecar.checks import CHECKS
-from tests.deploy.manifests import CHARTS_OWN, MANIFESTS, VALUES, made
+from tests.deploy.manifests import MANIFESTS, VALUES, made
 from tests.support.certificates import Authority
 from tests.support.charts import (
     CHART,
@@ -420,10 +420,6 @@ def test_the_chart_has_the_programs_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
-
-
-def test_the_charts_own_settings_are_the_programs() -> None:
-    assert set(Settings.model_fields) >= CHARTS_OWN
 
 
 def test_the_dockerfile_is_clean() -> None:
