@@ -197,7 +197,7 @@ class WordsRenderer:
 
         """
         span = pb.Span.FromString(cut_span(encoded))
-        said = self._said(span, service)
+        said = Said(*self._told_by(span, service))
         fragments = (
             each.line()
             for each in self._fragments_of(said)
