@@ -18,7 +18,7 @@ from otel_embedder.search.asking.answers import Answer, FoundExample, Hit
 from otel_embedder.search.asking.held import Held
 from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.targets import Targets
-from otel_embedder.search.asking.trends import Span, trends
+from otel_embedder.search.asking.trends import Span, TrendReader
 from otel_embedder.search.ranking import (
     DURATION_WEIGHT,
     WORDS_WEIGHT,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.search.asking.answers import Info
-    from otel_embedder.search.asking.held import Passing
+    from otel_embedder.search.asking.held import Passing, Seen
     from otel_embedder.search.asking.queries import Filters, LikeQuery, SearchQuery
     from otel_embedder.search.asking.targets import Target
     from otel_embedder.search.entries import Entry, Example
@@ -122,6 +122,7 @@ class Catalogue:
         self._clock = clock
         self._held = Held(store, model=model, text_version=text_version)
         self._targets = Targets(store, self._origin)
+        self._trends = TrendReader(store)
         self._lock = Lock()  # numbers are multiplied by one at a time: memory is what they wait for
 
     def search(self, query: SearchQuery) -> Answer:
@@ -204,7 +205,7 @@ class Catalogue:
         return self._held.passing(query, *query.times(self._clock()))
 
     def _answer(
-        self, query: Filters, asked: Asked, best: Ranked, passing: Passing, seen: tuple[int, int]
+        self, query: Filters, asked: Asked, best: Ranked, passing: Passing, seen: Seen
     ) -> Answer:
         span = self._span(query, seen)
         return Answer(
@@ -212,23 +213,23 @@ class Catalogue:
             model=self._origin.model,
             text_version=self._origin.text_version,
             is_understood=asked.is_understood,
-            hits=tuple(self._hits(best, asked, span)),
+            hits=tuple(self._hits(best, asked, span, seen)),
             compared=len(passing.positions),
             left_out=passing.left_out,
             since=span.since,
             step=span.step,
         )
 
-    def _span(self, query: Filters, seen: tuple[int, int]) -> Span:
+    def _span(self, query: Filters, seen: Seen) -> Span:
         """Give the time that is asked for, in steps: where nothing is said, all that was seen."""
         now = self._clock()
         since, until = query.times(now)
-        last = seen[1] if since is None else int(now.timestamp()) * NANOSECONDS
-        begin, end = seen[0] if since is None else since, last if until is None else until
+        last = seen.last if since is None else int(now.timestamp()) * NANOSECONDS
+        begin, end = seen.first if since is None else since, last if until is None else until
         return Span.of(begin // NANOSECONDS, end // NANOSECONDS)
 
-    def _hits(self, best: Ranked, asked: Asked, span: Span) -> Iterable[Hit]:
-        counted = trends(self._store, best.keys, span)
+    def _hits(self, best: Ranked, asked: Asked, span: Span, seen: Seen) -> Iterable[Hit]:
+        counted = self._trends.read(best.keys, span, seen.state)
         rows = self._held.rows
         entries = {entry.key: entry for entry in self._store.entries(best.keys.tolist())}
         for place, key in enumerate(best.keys.tolist()):

@@ -51,6 +51,21 @@ _COLUMNS = {
 _NARROWING = {"service", "operation", "kind", "status", "since", "until", "min_duration"}
 
 
+class Seen(NamedTuple):
+    """When texts were seen, in nanoseconds since 1970.
+
+    Attributes:
+        first: the first of them first.
+        last: the last of them last.
+        state: as long as it is the same, nothing has changed.
+
+    """
+
+    first: int
+    last: int
+    state: tuple[int, int]
+
+
 class Passing(NamedTuple):
     """Which texts are compared.
 
@@ -286,11 +301,13 @@ class Held:
         """The rows by their numbers; what was given stays as it is."""
         return self._rows
 
-    def seen(self) -> tuple[int, int]:
-        """Give when the first text was seen first, and the last last, in nanoseconds."""
+    def seen(self) -> Seen:
+        """Give when texts were seen, as of what is held."""
+        state = self._generation, self._changed
         if not len(self):
-            return 0, 0
-        return int(self._columns["first_seen"].min()), int(self._columns["last_seen"].max())
+            return Seen(0, 0, state)
+        first, last = self._columns["first_seen"].min(), self._columns["last_seen"].max()
+        return Seen(int(first), int(last), state)
 
 
 def _count(flags: Flags) -> int:
