@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
 # Where an error hands on what another has said: its words stand there.
 HANDING_ON = {
-    *("cli.annotate", "cli.arguments", "credentials.tls_files", "embedder.models.bert"),
+    *(
+        "cli.annotate",
+        "cli.arguments",
+        "cli.queries",
+        "credentials.tls_files",
+        "embedder.models.bert",
+    ),
     *("embedder.models.reviving", "embedder.worker", "errors", "exporter.delivery"),
     *("exporter.exporter", "files.trace_files", "receiver.tokens", "settings"),
     "text.profiles.profile",
@@ -69,8 +75,8 @@ def test_only_those_hand_on_what_another_said_that_are_known_to() -> None:
     assert {message.module for message in messages() if message.is_handed_on} == HANDING_ON
 
 
-def test_every_section_and_every_remedy_has_a_message() -> None:
-    assert {section_of(message) for message in told()} == {*SECTIONS}
+def test_every_message_has_a_section_and_every_remedy_a_message() -> None:
+    assert {section_of(message) for message in told()} <= {*SECTIONS}
     unused = {text for text in REMEDIES if not any(each.text.startswith(text) for each in told())}
     assert unused == set()
 
