@@ -9,24 +9,28 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from otel_embedder.errors import StoreError
+from otel_embedder.errors import EmbeddingError, StoreError
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otel_embedder.search.re_embedding import ReEmbedding
     from otel_embedder.search.store import Batch, Kept, Store
 
 CATALOGUE_FAILING = "catalogue.failing"
 CATALOGUE_RECOVERED = "catalogue.recovered"
 CATALOGUE_LEFT = "catalogue.left_unwritten"
+NOT_EMBEDDED = "catalogue.not_embedded"
 
 # Of so many intervals what was seen waits for a store that can't be written.
 MAX_BATCHES = 6
 RETRY_SECONDS = 5.0
 TIDY_SECONDS = 60.0
+# So often some texts are embedded while there are any, and so often it is looked for them.
+IDLE_SECONDS, LOOK_SECONDS = 1.0, 30.0
 
 log = get_logger()
 
@@ -43,16 +47,30 @@ class WriterMetrics(Protocol):
         ...
 
 
+class Idle(NamedTuple):
+    """Embedding what waits in the catalogue, while nothing else is to be done.
+
+    Attributes:
+        is_idle: tells whether nobody needs the model.
+        re_embedding: gives what embeds the texts of a store, a few at a time.
+
+    """
+
+    is_idle: Callable[[], bool]
+    re_embedding: Callable[[Store], ReEmbedding]
+
+
 class CatalogueWriter:
     """Writes what it is offered, one batch after the other, and tidies up in between."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one choice
         self,
         opened: Callable[[], Store],
         kept: Kept,
         *,
         most_texts: int,
         metrics: WriterMetrics,
+        idle: Idle | None = None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         """Start.
@@ -62,10 +80,14 @@ class CatalogueWriter:
             kept: how long what is kept.
             most_texts: how many texts are.
             metrics: gets told.
+            idle: what to do while nothing else is to be done.
             retry_seconds: after which a store that failed is tried again.
 
         """
         self._retry_seconds = retry_seconds
+        self._idle = idle
+        self._re_embedding: ReEmbedding | None = None
+        self._embed_at = 0.0
         self._opened = opened
         self._store: Store | None = None
         self._kept = kept
@@ -121,7 +143,8 @@ class CatalogueWriter:
                 self._changed.wait_for(lambda: self._is_closing, self._retry_seconds)
                 # Once more at the end, for it may have recovered; then it is given up.
                 return not self._is_closing
-            self._changed.wait_for(lambda: self._batches or self._is_closing, TIDY_SECONDS)
+            seconds = TIDY_SECONDS if self._idle is None else IDLE_SECONDS
+            self._changed.wait_for(lambda: self._batches or self._is_closing, seconds)
             return bool(self._batches) or not self._is_closing
 
     def _work(self) -> None:
@@ -137,6 +160,23 @@ class CatalogueWriter:
         if time.monotonic() >= self._tidy_at and not self._is_closing:
             self._tidy_at = time.monotonic() + TIDY_SECONDS
             self._store.tidy(self._kept, now=int(time.time()), most_texts=self._most_texts)
+        if self._idle is not None and not self._is_closing:
+            self._embed_some(self._store, self._idle)
+
+    def _embed_some(self, store: Store, idle: Idle) -> None:
+        """Embed some texts that have no vector that is compared today, if nobody minds."""
+        if self._batches or time.monotonic() < self._embed_at or not idle.is_idle():
+            return
+        if self._re_embedding is None:
+            self._re_embedding = idle.re_embedding(store)
+        try:
+            done = self._re_embedding.step()
+        except EmbeddingError as error:
+            # Whoever serves the model tells why, and again when it works.
+            log.debug(NOT_EMBEDDED, error=error.loggable())
+            done = 0
+        # To look for more costs something where there are many.
+        self._embed_at = time.monotonic() + (0 if done else LOOK_SECONDS)
 
     def _failed(self, error: StoreError) -> None:
         if not self._is_failing:

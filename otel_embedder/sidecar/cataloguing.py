@@ -15,10 +15,13 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
+from otel_embedder.embedder.embedding import WantedText
+from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.search.re_embedding import ReEmbedding
 from otel_embedder.search.recorder import Bounds, Recorder
 from otel_embedder.search.store import DAY, Kept
 from otel_embedder.search.stores.opening import open_store
-from otel_embedder.search.writing import CatalogueWriter
+from otel_embedder.search.writing import CatalogueWriter, Idle
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.embedder.nest import Nest
     from otel_embedder.pipeline.passed import Passed
     from otel_embedder.search.store import Batch
     from otel_embedder.settings import Settings
@@ -37,6 +41,7 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 MAX_SPANS = 512  # are read at a time: a millisecond
 LOOK_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
+IDLE_TEXTS = 16  # are embedded at a time while nobody else needs the model: a tenth of a second
 
 CATALOGUE_FAULT = "catalogue.fault"
 
@@ -193,8 +198,46 @@ def _spans_in(batch: Batch) -> int:
     return sum(int(counts.table("rows").values[:, 0].sum()) for counts in batch.counts.values())
 
 
+class NestTextEmbedder:
+    """Embeds texts by a sidecar's embedders, for another thread; whatever is urgent goes first."""
+
+    def __init__(self, nest: Nest, loop: asyncio.AbstractEventLoop) -> None:
+        self._nest = nest
+        self._loop = loop
+
+    def embed(self, contents: Sequence[str]) -> list[Embedding]:
+        """Give one embedding a text, in order.
+
+        Raises:
+            EmbeddingError: the model is not there, or failed.
+
+        """
+        return asyncio.run_coroutine_threadsafe(self._embed(contents), self._loop).result()
+
+    async def _embed(self, contents: Sequence[str]) -> list[Embedding]:
+        wanted = [WantedText(content, urgent=False) for content in contents]
+        # Behind the cache: these are to push nobody out of it.
+        return [*await asyncio.gather(*self._nest.batcher.embed(wanted))]
+
+
+def _idle(settings: Settings, nest: Nest, text_version: str) -> Idle:
+    embedder = NestTextEmbedder(nest, asyncio.get_running_loop())
+    return Idle(
+        is_idle=lambda: not nest.batcher.queue_size(),
+        re_embedding=lambda store: ReEmbedding(
+            store,
+            embedder,
+            model=model_name(settings.model),
+            text_version=text_version,
+            batch_size=IDLE_TEXTS,
+        ),
+    )
+
+
 @asynccontextmanager
-async def cataloguing(settings: Settings, metrics: Metrics) -> AsyncIterator[Cataloguing | None]:
+async def cataloguing(
+    settings: Settings, nest: Nest, metrics: Metrics
+) -> AsyncIterator[Cataloguing | None]:
     """Fill the catalogue that the settings name, if they do; one that can't be opened is told."""
     if settings.catalogue is None:
         yield None
@@ -204,13 +247,14 @@ async def cataloguing(settings: Settings, metrics: Metrics) -> AsyncIterator[Cat
         hours=round(settings.catalogue_hours * DAY),
         all=round(settings.catalogue_retention * DAY),
     )
+    renderer = new_renderer(render_options(settings))
     writer = CatalogueWriter(
         partial(open_store, settings.catalogue),
         kept,
         most_texts=settings.catalogue_texts,
         metrics=metrics,
+        idle=_idle(settings, nest, renderer.text_version),
     )
-    renderer = new_renderer(render_options(settings))
     recorder = Recorder(uuid4().hex, renderer, bounds=Bounds())
     filling = Cataloguing(recorder, writer, interval=settings.catalogue_interval, metrics=metrics)
     try:

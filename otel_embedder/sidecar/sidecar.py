@@ -141,7 +141,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         )
         embedders = await parts.enter_async_context(nest(settings, model, turns, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
-        taken = await parts.enter_async_context(cataloguing(settings, metrics))
+        taken = await parts.enter_async_context(cataloguing(settings, embedders, metrics))
         processor = Processor(
             renderer,
             embedders.fallback,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from structlog.testing import capture_logs
 
-from otel_embedder.errors import StoreError
+from otel_embedder.errors import EmbeddingError, ModelUnavailableError, StoreError
 from otel_embedder.search.store import Batch, Kept
 from otel_embedder.search.writing import (
     CATALOGUE_FAILING,
@@ -15,6 +15,7 @@ from otel_embedder.search.writing import (
     CATALOGUE_RECOVERED,
     MAX_BATCHES,
     CatalogueWriter,
+    Idle,
 )
 from tests.support.fakes import PATIENCE, FakeMetrics
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from otel_embedder.search.re_embedding import ReEmbedding
     from otel_embedder.search.store import Store
 
 pytestmark = pytest.mark.timeout(60)
@@ -58,9 +60,14 @@ class FakeStore:
         self.is_closed = True
 
 
-def writing(store: FakeStore, metrics: FakeMetrics) -> CatalogueWriter:
+def writing(store: FakeStore, metrics: FakeMetrics, *, idle: Idle | None = None) -> CatalogueWriter:
     return CatalogueWriter(
-        lambda: cast("Store", store), KEPT, most_texts=7, metrics=metrics, retry_seconds=0.05
+        lambda: cast("Store", store),
+        KEPT,
+        most_texts=7,
+        metrics=metrics,
+        idle=idle,
+        retry_seconds=0.05,
     )
 
 
@@ -119,6 +126,46 @@ def test_a_store_that_fails_is_told_of_once_and_written_when_it_has_recovered() 
     assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
     assert lines[0]["error"] == "the disk is full: make room"
     assert store.written == [1, 2]
+
+
+class FakeReEmbedding:
+    """Has some texts to embed, and fails as long as there is no model."""
+
+    def __init__(self, texts: int) -> None:
+        self.texts = texts
+        self.error: EmbeddingError | None = None
+
+    def step(self) -> int:
+        if self.error:
+            raise self.error
+        done = min(self.texts, 1)
+        self.texts -= done
+        return done
+
+
+def test_what_waits_for_a_vector_is_embedded_while_nobody_needs_the_model() -> None:
+    store, re_embedding = FakeStore(), FakeReEmbedding(2)
+    is_idle = threading.Event()
+    idle = Idle(is_idle.is_set, lambda _: cast("ReEmbedding", re_embedding))
+    writer = writing(store, FakeMetrics(), idle=idle)
+    wait_for(lambda: store.tidied)
+    assert re_embedding.texts == 2
+    is_idle.set()
+    writer.offer(batch(1), spans=1)
+    wait_for(lambda: not re_embedding.texts)
+    writer.close(PATIENCE)
+    assert store.written == [1]
+
+
+def test_a_model_that_fails_does_not_keep_the_catalogue_from_being_written() -> None:
+    store, re_embedding = FakeStore(), FakeReEmbedding(2)
+    re_embedding.error = ModelUnavailableError("it is away")
+    idle = Idle(lambda: True, lambda _: cast("ReEmbedding", re_embedding))
+    writer = writing(store, FakeMetrics(), idle=idle)
+    for number in (1, 2):
+        writer.offer(batch(number), spans=1)
+    writer.close(PATIENCE)
+    assert (store.written, re_embedding.texts) == ([1, 2], 2)
 
 
 def test_one_that_can_not_be_opened_is_told_of_at_the_start_and_tried_again() -> None:
