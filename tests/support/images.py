@@ -114,6 +114,7 @@ def build(*, version: str) -> None:
         *("--build-arg", f"BASE={BASE}", "--build-arg", f"BUILD_BASE={BASE}"),
         *("--build-arg", f"VERSION={version}", "--file", DOCKERFILE, CONTEXT),
     )
+    buildah("rmi", "--prune")  # those whose names these took: 600 MB each
 
 
 def build_base() -> None:
