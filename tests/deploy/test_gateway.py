@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from random import randbytes
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 
 from tests.support.comparison import delivery, differences, spans_in
-from tests.support.otlp_samples import request, span
+from tests.support.otlp_samples import new_span, request
 from tests.support.processes import (
     CONFIGURATIONS,
     REPOSITORY,
@@ -29,8 +28,6 @@ from tests.support.processes import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from tests.support.processes import Collector, Sidecar
 
@@ -120,13 +117,6 @@ def traffic() -> list[bytes]:
         request(*(new_span(f"{verb} {noun}") for verb in VERBS), service=noun).SerializeToString()
         for noun in NOUNS
     ]
-
-
-def new_span(name: str) -> Span:
-    """Give a span that no other is, though it reads as others do."""
-    new = span(name)
-    new.span_id, new.trace_id = randbytes(8), randbytes(16)
-    return new
 
 
 def test_each_service_has_a_sidecar_that_remembers_its_texts(

@@ -2,7 +2,9 @@
 
 FAILING = "next_hop.failing"
 RECOVERED = "next_hop.recovered"
+CATALOGUE_FAILING = "catalogue.failing"
 
+CATALOGUE_WRITTEN = "otel_embedder_catalogue_written_spans_total"
 CANCELLED_SPANS = "otel_embedder_receiver_cancelled_spans_total"
 DROPPED_LINES = "otel_embedder_dropped_log_lines_total"
 SEND_LIMIT = "otel_embedder_exporter_send_limit_bytes"

@@ -13,6 +13,7 @@ from tests.faults import (
     addresses,
     answers,
     callers,
+    catalogues,
     costs,
     hops,
     life,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     *(hops, addresses, answers, links, logs, models, stored_models, vectors),
-    *(requests, callers, costs, queues, load, life),
+    *(requests, callers, costs, queues, load, life, catalogues),
 )
 
 

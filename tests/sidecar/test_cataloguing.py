@@ -17,26 +17,15 @@ from otel_embedder.search.writing import CATALOGUE_FAILING
 from otel_embedder.sidecar.cataloguing import MAX_SPANS, few_at_a_time
 from tests.support.fakes import embedding_of
 from tests.support.in_process import sidecar_in_process, tiny_model
-from tests.support.otlp_samples import request, span
+from tests.support.otlp_samples import new_span, request, span
 from tests.support.peers import FakeNextHop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
     from otel_embedder.search.entries import Entry
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def now_span(name: str, *, span_id: int = 1, parent: int = 0, milliseconds: int = 5) -> Span:
-    made = span(name)
-    made.span_id = span_id.to_bytes(8, "big")
-    made.parent_span_id = parent.to_bytes(8, "big") if parent else b""
-    made.start_time_unix_nano = time.time_ns()
-    made.end_time_unix_nano = made.start_time_unix_nano + milliseconds * 1_000_000
-    return made
 
 
 def kept_in(url: str) -> tuple[list[Entry], int]:
@@ -59,11 +48,8 @@ async def test_what_the_next_hop_took_is_in_the_catalogue_with_its_vectors(
         FakeNextHop() as next_hop,
         sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), catalogue=url) as sidecar,
     ):
-        for number in range(1, 11):
-            await sidecar.client.export(
-                request(
-                    now_span("pay a bill", span_id=number), now_span("ask", span_id=number + 99)
-                )
+        for _ in range(10):
+            await sidecar.client.export(request(new_span("pay a bill"), new_span("ask")))
             )
     entries, spans = await asyncio.to_thread(kept_in, url)
     assert len(entries) == 2
@@ -82,7 +68,7 @@ async def test_a_catalogue_that_can_not_be_had_is_told_of_and_no_span_minds(
             FakeNextHop() as next_hop,
             sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), catalogue=url) as sidecar,
         ):
-            await sidecar.client.export(request(now_span("pay a bill")))
+            await sidecar.client.export(request(new_span("pay a bill")))
     assert len(next_hop.requests) == 1
     assert [line["event"] for line in lines].count(CATALOGUE_FAILING) == 1
     assert sidecar.metrics.value("catalogue_dropped_spans_total", reason="store") == 1

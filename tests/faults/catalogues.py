@@ -1,0 +1,114 @@
+"""A catalogue that can't be had, can't be written, or does not answer."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from tests.faults import names
+from tests.faults.fault import fault
+from tests.support.generated import requests_of_every_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.faults.stage import Stage
+    from tests.support.processes import Sidecar
+
+SPANS = 300
+ROUNDS = 4
+ROUND_SECONDS = 1.0
+TOLD_SECONDS = 30.0
+HELD_SECONDS = 20.0
+# So that each row sees some of them.
+INTERVAL = ("--catalogue-interval", "0.3")
+
+
+@fault("catalogue: its folder is not there")
+def no_folder(stage: Stage) -> None:
+    _fill_in_vain(stage, stage.directory / "no" / "such" / "catalogue.db")
+
+
+@fault("catalogue: its file is damaged")
+def damaged(stage: Stage) -> None:
+    file = stage.directory / "catalogue.db"
+    file.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 64)
+    _fill_in_vain(stage, file)
+
+
+@fault("catalogue: its disk is full")
+def disk_full(stage: Stage) -> None:
+    file = stage.directory / "catalogue.db"
+    with stage.next_hop, stage.sidecar(*_settings(file)) as sidecar, stage.collector():
+        _fill(sidecar)
+        for requests in _rounds():
+            stage.send(requests)
+            stage.ledger.wait_for_all()
+        sidecar.wait_for_event(names.CATALOGUE_FAILING, timeout=TOLD_SECONDS)
+
+
+@fault("catalogue: it is locked for twenty seconds")
+def locked(stage: Stage) -> None:
+    file = stage.directory / "catalogue.db"
+    with stage.next_hop, stage.sidecar(*_settings(file)), stage.collector():
+        stage.send(requests_of_every_shape(SPANS, seed=99))
+        _wait_until_written(stage)
+        with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            until = time.monotonic() + HELD_SECONDS
+            for requests in _rounds():
+                stage.send(requests)
+                stage.ledger.wait_for_all(timeout=10)
+            time.sleep(max(0.0, until - time.monotonic()))
+        written = stage.metric(names.CATALOGUE_WRITTEN)
+        until = time.monotonic() + TOLD_SECONDS
+        while stage.metric(names.CATALOGUE_WRITTEN) <= written:
+            assert time.monotonic() < until, "nothing is written any more"
+            time.sleep(0.1)
+
+
+@fault("catalogue: it is removed while it is filled")
+def removed(stage: Stage) -> None:
+    file = stage.directory / "catalogue.db"
+    with stage.next_hop, stage.sidecar(*_settings(file)), stage.collector():
+        for requests in _rounds():
+            stage.send(requests)
+            stage.ledger.wait_for_all()
+            _wait_until_written(stage)
+            for part in file.parent.glob("catalogue.db*"):
+                part.unlink()
+
+
+def _settings(file: Path) -> Sequence[str]:
+    return ("--catalogue", f"sqlite:///{file}", *INTERVAL)
+
+
+def _rounds() -> Iterator[list[bytes]]:
+    for seed in range(ROUNDS):
+        yield requests_of_every_shape(SPANS, seed=seed)
+        time.sleep(ROUND_SECONDS)
+
+
+def _fill_in_vain(stage: Stage, file: Path) -> None:
+    with stage.next_hop, stage.sidecar(*_settings(file)) as sidecar, stage.collector():
+        sidecar.wait_for_event(names.CATALOGUE_FAILING, timeout=TOLD_SECONDS)
+        for requests in _rounds():
+            stage.send(requests)
+            stage.ledger.wait_for_all()
+
+
+def _fill(sidecar: Sidecar) -> None:
+    """Let no file of the sidecar grow any more, as on a disk without room."""
+    _, hard = resource.prlimit(sidecar.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(sidecar.pid, resource.RLIMIT_FSIZE, (0, hard))
+
+
+def _wait_until_written(stage: Stage) -> None:
+    until = time.monotonic() + TOLD_SECONDS
+    while not stage.metric(names.CATALOGUE_WRITTEN):
+        assert time.monotonic() < until, "nothing is written"
+        time.sleep(0.1)
