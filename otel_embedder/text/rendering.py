@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.text.hiding import commands, looks
 from otel_embedder.text.hiding.secrets import Secrets
-from otel_embedder.text.masking import generated, statements, times
+from otel_embedder.text.masking import generated, masks, statements, times
 from otel_embedder.text.renderer import TemplateRenderer
 from otel_embedder.text.words_renderer import WordsRenderer
 
@@ -68,7 +68,7 @@ class Renderer(Protocol):
         ...
 
 
-LATE = (*commands.LATE, *looks.LATE, *generated.LATE, *statements.LATE, *times.LATE)
+LATE = (*commands.LATE, *looks.LATE, *generated.LATE, *masks.LATE, *statements.LATE, *times.LATE)
 
 
 def prepare() -> None:

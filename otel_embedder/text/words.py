@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from otel_embedder.text.marks import Marked, seen_in, words_marks
+from otel_embedder.text.patterns import late
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -18,8 +21,6 @@ MAX_WORD_CHARACTERS = 40
 MAX_DIGIT_WORD_CHARACTERS = 8
 # From here on a system gives ports to whoever dials.
 EPHEMERAL_PORTS = 32_768
-# A message of fewer says nothing.
-MIN_LETTERS = 3
 
 # Of a mask, or of bytes in the place of a value.
 _PLACEHOLDER = re.compile(r"<\w+>|<\d+ bytes>")
@@ -27,15 +28,21 @@ _PLACEHOLDER = re.compile(r"<\w+>|<\d+ bytes>")
 _MIXED_ID = re.compile(r"\b(?=[A-Za-z]*\d+[A-Za-z])(?=\w*[A-Z])(?!v\d)[A-Za-z\d]{6,}\b")
 # Behind a host or an address; a line of code has fewer digits, as a rule.
 _PORT = re.compile(r"(?<=[\w>\]]):(\d{4,5})(?!\w|[.:]\w)")
-# Not one that a word ends with.
-_NUMBER = re.compile(r"(?<!\w)-?\d+(?:\.\d+)?")
+_PORT_HINT = re.compile(r":\d\d\d\d")
+# Not one that a word ends with. With the lookbehind first it would be tried at every character.
+_NUMBER = re.compile(r"[-\d](?<!\w.)(?:(?<=-)\d+|(?<=\d)\d*)(?:\.\d+)?")
 # camelCase, and the last capital of HTTPServer.
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_BETWEEN = re.compile(r"[^\w%]+|_")
+_HUMP_HINT = re.compile(r"[A-Z](?<=[A-Za-z0-9].)")
+_WORD = re.compile(r"[\w%]+")
 _LETTER = re.compile(r"[^\W\d_]")
+# A message of fewer says nothing.
+_LETTERS = re.compile(r"(?:[\W\d_]*+[^\W\d_]){3}")
 _DIGIT = re.compile(r"\d")
+_DIGIT_BEFORE_LETTER = re.compile(r"\d[A-Za-z]")
 # A class with its package, of two parts or more.
 _QUALIFIED = re.compile(r"(?<![\w.$])(?:[a-z_]\w*\.){2,}([A-Z][\w$]*)")
+_QUALIFIED_HINT = re.compile(r"\.[A-Z]")
 _ORIGIN = re.compile(r"^\w+://[^/]*")
 
 
@@ -47,8 +54,15 @@ def words(value: str, mask: Callable[[str], str]) -> list[str]:
         mask: puts placeholders for what differs from span to span.
 
     """
-    value = _NUMBER.sub(" ", _MIXED_ID.sub(" ", _PLACEHOLDER.sub(" ", mask(value))))
-    found = _BETWEEN.sub(" ", HUMP.sub(" ", value)).lower().split()
+    value = mask(value)
+    if "<" in value:
+        value = _PLACEHOLDER.sub(" ", value)
+    if _DIGIT_BEFORE_LETTER.search(value):
+        value = _MIXED_ID.sub(" ", value)
+    value = _NUMBER.sub(" ", value)
+    if _HUMP_HINT.search(value):
+        value = HUMP.sub(" ", value)
+    found = (word.lower() for word in _WORD.findall(value.replace("_", " ")))
     return [word[:MAX_WORD_CHARACTERS] for word in found if _is_word(word)]
 
 
@@ -60,7 +74,10 @@ def error_words(message: str, mask: Callable[[str], str]) -> list[str]:
         mask: puts placeholders for what differs from span to span, as the caller's own port does.
 
     """
-    between, *rest = _PORT.split(mask(message))
+    masked = mask(message)
+    if not _PORT_HINT.search(masked):
+        return words(masked, str)
+    between, *rest = _PORT.split(masked)
     found = words(between, str)
     for port, between in zip(rest[::2], rest[1::2], strict=True):
         found += [port] if int(port) < EPHEMERAL_PORTS else []
@@ -69,6 +86,8 @@ def error_words(message: str, mask: Callable[[str], str]) -> list[str]:
 
 
 def _is_word(word: str) -> bool:
+    if word.isalpha():
+        return True
     if not _LETTER.search(word):
         return False
     return len(word) <= MAX_DIGIT_WORD_CHARACTERS or not _DIGIT.search(word)
@@ -76,7 +95,7 @@ def _is_word(word: str) -> bool:
 
 def without_packages(value: str) -> str:
     """Give a value with the names of classes alone: `Broken` for `com.shop.Broken`."""
-    return _QUALIFIED.sub(r"\1", value)
+    return _QUALIFIED.sub(r"\1", value) if _QUALIFIED_HINT.search(value) else value
 
 
 def without_origin(url: str) -> str:
@@ -93,6 +112,7 @@ _WRAPPER = re.compile(
     r"threw exception\s*\[?"
     r"|^(?i:request) processing failed[.;:]?$"
 )
+_WRAPPER_HINT = re.compile(r" threw exception| processing failed")
 # [OrderService.pay], [cart#add]: where in the code it was.
 _MARK = re.compile(r"\[([\w$]+(?:[.#:][\w$]+)*)\]")
 _IS_CODE = re.compile(r"[a-z][A-Z]|[.#_]")
@@ -100,15 +120,24 @@ _IS_CODE = re.compile(r"[a-z][A-Z]|[.#_]")
 
 def without_marks(message: str) -> str:
     """Give an error's message without what frameworks put around it, if something is left."""
-    bare = _WRAPPER.sub("", message)
+    bare = _WRAPPER.sub("", message) if _WRAPPER_HINT.search(message) else message
+    if "[" not in bare:
+        return bare
     unmarked = _MARK.sub(lambda mark: " " if _IS_CODE.search(mark[1]) else mark[0], bare)
-    return unmarked if len(_LETTER.findall(unmarked)) >= MIN_LETTERS else bare
+    return unmarked if _LETTERS.match(unmarked) else bare
 
 
 # A code in error text, with the word before it that says so.
-_CODE = re.compile(
-    r"(?i)((?:http|status|code|returned|response|exception|error)\W{0,3}"
-    r"(?:code\W{0,3}|status\W{0,3})?)([1-5]\d\d)\b"
+_CODE = Marked(
+    late(
+        r"(?i)((?:http|status|code|returned|response|exception|error)\W{0,3}"
+        r"(?:code\W{0,3}|status\W{0,3})?)([1-5]\d\d)\b"
+    ),
+    words_marks(
+        f"{word}[^a-z0_]{{0,3}}(?:(?:code|status)[^a-z0_]{{0,3}})?000"
+        for word in ("http", "status", "code", "returned", "response", "exception", "error")
+    ),
+    in_small=True,
 )
 
 
@@ -120,4 +149,5 @@ def with_codes(value: str, named: Mapping[str, str]) -> str:
         named: words for each code.
 
     """
-    return _CODE.sub(lambda code: f"{code[1]}{named.get(code[2], code[2])}", value)
+    small = seen_in(value).lower()
+    return _CODE.sub(lambda code: f"{code[1]}{named.get(code[2], code[2])}", value, small)

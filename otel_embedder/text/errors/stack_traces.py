@@ -78,6 +78,7 @@ _BEFORE_HEADER = re.compile(
     r"""|Uncaught\s(?:\(in\spromise\)\s)?|Unhandled\sexception\.\s|panic:\s""",
     re.VERBOSE,
 )
+_BEFORE_HEADER_HINT = re.compile(r"in thread|Fatal\serror|Uncaught\s|Unhandled\s|panic:")
 _PHP_PLACE = re.compile(r" in /?[^\s:]+:\d+$")
 _ALSO_INNER = re.compile(r"\s+---> *(?:\(Inner Exception #\d+\) *)?")
 
@@ -99,8 +100,11 @@ def has_frames(text: str) -> bool:
 
 def _parts(lines: list[str]) -> list[str]:
     """Give a header in one piece, or in several where .NET has its causes on one line."""
-    text = _BEFORE_HEADER.sub("", "\n".join(lines), count=1)
-    parts = _ALSO_INNER.split(text.removesuffix("<---").strip())
+    text = "\n".join(lines)
+    if _BEFORE_HEADER_HINT.search(text):
+        text = _BEFORE_HEADER.sub("", text, count=1)
+    text = text.removesuffix("<---").strip()
+    parts = _ALSO_INNER.split(text) if "--->" in text else [text]
     return [part for part in parts if part]
 
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from otel_embedder.text.hiding.operands import OPERAND, enclosed_end, end_of
+from otel_embedder.text.marks import Marked, Marks, words_marks
 from otel_embedder.text.patterns import late
 
 if TYPE_CHECKING:
@@ -125,12 +126,15 @@ _BEFORE = late(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# Looked for in lower case, which costs a tenth of ignoring case.
-_BEFORE_HINT = re.compile(
-    r"auth|sasl|pass|identif|login|a(?:pop|cct|dd_user|ccess_k)|bind|rootpw|oper "
-    r"|c(?:rypt|redent|onfig)|digest|md5|s(?:ha\d|et |ession_)|hmac|echo |net use"
-    r"|sp_add|sign_?in|from-literal|hashbytes|\0"
+# A word that each of these has, and what parts it from the next.
+_BEFORE_WORDS = (
+    *("auth", "sasl", "pass", "identif", "login", "apop", "acct", "add_user", "access_k"),
+    *("bind", "rootpw", "oper ", "crypt", "credent", "config", "digest", "md0", "sha0"),
+    *("sha ", "sha(", "set ", "session_", "hmac", "echo ", "net use", "sp_add", "signin"),
+    *("sign_in", "from-literal", "hashbytes", "\0"),
 )
+BEFORE = Marks(words_marks(_BEFORE_WORDS))
+PARTED = Marks(rb" |,|\(|\\|\0|from-literal")
 # A second secret behind the first.
 _SECOND = re.compile(r"\s++(?:REPLACE\s++|TO\s++(?=[\"']))", re.IGNORECASE)
 _ANOTHER = re.compile(
@@ -139,17 +143,22 @@ _ANOTHER = re.compile(
 _DOLLARS = re.compile(r"\$(\w{0,16})\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 
 # Oracle's user/password@where.
-_LOGON = late(
-    r"""
+_LOGON_WORDS = (
+    *("thin:", "oci:", "oci0:", "conn ", "connect ", "sqlplus", "sqlldr", "sqlcl", "rman "),
+    *("exp ", "expdp ", "imp ", "impdp ", "userid="),
+)
+_LOGON = Marked(
+    late(
+        r"""
     (?:(?<![\w.:/@-])(?:(?-i:CONN(?:ECT)?)(?:\s++TO)?|connect(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|sqlplus\w?|sqlldr|sqlcl|rman\s++target
         |(?:exp|imp)(?:dp|(?=\s++[^\s/]{1,128}/[^\s/@]{1,128}@)|(?=\s++userid=)))\s++(?:-\w\s++|-\w{2,9}\s++|userid=)*+
       |(?<=thin:)|(?<=oci:)|(?<=oci8:)|(?<![\w.-])userid=)
     \\*+["']?[\w$#.\[\]-]{1,128}/(?=\S)(?!/)
     """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_LOGON_HINT = re.compile(
-    r"thin:|oci8?:|conn(?:ect)? |sqlplus|sqlldr|sqlcl|rman |expd?p? |impd?p? |userid="
+        re.VERBOSE | re.IGNORECASE,
+    ),
+    words_marks(_LOGON_WORDS),
+    in_small=True,
 )
 _LOGON_SECRET = re.compile(r"""\\*+"[^"]*+"?|[^\s"'@]*+(?:@(?=[^\s"'@]*+@)[^\s"'@]*+)*+""")
 
@@ -189,7 +198,13 @@ _COMMAND = late(
     re.VERBOSE | re.IGNORECASE,
 )
 _READERS = [late(options) for options in _OPTIONS.values()]
-_COMMAND_HINT = re.compile(r"""[ \s"',(\[](?:-[pawscukx-]|/p:|>\S)|setuser""")
+# An option behind something, which may be a program.
+OPTIONS = Marks(
+    rb"-[awspucxkn-](?<=[ \"',(\[]..)|/p:(?<=[ \"',(\[]...)"
+    rb"|setuser|user[^a-z0_]{1,4}[a-z0_]+[^a-z0_]{1,4}(?:on|off|reset|nopass)"
+)
+# Of these a text has one that any of this is in, in small letters, or it has options.
+WORDS = (*_BEFORE_WORDS, *_LOGON_WORDS)
 _ONCE = "sshpass"
 
 # INSERT INTO users (name, password) VALUES ('ann', 'x'), ('bob', 'y')
@@ -203,7 +218,8 @@ _COLUMN = re.compile(
 )
 _STANDS_FOR = re.compile(r"\?\d*|[$:@]\w+|%s|%\(\w+\)s|NULL|DEFAULT|<\w+>|", re.IGNORECASE)
 
-LATE = (_BEFORE, _LOGON, _COMMAND, *_READERS)
+
+LATE = (_BEFORE, _LOGON.late, _COMMAND, *_READERS)
 
 
 def inserted(text: str, names: Callable[[str], bool]) -> Iterator[Span]:
@@ -231,15 +247,20 @@ def _columns(text: str, start: int, are_secret: Sequence[bool]) -> Generator[Spa
     return start
 
 
-def commanded(text: str) -> list[Span]:
-    """Find the secrets in commands, in order; they may overlap."""
+def commanded(text: str, small: bytes) -> list[Span]:
+    """Find the secrets in commands, in order; they may overlap.
+
+    Args:
+        text: the text.
+        small: what was seen in it, in small letters.
+
+    """
     found: list[Span] = []
-    words = text.lower()
-    if _BEFORE_HINT.search(words):
+    if PARTED.may_be_in(small) and BEFORE.may_be_in(small):
         found += _positions(text)
-    if "/" in words and _LOGON_HINT.search(words):
+    if b"/" in small and _LOGON.may_be_in(small):
         found += _logons(text)
-    if _COMMAND_HINT.search(words):
+    if OPTIONS.may_be_in(small):
         found += _options(text)
     return sorted(found)
 
@@ -260,7 +281,7 @@ def _positions(text: str) -> Iterator[Span]:
 
 def _logons(text: str) -> Iterator[Span]:
     end = 0
-    while match := _LOGON().search(text, end):
+    while match := _LOGON.pattern.search(text, end):
         end = end_of(_LOGON_SECRET.match(text, match.end()), match.end())
         yield match.end(), end
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from otel_embedder.text.marks import Marked, any_of, words_marks
 from otel_embedder.text.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Span = tuple[int, int]
-
-# Where each look is worth looking for. That costs less than to look.
-_LONG = re.compile(r"[\w-]{16}")
-_MENTIONS = re.compile(r"[bB](?i:earer|asic)")
-_AT = re.compile("@")
-_PEM = re.compile("PRIVATE KEY")
 
 # What is known for ids, which everybody may see: of payments, calls of tools, queues.
 _IDS = (
@@ -27,14 +22,30 @@ _IDS = (
 )
 # Where a word begins, also behind what stands for a character in a URL or in JSON.
 _BEGINNING = r"(?:(?<![A-Za-z\d])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))"
-_TOKEN = late(
-    _BEGINNING
-    + r"""(?:
+_GITLAB = ["agent", "cbt", "dt", "ffct", "ft", "imt", "oas", "pat", "ptt", "rt", "rtr", "soat"]
+# What a token of each maker has, and of any.
+_TOKEN_WORDS = (
+    *("eyJ", "AKIA", "ASIA", "ABIA", "ACCA", "A0T", "LTAI", "AIza", "ya00.", "GOCSPX-", "0//0"),
+    *(f"gh{kind}_" for kind in "opusr"),
+    *(f"gl{kind}-" for kind in _GITLAB),
+    *("github_pat_", "glc_", "glsa_", "xox", "xapp-", "hooks.slack", "api/webhooks"),
+    *("k_live_", "k_test_", "k_prod_", "whsec_", "sk-", "SG.", "SK[0a-f]{32}", "SG[0a-f]{32}"),
+    *("key-[0a-f]{32}", "npm_", "pypi-A", "hf_", "doo_v0_", "dop_v0_", "dor_v0_"),
+    *("dapi[0a-f]{32}", "dp.[a-z]", "hvb.", "hvs.", "hvr.", "shpat_", "shpca_", "shppa_", "shpss_"),
+    *("lin_api_", "PMAK-", "NRAK-", "sq0[a-z]{3}-", ":AA", "fm0", "xkeysib-", "pul-", "dckr_"),
+    *("figd_", "xai-", "pplx-", "nvapi-", "_[a-zA-Z0]{20}"),
+)
+_TOKEN = Marked(
+    late(
+        _BEGINNING
+        + r"""(?:
         eyJ[\w+/=-]{13,}+(?:\.[\w+/=-]*+)*+                 # JSON in base64, as of a JWT
         |(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z\d])[A-Z\d]{16}      # AWS
         |LTAI[A-Za-z\d]{16,}+                               # Alibaba
         |gh[opusr]_\w{16,}+|github_pat_\w{16,}+
-        |gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|rtr|soat)-[\w.-]{16,}+  # GitLab
+        |gl(?:"""
+        + "|".join(_GITLAB)
+        + r""")-[\w.-]{16,}+
         |xox[a-z]-[\w.-]{11,}+|xapp-\d-[\w-]{10,}+          # Slack
         |hooks\.slack\.com/[\w/]{16,}+
         |discord(?:app)?\.com/api/webhooks/[\w/-]{16,}+
@@ -57,34 +68,43 @@ _TOKEN = late(
         # Whoever made it, behind a short prefix: letters and digits without a name in them, for
         # digits stand in three places, or are many, or no five letters of a case stand together.
         |(?<![%\\])"""
-    + _IDS
-    + r"""(?:[A-Za-z\d]{1,16}_){1,2}
+        + _IDS
+        + r"""(?:[A-Za-z\d]{1,16}_){1,2}
          (?=\d*+[A-Za-z])(?=[A-Za-z]*+\d)
          (?:(?=(?:[A-Za-z]*+\d++){3})|(?=(?:[A-Za-z]*+\d){8})
            |(?![A-Za-z\d]*?(?:[a-z]{5}|[A-Z]{5})))
          [A-Za-z\d]{20,}+[\w-]*+
     )
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    words_marks(_TOKEN_WORDS),
 )
 # Whoever made it, behind a short prefix, with `_` and `-` within.
-_SHAPED = re.compile(
-    rf"(?<![A-Za-z\d%\\_-]){_IDS}[A-Za-z][A-Za-z\d]{{0,15}}[_-]"
-    r"(?=[\w-]{0,64}\d)(?=[\w-]{0,64}[a-z])(?=[\w-]{0,64}[A-Z])(?P<random>[\w+-]{20,}+=*+)",
-    re.ASCII,
+_SHAPED = Marked(
+    late(
+        rf"(?<![A-Za-z\d%\\_-]){_IDS}[A-Za-z][A-Za-z\d]{{0,15}}[_-]"
+        r"(?=[\w-]{0,64}\d)(?=[\w-]{0,64}[a-z])(?=[\w-]{0,64}[A-Z])(?P<random>[\w+-]{20,}+=*+)",
+        re.ASCII,
+    ),
+    rb"-(?=[a-z0_-]{0,64}[A-Z])[a-zA-Z0_+-]{20}|_(?=[a-z0_-]{0,64}[A-Z])[a-zA-Z0_+-]{20}",
 )
 # Names turn from small letters to capitals, or from letters to digits, now and then; what is
 # random does so at two of five places.
 _TURN = re.compile(r"(?=[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z])")
 _TURNS = 0.26
-_PRIVATE_KEY = re.compile(
-    # Its first line alone must stay, for the others to be known by it.
-    r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY[A-Z ]{0,8}-----(?!\s*+\Z)"
-    r"(?:[^-]|-(?!----END))*+(?:-----END[A-Z ]{0,40}-----)?"
+_PRIVATE_KEY = Marked(
+    late(
+        # Its first line alone must stay, for the others to be known by it.
+        r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY[A-Z ]{0,8}-----(?!\s*+\Z)"
+        r"(?:[^-]|-(?!----END))*+(?:-----END[A-Z ]{0,40}-----)?"
+    ),
+    b"PRIVATE KEY",
 )
-_SAID = re.compile(
-    _BEGINNING
-    + r"""(?:
+_SAID = Marked(
+    late(
+        _BEGINNING
+        + r"""(?:
     bearer(?:\s|\+|%20)++
         (?!(?:auth\w*|tokens?|schemes?|realm|errors?|formats?|headers?|challenges?|credentials?
             |type|is|or|and|was|not)(?![\w~+/-]))
@@ -92,10 +112,13 @@ _SAID = re.compile(
     |basic(?:\s|\+|%20)++(?=[\w+/]*?(?-i:[a-z][A-Z]|\d|=))[\w+/]{8,}+=*+
     )
     """,
-    re.VERBOSE | re.IGNORECASE,
+        re.VERBOSE | re.IGNORECASE,
+    ),
+    rb"b(?i:earer|asic)[ +%]|B(?i:earer|asic)[ +%]",
 )
-_USER = re.compile(
-    r"""
+_USER = Marked(
+    late(
+        r"""
     # scheme://user:password@host, but neither a port nor a host
     (?<=://)[^\s/@:?#"'<>]{0,128}+:(?!\d{1,5}(?:[/?#,\s]|\Z))
         [^\s@"'<>]{1,256}+(?:@[^\s@?#"'<>]{0,128}+(?=@))*+(?=@)
@@ -104,45 +127,54 @@ _USER = re.compile(
     |(?<![\w.%+@:/-])(?!(?:mailto|sips?|acct|e?-?mail|to|from|b?cc|xmpp|npm):)
         [\w.%+-]{1,64}+:[^\s:@/"'<>,;]{1,128}+(?=@(?!sha\d)[\w\[(])
     """,
-    re.VERBOSE | re.IGNORECASE,
+        re.VERBOSE | re.IGNORECASE,
+    ),
+    b"@",
 )
-LATE = (_TOKEN,)
-LOOKS = ((_PEM, _PRIVATE_KEY), (_MENTIONS, _SAID), (_AT, _USER))
 
 # Only the first digit is read on, for four others may stand before a card's first four.
-_CARD = re.compile(
-    r"""
+_CARD = Marked(
+    late(
+        r"""
     [2-6](?<!\d.)(?<!\d\..)(?=(?P<rest>
         \d{12,18}(?!\d)
         |\d{3}(?P<gap>[ .-])\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?!\d)
         |\d{3}[ .-]\d{6}[ .-]\d{4,5}(?!\d)
     ))
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    rb"0000(?:0{9}|[ .-](?:0000[ .-]0000[ .-]0000|000000[ .-]0000))",
 )
-_CARD_HINT = re.compile(r"\d\d\d\d")
+LOOKS = any_of(_TOKEN, _SHAPED, _PRIVATE_KEY, _SAID, _USER, _CARD)
 _NO_GAPS = str.maketrans("", "", " .-")
 # Of every other digit counts the double, or the sum of that one's digits.
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
-def without_tokens(text: str, word: str) -> str:
-    """Put a word in the place of what a list of makers knows, or what nobody takes for a name."""
-    if not _LONG.search(text):
-        return text
+LATE = (_TOKEN.late, _SHAPED.late, _PRIVATE_KEY.late, _SAID.late, _USER.late, _CARD.late)
+
+
+def without_looks(text: str, seen: bytes, word: str) -> str:
+    """Put a word in the place of each token, key and user's password.
+
+    A token is one that a list of makers knows, or one that nobody takes for a name.
+    """
 
     def hidden(match: re.Match[str]) -> str:
         random = match["random"]
         return word if len(_TURN.findall(random)) >= _TURNS * len(random) else match[0]
 
-    return _TOKEN().sub(word, _SHAPED.sub(hidden, text))
+    text = _TOKEN.sub(word, _SHAPED.sub(hidden, text, seen), seen)
+    text = _PRIVATE_KEY.sub(word, text, seen)
+    return _USER.sub(word, _SAID.sub(word, text, seen), seen)
 
 
-def cards(text: str) -> Iterator[Span]:
+def cards(text: str, seen: bytes) -> Iterator[Span]:
     """Find the numbers that have a card's length, first digit and check digit."""
-    if not _CARD_HINT.search(text):
+    if not _CARD.may_be_in(seen):
         return
-    for match in _CARD.finditer(text):
+    for match in _CARD.pattern.finditer(text):
         end = match.end("rest")
         digits = [*map(int, text[match.start() : end].translate(_NO_GAPS))]
         doubled = map(_DOUBLED.__getitem__, digits[-2::-2])

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from otel_embedder.text.hiding.commands import commanded, inserted
-from otel_embedder.text.hiding.looks import LOOKS, cards, without_tokens
+from otel_embedder.text.hiding.commands import OPTIONS, WORDS, commanded, inserted
+from otel_embedder.text.hiding.looks import LOOKS, cards, without_looks
 from otel_embedder.text.hiding.operands import (
     OPERAND,
     PARAMETER,
@@ -23,6 +23,7 @@ from otel_embedder.text.hiding.operands import (
     end_of,
     quoted_end,
 )
+from otel_embedder.text.marks import DIGIT, Marks, any_of, seen_in, words_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ CARD = "<number>"
 SECRET_CHARACTERS = 512
 SHORTEST = len("pwd=x")
 
+NEVER = rb"(?!)"
 LAST = "$"  # behind a name that counts at a key's end only
 MAX_KEY_CHARACTERS = 256
 MAX_KEYS = 4_096  # are remembered: at most 1 MB
@@ -75,7 +77,7 @@ _PAIR = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_PAIR_HINT = re.compile(r"""[=:<%]|-(?<![\w.-].)|["'`],""")
+_PAIR_MARKS = Marks(rb"=|:|<|%|-(?<![a-zA-Z0_.-].)|\",|',|`,")
 _HEADER = re.compile(r"authorization|cookie", re.IGNORECASE)
 _HEADER_END = re.compile(r"(?<!\s)\s++[\w-]++:\s|\\[rn]|[\r\n]")
 
@@ -104,7 +106,11 @@ class Secrets:
         """
         self._keys = _pattern([key for key in keys if not key.endswith(LAST)])
         self._last = _pattern([key.rstrip(LAST) for key in keys if key.endswith(LAST)], r"\.?$")
+        names = _name_marks(keys)
+        self._named = Marks(words_marks(names) or NEVER)
+        self._words = any_of(Marks(words_marks([*names, *WORDS])), OPTIONS)
         self._by_look = by_look
+        self._is_user = lru_cache(MAX_KEYS)(_is_user)
         self._is_name = lru_cache(MAX_KEYS)(self._names)
         self._is_name_anywhere = lru_cache(MAX_KEYS)(self._names_anywhere)
         self._hidden_key = lru_cache(MAX_KEYS)(self.hidden)
@@ -127,7 +133,7 @@ class Secrets:
         """Give as much of a key's value, which has no secrets of its own, as the key allows."""
         if self.names(key):
             return SECRET
-        if self._by_look and ":" in value and _USER_KEY.search(_words(key[-MAX_KEY_CHARACTERS:])):
+        if self._by_look and ":" in value and self._is_user(key[-MAX_KEY_CHARACTERS:]):
             return _USER_AND_PASSWORD.sub(rf"\1{SECRET}", value)
         return value
 
@@ -139,17 +145,22 @@ class Secrets:
         """Give a text with a word in the place of each secret."""
         if len(text) < SHORTEST:
             return text
-        if _PAIR_HINT.search(text):
+        seen = seen_in(text)
+        small = seen.lower()
+        # Nearly no text has any of the marks, so all are looked for at once.
+        if self._words.may_be_in(small) or not text.isascii():
+            text = self._without_named(text, seen, small)
+        if self._by_look and LOOKS.may_be_in(seen):
+            text = without_looks(text, seen, SECRET)
+            text = _replaced(text, cards(text, seen), CARD)
+        return text
+
+    def _without_named(self, text: str, seen: bytes, small: bytes) -> str:
+        """Hide what the word before it tells: a key's name, or a command."""
+        if _PAIR_MARKS.may_be_in(seen) and (self._named.may_be_in(small) or not text.isascii()):
             text = _replaced(text, self._values(text), SECRET)
         text = _replaced(text, inserted(text, self.names), SECRET)
-        if not self._by_look:
-            return text
-        text = _replaced(text, commanded(text), SECRET)
-        text = without_tokens(text, SECRET)
-        for hint, look in LOOKS:
-            if hint.search(text):
-                text = look.sub(SECRET, text)
-        return _replaced(text, cards(text), CARD)
+        return _replaced(text, commanded(text, small), SECRET) if self._by_look else text
 
     def _values(self, text: str) -> Iterator[Span]:
         """Find the values of keys that name a secret."""
@@ -179,6 +190,22 @@ def _pattern(keys: Sequence[str], end: str = "") -> re.Pattern[str]:
         rf"(?:^|\.)(?:{names or '(?!)'})(?:\.\d+)*(?=\.|$)"
         rf"(?!\.(?:{describing})(?:\.|$))(?!.*\.(?:{describing})$){end}"
     )
+
+
+def _name_marks(keys: Sequence[str]) -> list[str]:
+    """Give the marks of these names, in small letters, wherever they stand in a text of ASCII."""
+    names = {_words(key.strip("*" + LAST)) for key in keys if key.isascii()}
+    shortest = [name for name in names if not any(one in name for one in names - {name})]
+    # What is neither letter nor digit may stand between two words.
+    return sorted(
+        re.sub(r"\d", DIGIT, name).replace("*", "[^ ]{0,256}").replace(".", "[^a-z0]*")
+        for name in shortest
+    )
+
+
+def _is_user(key: str) -> bool:
+    """Tell whether a key names a user, perhaps with a password behind it."""
+    return _USER_KEY.search(_words(key)) is not None
 
 
 def _words(key: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from otel_embedder.text.marks import Marked, any_of, seen_in, words_marks
 from otel_embedder.text.patterns import late
 
-_JVM = re.compile(
-    r"""
+_JVM = Marked(
+    late(
+        r"""
     (\$\$Lambda)(?:\$\d++)?/\w++                              # Job$$Lambda$772/0x0000000801
     |(\$\$Lambda)\$\d++
     |((?:CGLIB|Guice)\$\$)[\da-f]++(?![a-z])                    # Service$$SpringCGLIB$$0
@@ -18,23 +20,33 @@ _JVM = re.compile(
     |(Generated(?:SerializationC|C|M)\w{5,10}Accessor)\d++
     |(?<=[a-z\d_])(\$)\d{1,5}(?![\w<])                        # a class without a name
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    rb"\$(?:0|\$Lambda|\$_|Proxy|ByteBuddy|Mockito|Hibernate|auxiliary)|CGLIB|Guice|proxy0|Accessor0"
+    rb"|__0",
 )
 # Threads of pools, and nodes of AWS.
-_THREADS = re.compile(
-    r"""
+_THREADS = Marked(
+    late(
+        r"""
     (\bpool-|-thread-|\b(?:Thread|scheduling)-|-exec-|EventLoopGroup-)\d++(?:-\d++)?(?![\w.])
     |(\bForkJoinPool)(?:\.commonPool)?(?:-\d++)?-worker-\d++(?!\w)
     |(\bip-)\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\w)
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    words_marks(
+        ("pool-0", "thread-0", "Thread-0", "scheduling-0", "exec-0", "Group-0", "worker-0", "ip-0")
+    ),
 )
-_THREADS_HINT = re.compile(r"pool-|thread-|Thread-|exec-|ool-|Group-|scheduling-|ip-\d")
 # Java's objects, Erlang's processes.
-_OBJECT = re.compile(r"(?<=[\w\])]@)(?=[a-f]*+\d)[\da-f]{5,8}(?![\w.-])|(?<![\w<])<0\.\d++\.\d++>")
-
-_QUEUES = late(
-    r"""
+_OBJECT = Marked(
+    late(r"(?<=[\w\])]@)(?=[a-f]*+\d)[\da-f]{5,8}(?![\w.-])|(?<![\w<])<0\.\d++\.\d++>"),
+    rb"@[a-f]*0|<0\.0",
+)
+_QUEUES = Marked(
+    late(
+        r"""
     (amq\.(?:gen|ctag)-|\bspring\.gen-|\.gen-|\banonymous\.(?=[\w-]{0,64}?[A-Z\d]))[\w-]{8,}+=*+
     |(reply[-_.]?[tT]o\.)(?=[\w+/=.-]{0,64}?[A-Z\d])[\w+/=-]{4,}+(?:\.[\w+/=-]++)*+
     |(_INBOX\w*+\.)[\w$-]++(?:\.[\w$-]++)*+
@@ -43,14 +55,17 @@ _QUEUES = late(
     |(\$TMP\$\.|QTMP/)[\w./:-]++
     |(\$JS\.ACK\.[\w.-]{1,256}?\.)\d++(?:\.\d++)++
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    words_marks(
+        (".gen-", "ctag-", "anonymous.", "reply", "_INBOX", "ID:", "temp-", "TMP", "JS.ACK")
+    ),
 )
-_QUEUES_HINT = re.compile(r"gen-|ctag-|anonymous\.|reply|_INBOX|ID:|temp-|TMP|JS\.ACK")
-
 # A port of the moment, on the side of whoever dials. The other one tells what is down.
 _HOST = r"""["']?[\w.:\[\]%-]{1,64}?["']?(?:\]|(?<=[\w\]"'])):"""
-_PORTS = late(
-    r"""
+_PORTS = Marked(
+    late(
+        r"""
     (:)\d{1,5}(?=\s?(?:<->|->|→)\s?[\w/\[][^\s,;]{0,64}?[.:\]])
     |(\b(?:L:|[lL]ocal(?:\ ?\(|(?:(?:_?[aA]|\ a)ddr(?:ess)?)[=:\s]\s?|[=:]\s?)|l=)/?
         [\w.%-]{0,64}(?:\[[\da-fA-F:.%]{2,64}\])?:)\d{1,5}(?!\d)
@@ -59,12 +74,27 @@ _PORTS = late(
         (?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})(?!\d)
     |(\b(?:local|client|source|src)[_.\ ]?[pP]ort[=:\s]\s?)\d{1,5}(?!\d)
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    words_marks(
+        (
+            *(":0[0]{0,4} ?(?:<?->|\x7f)", "laddr=(", "port[=: ] ?0", "Port[=: ] ?0"),
+            *(
+                "from[ =].{0,160}:0",
+                "client[ =:].{0,160}:0",
+                "peer[ =:].{0,160}:0",
+                "by[ =].{0,160}:0",
+                "L:[^ ]{0,160}:0",
+            ),
+            *("local[^~].{0,160}:0", "Local[^~].{0,160}:0", "l=[^ ]{0,160}:0"),
+        )
+    ),
 )
-_PORTS_HINT = re.compile(r"->|→|[lL]ocal|L:|laddr|l=|from |client|peer |by |source|src")
+_GENERATED = any_of(_JVM, _OBJECT, _THREADS, _QUEUES, _PORTS)
 
 # Kubernetes makes up names of these characters, so that they spell no words.
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
+_SAFE_MARKS = "bcdfghjklmnpqrstvwxz0"
 # What has five of them and is a name.
 _NAMES = (
     *("bcp47", "btrfs", "cntrl", "dhcpd", "grpcs", "hs256", "html2", "html5", "http2", "httpd"),
@@ -73,34 +103,34 @@ _NAMES = (
     *("smtpd", "smtps", "snmpd", "sqldb", "sqlfs", "sshfs", "tmpfs", "tpcds", "wgs84", "wsrpc"),
     *("xhttp", "xhtml", "x8664"),
 )
-PODS = re.compile(
-    rf"(?<=-)(?=[a-f]*\d)[\da-f]{{8}}-[{_SAFE}]{{4}}(?![\w-])"  # a node of GKE's
-    rf"|(?<=[a-z\d]-)(?:[{_SAFE}]{{6,10}}|\d{{1,10}})-(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
-    rf"|(?<=[a-z\d]-)[{_SAFE}]{{8,10}}(?<=[a-z]..|.[a-z].|..[a-z])(?![\w-])"
-    rf"|(?<=[a-z\d]-)(?!(?:{'|'.join(_NAMES)})(?!\w))(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
+PODS = Marked(
+    late(
+        rf"(?<=-)(?=[a-f]*\d)[\da-f]{{8}}-[{_SAFE}]{{4}}(?![\w-])"  # a node of GKE's
+        rf"|(?<=[a-z\d]-)(?:[{_SAFE}]{{6,10}}|\d{{1,10}})-(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
+        rf"|(?<=[a-z\d]-)[{_SAFE}]{{8,10}}(?<=[a-z]..|.[a-z].|..[a-z])(?![\w-])"
+        rf"|(?<=[a-z\d]-)(?!(?:{'|'.join(_NAMES)})(?!\w))(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
+    ),
+    rf"-[{_SAFE_MARKS}]{{4}}".encode(),
 )
 # Behind a pod's or a ReplicaSet's name, if the key tells that it is one.
 ORDINAL = re.compile(
     rf"(?<=[a-z\d]-)(?:\d{{1,4}}|(?=[a-z]*\d)(?=\d*[a-z])[{_SAFE}]{{5,10}})(?=$|\.)"
 )
-POD_HINT = re.compile(rf"-[{_SAFE}]{{4}}")
 
-LATE = (_QUEUES, _PORTS)
+
+LATE = (_JVM.late, _THREADS.late, _OBJECT.late, _QUEUES.late, _PORTS.late, PODS.late)
 
 
 def mask_generated(text: str) -> str:
     """Put `<id>` or `<port>` for what was made up at a start or a connection."""
-    if "$" in text or "Accessor" in text or "__" in text:
-        text = _JVM.sub(_kept, text)
-    if "@" in text or "<0." in text:
-        text = _OBJECT.sub("<id>", text)
-    if _THREADS_HINT.search(text):
-        text = _THREADS.sub(_kept, text)
-    if _QUEUES_HINT.search(text):
-        text = _QUEUES().sub(_kept, text)
-    if _PORTS_HINT.search(text):
-        text = _PORTS().sub(_port, text)
-    return text
+    seen = seen_in(text)
+    if not _GENERATED.may_be_in(seen):
+        return text
+    text = _JVM.sub(_kept, text, seen)
+    text = _OBJECT.sub("<id>", text, seen)
+    text = _THREADS.sub(_kept, text, seen)
+    text = _QUEUES.sub(_kept, text, seen)
+    return _PORTS.sub(_port, text, seen)
 
 
 def _kept(match: re.Match[str]) -> str:

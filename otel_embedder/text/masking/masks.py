@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from otel_embedder.text.masking.generated import ORDINAL, POD_HINT, PODS, mask_generated
+from otel_embedder.text.marks import Marked, any_of, seen_in, words_marks
+from otel_embedder.text.masking.generated import ORDINAL, PODS, mask_generated
 from otel_embedder.text.masking.statements import (
     mask_quoted_statements,
     without_keys,
     without_literals,
 )
 from otel_embedder.text.masking.times import mask_times
+from otel_embedder.text.patterns import late
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
@@ -26,35 +28,55 @@ _IPV6 = (
     rf"|(?:{_HEXTET}(?::{_HEXTET}){{0,5}})?::(?:{_HEXTET}:){{0,5}}(?:{_IPV4}|{_HEXTET})?"
 )
 
-_ADDRESS = re.compile(
-    # An IPv6 address needs a digit, for `a::b` is a name in C++. A version with
-    # four parts is taken for an IPv4 address only if each part could be in one.
-    rf"(?<![\d.]){_IPV4}(?!\.?\d)|(?<![\w:.])(?=[a-fA-F:]*\d)(?:{_IPV6})(?![\w:])"
+_ADDRESS = Marked(
+    late(
+        # An IPv6 address needs a digit, for `a::b` is a name in C++. A version with
+        # four parts is taken for an IPv4 address only if each part could be in one.
+        rf"(?<![\d.]){_IPV4}(?!\.?\d)|(?<![\w:.])(?=[a-fA-F:]*\d)(?:{_IPV6})(?![\w:])"
+    ),
+    rb"\.0{1,3}\.0{1,3}\.0|:[0a-fA-F]{0,4}:[0a-fA-F:.]{0,45}0"
+    rb"|:(?:(?<=0:)|(?<=0.:)|(?<=0..:)|(?<=0...:))[0a-fA-F]{0,4}:",
 )
-_ADDRESS_HINT = re.compile(r"\d\.\d|:[\da-fA-F]{0,4}:")
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-_UUID = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
+_EMAIL = Marked(
+    late(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"),
+    b"@",
+)
+_UUID = Marked(
+    late(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
+    rb"-(?:[0a-fA-F]{4}-){3}[0a-fA-F]{12}",
+)
 # `_path` looks for what stands before the numbers.
-_PATH = re.compile(
-    r"(?<=/)\d++(?:/\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"
+_PATH = Marked(
+    late(r"\d(?<=/.)\d*+(?:/\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"),
+    b"/0",
 )
 _METHOD = re.compile(r"(?:.*\s)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s")
 _IDS = re.compile(r"\d++")
 # ?userId=17, order_id: 17
-_NAMED = re.compile(
-    r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?<=[a-z])(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
-    r"\d++(?![\w.:])"
+_NAMED = Marked(
+    late(
+        r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?<=[a-z])(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
+        r"\d++(?![\w.:])"
+    ),
+    words_marks(f"{name}[\"']?(?:=|: ?)[\"']?0" for name in ("id", "Id", "ID")),
 )
-_NAMED_HINT = re.compile(r"""[dD]["']?(?:=|:\s?)["']?\d""")
 # As Stripe's, which often have no digit.
-_PREFIXED = re.compile(
-    r"\b((?:acct|ba|bpc|ch|cs|cus|evt|ii|pi|pm|po|price|prod|req|seti|si|src|sub|tok|txn)_)"
-    r"(?=(?:[a-z\d]*+[A-Z]){3})[A-Za-z\d]{14,}\b"
+_PREFIXED = Marked(
+    late(
+        r"\b((?:acct|ba|bpc|ch|cs|cus|evt|ii|pi|pm|po|price|prod|req|seti|si|src|sub|tok|txn)_)"
+        r"(?=(?:[a-z\d]*+[A-Z]){3})[A-Za-z\d]{14,}\b"
+    ),
+    rb"_[a-zA-Z0]{14}",
 )
-_HEX = re.compile(r"\b0[xX][0-9a-fA-F]{1,13}\b")
-_NUMBER = re.compile(r"(?<![\d.])\d{6,}(?!\.?\d)")
+_HEX = Marked(late(r"\b0[xX][0-9a-fA-F]{1,13}\b"), rb"0[xX][0a-fA-F]")
+_NUMBER = Marked(late(r"(?<![\d.])\d{6,}(?!\.?\d)"), b"000000")
 # A word of letters and digits; `_mixed` tells which of them are ids.
-_MIXED = re.compile(r"(?:\b|(?<=_))(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{8,}(?:\b|(?=_))")
+_MIXED = Marked(
+    late(r"(?:\b|(?<=_))(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{8,}(?:\b|(?=_))"),
+    # A digit beside a letter, but not v2.
+    rb"0(?:[a-zA-Z]|(?<=[a-zA-Z]0)(?:[a-zA-Z0]|(?<=[a-zA-Z0]{7}0)))",
+)
+_WORDS = any_of(*(_EMAIL, _UUID, _NAMED, _ADDRESS, _PREFIXED, _PATH, PODS, _HEX, _MIXED, _NUMBER))
 _ONLY_HEX = re.compile(r"[\da-fA-F]++")
 _LONG = 16
 _LONG_IN_CAPITALS = 10
@@ -64,8 +86,9 @@ _TURNS = 5
 _SHORT = 12
 _TURNS_BEHIND_PREFIX = 0.28
 
-# Nearly all that is masked has one of these in it.
-_MARKS = re.compile(r"[\d@:$]|gen-|_INBOX")
+# Nearly all that is masked has one of these in it, or one of these words.
+_MARKS = re.compile(r"[\d@:$]")
+_MARK_WORDS = ("gen-", "_INBOX")
 
 MAX_KEYS = 4_096
 # Where conventions and instrumentations put a statement, a cache's key, a pod's name.
@@ -79,13 +102,25 @@ _KINDS = re.compile(
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
+LATE = (
+    _ADDRESS.late,
+    _EMAIL.late,
+    _UUID.late,
+    _PATH.late,
+    _NAMED.late,
+    _PREFIXED.late,
+    _HEX.late,
+    _NUMBER.late,
+    _MIXED.late,
+)
+
+
 def mask(value: str) -> str:
     """Put a word for its kind, such as `<uuid>`, in the place of each passing detail."""
-    if _MARKS.search(value):
+    if _MARKS.search(value) or any(word in value for word in _MARK_WORDS):
         return _mask_words(mask_generated(mask_times(mask_quoted_statements(value))))
-    if POD_HINT.search(value):
-        value = PODS.sub("<id>", value)
-    return _PREFIXED.sub(r"\1<id>", value) if "_" in value else value
+    seen = seen_in(value)
+    return _PREFIXED.sub(r"\1<id>", PODS.sub("<id>", value, seen), seen)
 
 
 def mask_statement(statement: str) -> str:
@@ -115,36 +150,33 @@ def _kind(key: str) -> str | None:
 
 
 def _mask_words(text: str) -> str:
-    """Mask single words. To look for a mark first costs less than to look for the word."""
-    if "@" in text:
-        text = _EMAIL.sub("<email>", text)
-    text = _UUID.sub("<uuid>", text)
-    if _NAMED_HINT.search(text):
-        text = _NAMED.sub(r"\1<id>", text)
-    if _ADDRESS_HINT.search(text):
-        text = _ADDRESS.sub("<ip>", text)
-    if "_" in text:
-        text = _PREFIXED.sub(r"\1<id>", text)
-    if "/" in text:
-        text = _PATH.sub(_path, text)
-    if POD_HINT.search(text):
-        text = PODS.sub("<id>", text)
-    if "0x" in text or "0X" in text:
-        text = _HEX.sub("<hex>", text)
-    return _NUMBER.sub("<number>", _MIXED.sub(_mixed, text))
+    seen = seen_in(text)
+    if not _WORDS.may_be_in(seen):
+        return text
+    text = _EMAIL.sub("<email>", text, seen)
+    if _UUID.may_be_in(seen):
+        text = _UUID.sub("<uuid>", text, seen)
+        seen = seen_in(text)  # for that had many marks of others
+    text = _NAMED.sub(r"\1<id>", text, seen)
+    text = _ADDRESS.sub("<ip>", text, seen)
+    text = _PREFIXED.sub(r"\1<id>", text, seen)
+    text = _PATH.sub(_path, text, seen)
+    text = PODS.sub("<id>", text, seen)
+    text = _HEX.sub("<hex>", text, seen)
+    return _NUMBER.sub("<number>", _MIXED.sub(_mixed, text, seen), seen)
 
 
 def _path(match: re.Match[str]) -> str:
     """Mask the numbers of a path, not HTTP/2's or those of 1/3."""
     text, end = match.string, match.start() - 1
+    if text[end - 1].islower() and end:
+        return _IDS.sub("<id>", match[0])
     if not end or _METHOD.fullmatch(text, max(0, end - 8), end):  # GET /17
         return _IDS.sub("<id>", match[0])
     start = text.rfind("/", 0, end) + 1
     segment = text[start:end]
     in_path = start > 0 and any(map(str.isalpha, segment)) and not set(segment) & set(" \t\n,;()")
-    if text[end - 1].islower() or in_path:
-        return _IDS.sub("<id>", match[0])
-    return match[0]
+    return _IDS.sub("<id>", match[0]) if in_path else match[0]
 
 
 def _mixed(match: re.Match[str]) -> str:

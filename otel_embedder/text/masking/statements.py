@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from otel_embedder.text.marks import Marked, seen_in, words_marks
 from otel_embedder.text.patterns import late
 
 STRING = "<string>"
@@ -19,42 +20,62 @@ _DOUBLE = r'"(?:[^"\\]|\\.|"")*+"(?!\s*+[.(\[])'
 _NUMBER = r"(?:0x[\da-f]++|\d++(?:\.\d++)?(?:e[+-]?\d++)?)(?![\w.])"
 _LITERAL = re.compile(
     rf"""
-    (?P<string>{_STRING}|(?:(?<=[=<>])|(?<=[=<>]\s)|(?<=LIKE\s)){_DOUBLE}
+    (?=[nexb'"$\d-])                               # as each begins: most of a text is passed over
+    (?:(?P<string>{_STRING}|(?:(?<=[=<>])|(?<=[=<>]\s)|(?<=LIKE\s)){_DOUBLE}
         |\$(?P<tag>\w{{0,16}})\$.*?\$(?P=tag)\$)
-    |(?P<number>(?<![\w.$:@"`?%])(?:(?<=[=<>(,\s])-)?{_NUMBER}(?!["`>]))
+    |(?P<number>(?<![\w.$:@"`?%])(?:(?<=[=<>(,\s])-)?{_NUMBER}(?!["`>])))
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _BEHIND_OPERATOR = re.compile(
     rf"""
+    (?=[=<>(,LOBAT])
     (?P<before>[=<>(,]\s?|\b(?:LIMIT|OFFSET|BETWEEN|AND|OR|TOP|LIKE)\s)
     (?:(?P<string>{_STRING})|(?P<number>-?{_NUMBER}))(?!\w)
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_ROW = re.compile(r"\bVALUES\s*+\([^()]*+\)", re.IGNORECASE)
+_ROW = Marked(
+    late(r"\bVALUES\s*+\([^()]*+\)", re.IGNORECASE),
+    b"values",
+    in_small=True,
+)
 _DOUBLE_QUOTED = re.compile(_DOUBLE)
 
 _ITEM = r"(?:\?\d*+|\$\d++|[:@]\w++|%s|%\(\w++\)s|<\w++>|NULL|TRUE|FALSE|\.{3}|\?\+)"
 _TUPLE = rf"\(\s*+{_ITEM}(?:\s*+,\s*+{_ITEM})*+\s*+\)"
-_LIST = re.compile(
-    rf"""
+_LIST = Marked(
+    late(
+        rf"""
     (?P<opened>\bIN\s*+\(|\bARRAY\s*+\[)\s*+(?P<item>{_ITEM}|{_TUPLE})
     (?:\s*+,\s*+(?:{_ITEM}|{_TUPLE}))*+\s*+(?P<closed>[)\]])
     """,
-    re.VERBOSE | re.IGNORECASE,
+        re.VERBOSE | re.IGNORECASE,
+    ),
+    rb"in *\(|array *\[",
+    in_small=True,
 )
-_ROWS = re.compile(r"(\bVALUES\s*+\([^()]*+\))(?:\s*+,\s*+\([^()]*+\))++", re.IGNORECASE)
+_ROWS = Marked(
+    late(r"(\bVALUES\s*+\([^()]*+\))(?:\s*+,\s*+\([^()]*+\))++", re.IGNORECASE),
+    rb"values",
+    in_small=True,
+)
 _ANY_PLACE = re.compile(r"\?\d*+|\$\d++|[:@]\w++|%s|%\(\w++\)s|\.{3}|\?\+")
 _NUMBERED = re.compile(r"(?<![\w$?:@])(?:\$|[?:]|@p)\d++\b", re.IGNORECASE)
 
-_SQL_HINT = re.compile(r"select|insert into|delete from|merge into|replace into|update ")
-_SQL = re.compile(
-    r"""
+_INTO = ("insert", "merge", "replace")
+_SQL = Marked(
+    late(
+        r"""
     \b(?:SELECT\b[^;]{1,512}?\bFROM\b|INSERT\s++INTO\b|DELETE\s++FROM\b|MERGE\s++INTO\b
         |REPLACE\s++INTO\b|UPDATE\s++\S{1,128}\s++SET\b)
     """,
-    re.VERBOSE | re.IGNORECASE,
+        re.VERBOSE | re.IGNORECASE,
+    ),
+    words_marks(
+        ("select", "update", *(f"{verb}[ ]+into" for verb in _INTO), "delete[ ]+from"),
+    ),
+    in_small=True,
 )
 _BEGINS = late(
     r"""
@@ -102,25 +123,42 @@ _SAME_KEYS = re.compile(
     r"""(?<!\S)(["']?[^\s"']{0,128}<\w{2,8}>[^\s"']{0,128}["']?)(?:\s\1(?!\S))++"""
 )
 # user:42:profile, but not main.py:42:in
-_KEY_WITHIN = re.compile(r"(?<![\w.:/-])([A-Za-z_][\w-]{0,64}:)\d++(?=:[A-Za-z])")
-_KEY_NAMED = re.compile(
-    r"""((?:\b[kK]eys?|\b[cC]ache(?:\s(?:miss|hit|entry|item))?(?:\sfor)?|\b[lL]ock)\W{1,3}
+_KEY_WITHIN = Marked(
+    late(r"(?<![\w.:/-])([A-Za-z_][\w-]{0,64}:)\d++(?=:[A-Za-z])"),
+    rb":0+:[a-zA-Z]",
+)
+_KEY_NAMED = Marked(
+    late(
+        r"""((?:\b[kK]eys?|\b[cC]ache(?:\s(?:miss|hit|entry|item))?(?:\sfor)?|\b[lL]ock)\W{1,3}
     [A-Za-z_][\w:{}-]{0,64}?:)\d++(?![\w.])""",
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    rb"(?:key|Key|cache|Cache|lock|Lock).{0,160}:0",
 )
 
-LATE = (_BEGINS, _COMMAND)
+
+LATE = (
+    _BEGINS,
+    _COMMAND,
+    _ROW.late,
+    _LIST.late,
+    _ROWS.late,
+    _SQL.late,
+    _KEY_WITHIN.late,
+    _KEY_NAMED.late,
+)
 
 
 def without_literals(statement: str) -> str:
     """Give a statement with a word for each literal, and lists with a single item."""
     if _JSON.match(statement):
         return _JSON_LIST.sub(r"[\1]", _JSON_NUMBER.sub(rf"\1{NUMBER}", statement))
-    if _COMMAND().match(statement) and not _SQL.search(statement):
+    if _COMMAND().match(statement) and not _SQL.pattern.search(statement):
         return _SAME_KEYS.sub(r"\1", without_keys(_FIRST_NUMBER.sub(r"\1<id>", statement)))
     if not _BEGINS().match(statement):
         return statement
-    return _single_items(_LITERAL.sub(_literal, _ROW.sub(_row, statement)))
+    row = _ROW.sub(_row, statement, seen_in(statement).lower())
+    return _single_items(_LITERAL.sub(_literal, row))
 
 
 def without_keys(command: str) -> str:
@@ -130,22 +168,24 @@ def without_keys(command: str) -> str:
 
 def mask_quoted_statements(text: str) -> str:
     """Put words for literals of the statements that a text quotes, and for keys of a cache."""
-    words = text.lower()
-    if _SQL_HINT.search(words) and (sql := _SQL.search(text)):
+    small = seen_in(text).lower()
+    if _SQL.may_be_in(small) and (sql := _SQL.pattern.search(text)):
         start = sql.start()
         text = text[:start] + _single_items(_BEHIND_OPERATOR.sub(_operand, text[start:]))
     if _DETAIL_HINT.search(text):
         text = _DETAIL.sub(lambda match: f"{match[match.lastindex or 0]}<id>", text)
-    if ":" not in text and "key" not in words:
+    if ":" not in text and b"key" not in small:
         return text
     # In prose `GET shop:8080` is of HTTP.
     if _COMMAND().match(text) and not text.startswith(("GET ", "DELETE ")):
         return _SAME_KEYS.sub(r"\1", without_keys(text))
-    return _KEY_NAMED.sub(r"\1<id>", _KEY_WITHIN.sub(r"\1<id>", text))
+    seen = seen_in(text)
+    return _KEY_NAMED.sub(r"\1<id>", _KEY_WITHIN.sub(r"\1<id>", text, seen), seen)
 
 
 def _single_items(statement: str) -> str:
-    shortened = _ROWS.sub(r"\1", _LIST.sub(_single_item, statement))
+    seen = seen_in(statement).lower()
+    shortened = _ROWS.sub(r"\1", _LIST.sub(_single_item, statement, seen), seen)
     # Behind a list its length can be seen from the numbers of all other places.
     return statement if shortened == statement else _NUMBERED.sub("?", shortened)
 

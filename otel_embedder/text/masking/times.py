@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from math import floor, log10
 
+from otel_embedder.text.marks import Marked, any_of, seen_in, words_marks
 from otel_embedder.text.patterns import late
 
 MOMENT = "<time>"
 DURATION = "<duration>"
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
@@ -26,8 +28,9 @@ _ZONE = (
     r"(?:\s?\([A-Z][\w ]{2,40}\)|\[\w{1,16}(?:/\w{1,32})?\])?(?:\sm=[+-]\d+\.\d+)?(?![A-Za-z\d]))?"
 )
 _YEAR = r"(?:19|20)\d\d"
-_MOMENT = late(
-    rf"""
+_MOMENT = Marked(
+    late(
+        rf"""
     # 2026-11-26T10:11:12Z, 2026-11-26 10:11:12.5 +0000 UTC, 20261126T101112Z
     \b\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?{_ZONE})?(?!\w)
     |\b{_YEAR}[01]\d[0-3]\dT[0-2]\d{{3}}(?:\d\d(?:\.\d{{1,9}})?)?Z?\b
@@ -53,27 +56,27 @@ _MOMENT = late(
     |\b{_DAY}\d{{1,2}}\s{_MONTH}\s{_CLOCK}{_ZONE}(?:\s{_YEAR}\b)?
     |(?<![\w.])1[4-9]\d{{8}}\.\d{{1,9}}(?![\w.])
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    rb":00(?<=0:00)|T0(?<=0T0)|-00?-00|/00?/00|\.00?\.00|\.0(?<=0000000000\.0)|"
+    + words_marks(f"{month}[a-z]{{0,6}}\\.?[ /-]{{1,2}}0" for month in _MONTHS),
 )
-_MOMENT_HINT = re.compile(
-    r"\d(?::\d\d|[./-]\d\d?[./-]\d|\d{5}(?:T|\d\d\.\d)|(?:th|st|nd|rd)?[ /-](?=[JFMASOND]))"
-    r"|[JFMASOND][aepuco][nbrylgptvc]\w{0,6}\.?\s{1,2}\d"
-)
-
 _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
 # 4.9999s, 1m3.5s, 30 seconds
-_DURATION = re.compile(
-    r"""
+_DURATION = Marked(
+    late(
+        r"""
     \d(?<![\w.$%:/+-].)
     (?:\d{0,2}(?:,\d{3})++|\d{0,3}h(?=\d)\d{1,4}m(?=\d)\d|\d{0,3}[hm](?=\d)\d)?
     (?P<more>\d{0,11}(?:\.\d{1,12})?)
     (?P<gap>\s?)(?P<unit>(?<=\d)us|[nµμ]s|nanos(?:ec(?:ond)?s?)?|micros(?:ec(?:ond)?s?)?
         |m(?:illi)?s(?:ec(?:ond)?s?)?|millis|s(?:ec(?:ond)?s?)?)(?![\w/-]|\.\w)
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    rb"0 ?(?:[numz]?s(?![a-zA-Z0_/-])|[mns][a-z]?(?:ec|cro|lli|no))",
 )
-_DURATION_HINT = re.compile(r"\d\s?(?:[nµμum]?s(?![\w/-])|[mns]\w?(?:ec|cro|lli|no))")
-_ISO = re.compile(r"\bPT(?:\d{1,6}H)?(?:\d{1,6}M)?\d{1,9}\.\d{1,12}S\b")
+_ISO = Marked(late(r"\bPT(?:\d{1,6}H)?(?:\d{1,6}M)?\d{1,9}\.\d{1,12}S\b"), b"PT0")
 # What is said before a duration that was measured.
 _MEASURED = re.compile(
     r"""\b(?:took|elapsed|spent|lasted|latency|duration|waited|(?:complet|finish|execut)ed\ in)
@@ -81,15 +84,21 @@ _MEASURED = re.compile(
     re.VERBOSE,
 )
 _MEASURED_CHARACTERS = 24
+_MEASURES = (
+    *("nanos", "micros", "millis", "second", "elapsed", "duration", "latency", "took"),
+    *("_ms", "_ns", "_us", "Ms", "MS"),
+)
 # buffered_nanos=29871, "took":17
-_KEYED = re.compile(
-    rf"""
+_KEYED = Marked(
+    late(
+        rf"""
     (?<![\w.-])(?P<key>[\w.-]{{0,32}}?(?:nanos|micros|millis|second|elapsed|duration|latency|took
         |_[mnu]s|[a-z]M[sS])s?["']?(?:=|:\s?))(?P<number>{_NUMBER})(?![\w.])
     """,
-    re.VERBOSE,
+        re.VERBOSE,
+    ),
+    words_marks(f"{word}[s]?[\"']?(?:=|: ?)0" for word in _MEASURES),
 )
-_KEYED_HINT = re.compile(r"""[sSdnyk]["']?(?:=|:\s?)\d""")
 _ALWAYS_MEASURED = re.compile(
     r"nanos|micros|elapsed|took|duration|latency|wait|spent|cost|_[nu]s", re.IGNORECASE
 )
@@ -97,23 +106,26 @@ _SETTING = re.compile(r"time_?out|limit|max|min|interval|ttl|delay|back_?off|eve
 # In the 1990s, or of 404s.
 _PLURAL = re.compile(r"(?:19|20)\d0|[1-5]\d\d")
 
+_TIMES = any_of(_MOMENT, _ISO, _DURATION, _KEYED)
+
 # What people set: these, and these by tens.
 _SET = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 7.5, 8.0, 9.0, 10.0)
 # A timer fires so much earlier or later.
 _TOLERANCE = 0.01
 
-LATE = (_MOMENT,)
+
+LATE = (_MOMENT.late, _DURATION.late, _ISO.late, _KEYED.late)
 
 
 def mask_times(text: str) -> str:
     """Put `<time>` for each moment, `<duration>` for each duration that was measured."""
-    if _MOMENT_HINT.search(text):
-        text = _MOMENT().sub(MOMENT, text)
-    if "PT" in text:
-        text = _ISO.sub(DURATION, text)
-    if _DURATION_HINT.search(text):
-        text = _DURATION.sub(_duration, text)
-    return _KEYED.sub(_keyed, text) if _KEYED_HINT.search(text) else text
+    seen = seen_in(text)
+    if not _TIMES.may_be_in(seen):
+        return text
+    text = _MOMENT.sub(MOMENT, text, seen)
+    text = _ISO.sub(DURATION, text, seen)
+    text = _DURATION.sub(_duration, text, seen)
+    return _KEYED.sub(_keyed, text, seen)
 
 
 def _duration(match: re.Match[str]) -> str:
