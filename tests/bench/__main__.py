@@ -16,7 +16,7 @@ from loky import cpu_count
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import library, model, passing, start
+from tests.bench import library, model, passing, rendering, start
 from tests.support.processes import collector_binary
 
 PACKAGES = ("grpcio", "protobuf", "numpy", "ctranslate2")
@@ -51,7 +51,13 @@ def main() -> None:
     extent = QUICK if parser.parse_args().quick else FULL
     console = Console()
     console.print(machine())
-    for measure in (measure_passing, measure_model, measure_library, measure_start):
+    for measure in (
+        measure_passing,
+        measure_rendering,
+        measure_model,
+        measure_library,
+        measure_start,
+    ):
         measure(console, extent)
 
 
@@ -109,6 +115,17 @@ def passing_row(
         "" if by_go is None else verdict(by_go, goal, "x"),
         f"{course.median_rate(contestant):,.0f}",
     ]
+
+
+def measure_rendering(console: Console, extent: Extent) -> None:
+    table = Table(
+        "", *rendering.PROFILES, title="Rendering a span never seen / known, CPU, us/span"
+    )
+    with console.status("Rendering"):
+        costs = rendering.costs(extent.texts)
+    for kind, by_profile in costs.items():
+        table.add_row(kind, *(f"{cost.unseen:.0f} / {cost.known:.1f}" for cost in by_profile))
+    console.print(table)
 
 
 def measure_model(console: Console, extent: Extent) -> None:
