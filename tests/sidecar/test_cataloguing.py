@@ -50,7 +50,6 @@ async def test_what_the_next_hop_took_is_in_the_catalogue_with_its_vectors(
     ):
         for _ in range(10):
             await sidecar.client.export(request(new_span("pay a bill"), new_span("ask")))
-            )
     entries, spans = await asyncio.to_thread(kept_in, url)
     assert len(entries) == 2
     assert all(entry.model for entry in entries)

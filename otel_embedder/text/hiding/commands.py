@@ -130,7 +130,7 @@ _BEFORE = late(
 _BEFORE_WORDS = (
     *("auth", "sasl", "pass", "identif", "login", "apop", "acct", "add_user", "access_k"),
     *("bind", "rootpw", "oper ", "crypt", "credent", "config", "digest", "md0", "sha0"),
-    *("sha ", "sha(", "set ", "session_", "hmac", "echo ", "net use", "sp_add", "signin"),
+    *("sha ", "sha(", "set ", "session_", "hmac", "echo ", "net [ ]*use", "sp_add", "signin"),
     *("sign_in", "from-literal", "hashbytes", "\0"),
 )
 BEFORE = Marks(words_marks(_BEFORE_WORDS))
