@@ -15,7 +15,7 @@ from otel_embedder.otlp.remembered import Bounded
 from otel_embedder.otlp.spans import Occurrences, has_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     # Its text, and whether its status is ERROR.
     Rendered = tuple[str, bool]
@@ -55,28 +55,11 @@ class KnownSpans:
         """Give what they take in memory, in bytes."""
         return self._texts.memory()
 
-    def look_up(self, spans: Iterable[bytes], service: str) -> list[Rendered | None]:
-        """Give the texts of encoded Spans of a service, None for each that is not known."""
+    def keys(self, spans: Sequence[bytes], service: str) -> list[Key | None]:
+        """Give what encoded Spans of a service are known by, None for what is not to be."""
         if self._resting > 0:
-            found: list[Rendered | None] = [None for _ in spans]
-            self._resting -= len(found)
-            return found
-        key, known = self._keys(service), self._texts.get
-        found = [known(key(span)) for span in spans]
-        self._note(len(found), len(found) - found.count(None))
-        return found
-
-    def remember(self, span: bytes, service: str, rendered: Rendered) -> None:
-        """Know an encoded Span of a service from now on by what was made of it."""
-        if self._resting > 0:
-            return
-        key = self._keys(service)(span)
-        # An event has a time of its own: that span won't come again.
-        if key is not None and not has_events(key[-1]):
-            self._texts.remember(key, rendered)
-
-    def _keys(self, service: str) -> Callable[[bytes], Key | None]:
-        """Give what gives the keys of some encoded Spans of a service; None of what has none."""
+            self._resting -= len(spans)
+            return [None] * len(spans)
         read, duration = Occurrences().read, self._duration
 
         def key(span: bytes) -> Key | None:
@@ -88,11 +71,23 @@ class KnownSpans:
                 return None
             return service, duration(started, ended), kind
 
-        return key
+        self._looked_at += len(spans)
+        return [key(span) for span in spans]
 
-    def _note(self, looked_at: int, found: int) -> None:
+    def look_up(self, keys: Sequence[Key | None]) -> list[Rendered | None]:
+        """Give the texts that are known, in order, None where none is."""
+        found = [*map(self._texts.get, keys)]
+        self._note(len(found) - found.count(None))
+        return found
+
+    def remember(self, key: Key | None, rendered: Rendered) -> None:
+        """Know what was made of a span."""
+        # An event has a time of its own: that span won't come again.
+        if key is not None and not has_events(key[-1]):
+            self._texts.remember(key, rendered)
+
+    def _note(self, found: int) -> None:
         self._hits += found
-        self._looked_at += looked_at
         self._found += found
         if self._looked_at >= LOOKED_AT:
             self._resting = 0 if self._found >= FEW else RESTING

@@ -178,8 +178,8 @@ class SpanReader:
     ) -> Iterator[Step]:
         """Look some spans up, and read those that are not known one by one."""
         works: list[Work] = []
-        found = self.known.look_up(map(ENCODED, spans), service)
-        for span, rendered in zip(spans, found, strict=True):
+        keys = self.known.keys([*map(ENCODED, spans)], service)
+        for span, key, rendered in zip(spans, keys, self.known.look_up(keys), strict=True):
             if rendered is not None:
                 works.append(Work(span, Standing.NONE, span.encoded, *rendered))
                 continue
@@ -187,7 +187,9 @@ class SpanReader:
             if standing in KEPT:
                 kept[standing] += 1
             else:
-                works.append(self._read(span, service, standing, is_late))
+                works.append(work := self._read(span, service, standing, is_late))
+                if standing is Standing.NONE and work.content is not None:
+                    self.known.remember(key, (work.content, work.urgent))
             yield works, len(span.encoded)
             works = []
         if works:
@@ -201,7 +203,4 @@ class SpanReader:
         if is_late():
             span_ids(encoded)  # a request with a malformed span is refused, however late it is
             return Work(span, standing, bare)
-        rendered = self._renderer.render(bare, service)
-        if standing is Standing.NONE:
-            self.known.remember(bare, service, rendered)
-        return Work(span, standing, bare, *rendered)
+        return Work(span, standing, bare, *self._renderer.render(bare, service))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+_EVENTS = Reused(pb.SpanEvents)
 
 
 class SpanIds(NamedTuple):
@@ -64,7 +67,7 @@ def has_events(encoded: bytes) -> bool:
         google.protobuf.message.DecodeError: it is not a Span.
 
     """
-    return bool(pb.SpanEvents.FromString(encoded).events)
+    return bool(_EVENTS.read(encoded).events)
 
 
 def span_milliseconds(encoded: bytes) -> float | None:

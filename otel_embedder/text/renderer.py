@@ -12,6 +12,7 @@ from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Remembered
+from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.errors.error_events import read
@@ -134,6 +135,7 @@ class TemplateRenderer:
         self._mask_named = mask_named if options.mask_values else _as_it_is
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = any_of(options.volatile_keys)
+        self._spans = Reused(pb.Span)
         self._fragment = Remembered(self._read_fragment).__getitem__
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
@@ -159,7 +161,7 @@ class TemplateRenderer:
         """
         if len(encoded) > SPAN_BYTES:
             encoded = cut_span(encoded)
-        span = pb.Span.FromString(encoded)
+        span = self._spans.read(encoded)
         status = self._statuses[span.status]
         # To loop over a list of them is cheaper.
         fragments = sorted(filter(None, map(self._fragment, span.attributes[:])))

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Made, Remembered
+from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds
 from otel_embedder.text.errors.error_events import read
@@ -156,6 +157,7 @@ class WordsRenderer:
         self._attributes_words = profile.attributes_words
         self._wording = Wording(profile)
         self._secrets = secrets
+        self._spans, self._pairs = Reused(pb.Span), Reused(pb.KeyValue)
         self._fragments = Fragments(self._read_fragment)
         self._left_out = Remembered(self._read_left_out)
         self._operations = Remembered(self._read_operation)
@@ -183,7 +185,7 @@ class WordsRenderer:
         """
         if len(encoded) > SPAN_BYTES:
             encoded = cut_span(encoded)
-        return self._renderings[self._told_by(pb.Span.FromString(encoded), service)]
+        return self._renderings[self._told_by(self._spans.read(encoded), service)]
 
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
@@ -320,7 +322,7 @@ class WordsRenderer:
 
     def _read_fragment(self, encoded: bytes) -> str:
         encoded = cut_attribute(encoded)
-        pair = pb.KeyValue.FromString(encoded)
+        pair = self._pairs.read(encoded)
         if self._left_out[pair.key] and is_plain(pair.value):
             return ""
         key, value = read_key_value(encoded, self._secrets)

@@ -27,6 +27,15 @@ def known_spans() -> KnownSpans:
     return KnownSpans(lambda started, ended: f"{(ended - started) // SECOND}")
 
 
+def looked_up(known: KnownSpans, *spans: bytes, service: str = "cart") -> list[object]:
+    return [*known.look_up(known.keys(spans, service))]
+
+
+def remember(known: KnownSpans, span: bytes) -> None:
+    [key] = known.keys([span], "cart")
+    known.remember(key, PAID)
+
+
 def occurrence(name: str = "pay", seconds: float = 0.5, *, events: int = 0) -> bytes:
     """Give a span with ids and times of its own."""
     made = span(name, {"cart.color": "red"}, events=[event("retry")] * events)
@@ -47,43 +56,43 @@ def numbered() -> Iterator[bytes]:
 
 def test_a_span_is_known_whichever_it_is() -> None:
     known = known_spans()
-    before = known.look_up([occurrence()], "cart")
-    known.remember(occurrence(), "cart", PAID)
+    before = looked_up(known, occurrence())
+    remember(known, occurrence())
 
     assert before == [None]
-    assert known.look_up([occurrence(), occurrence()], "cart") == [PAID, PAID]
+    assert looked_up(known, occurrence(), occurrence()) == [PAID, PAID]
     assert known.hits() == 2
 
 
 def test_what_says_something_else_is_not_known() -> None:
     known = known_spans()
-    known.remember(occurrence(), "cart", PAID)
+    remember(known, occurrence())
 
-    assert known.look_up([occurrence("ship"), occurrence(seconds=1.5)], "cart") == [None, None]
-    assert known.look_up([occurrence()], "shop") == [None]
+    assert looked_up(known, occurrence("ship"), occurrence(seconds=1.5)) == [None, None]
+    assert looked_up(known, occurrence(), service="shop") == [None]
 
 
 def test_what_is_no_span_is_not_known() -> None:
     known = known_spans()
-    known.remember(b"\xff", "cart", PAID)
+    remember(known, b"\xff")
 
-    assert known.look_up([b"\xff", occurrence()], "cart") == [None, None]
+    assert looked_up(known, b"\xff", occurrence()) == [None, None]
 
 
 def test_what_does_not_recur_takes_no_memory() -> None:
     known = known_spans()
     large = occurrence("x" * MAX_SPAN_BYTES)
-    known.remember(occurrence(events=1), "cart", PAID)
-    known.remember(large, "cart", PAID)
+    remember(known, occurrence(events=1))
+    remember(known, large)
 
     assert known.memory() == 0
-    assert known.look_up([large], "cart") == [None]
+    assert looked_up(known, large) == [None]
 
 
 def test_memory_is_bounded() -> None:
     known, most = known_spans(), 0
     for each in islice(numbered(), MAX_REMEMBERED_BYTES // ENTRY_BYTES):
-        known.remember(each, "cart", PAID)
+        remember(known, each)
         most = max(most, known.memory())
 
     assert MAX_REMEMBERED_BYTES // 2 < most <= MAX_REMEMBERED_BYTES
@@ -91,19 +100,19 @@ def test_memory_is_bounded() -> None:
 
 def test_where_hardly_any_span_recurs_none_is_looked_up_for_a_while() -> None:
     known, spans = known_spans(), numbered()
-    known.remember(occurrence(), "cart", PAID)
+    remember(known, occurrence())
 
-    known.look_up(islice(spans, LOOKED_AT), "cart")
-    resting = known.look_up([occurrence()] * RESTING, "cart")
-    known.remember(occurrence("ship"), "cart", PAID)
+    looked_up(known, *islice(spans, LOOKED_AT))
+    resting = looked_up(known, *[occurrence()] * RESTING)
+    remember(known, occurrence("ship"))
 
     assert not any(resting)
-    assert known.look_up([occurrence(), occurrence("ship")], "cart") == [PAID, PAID]
+    assert looked_up(known, occurrence(), occurrence("ship")) == [PAID, PAID]
 
 
 def test_while_it_rests_nothing_is_remembered() -> None:
     known, spans = known_spans(), numbered()
-    known.look_up(islice(spans, LOOKED_AT), "cart")
-    known.remember(occurrence(), "cart", PAID)
+    looked_up(known, *islice(spans, LOOKED_AT))
+    remember(known, occurrence())
 
     assert known.memory() == 0
