@@ -109,11 +109,15 @@ class Turns:
         self._tasks += 1
         return SharedTurn(self, self._tasks, seconds=self._seconds, clock=self._clock)
 
-    async def take(self, task: SharedTurn) -> None:
-        """Wait for a turn; if nobody has one, this is it."""
-        if self._is_taken:
-            await self._wait(self._queued(task))
+    def take_free(self) -> bool:
+        """Take the turn if nobody has it, and tell whether it was so."""
+        is_free = not self._is_taken
         self._is_taken = True
+        return is_free
+
+    async def take(self, task: SharedTurn) -> None:
+        """Wait for a turn, which somebody else has."""
+        await self._wait(self._queued(task))
 
     async def take_next(self, task: SharedTurn) -> None:
         """Give the turn back and wait for the next; the event loop goes round before that."""
@@ -175,7 +179,8 @@ class SharedTurn(Turn):
         self._began: float | None = None
 
     async def __aenter__(self) -> Self:
-        await self._turns.take(self)
+        if not self._turns.take_free():
+            await self._turns.take(self)
         self._begin()
         return self
 

@@ -66,9 +66,10 @@ class Echoes:
 
         """
         span = self._representative(request)
-        if span is None or span_ids(span.encoded) not in self._sent:
+        # Nearly no span has a vector, which is told at once.
+        if span is None or self._annotator.standing(span.encoded) is not Standing.CURRENT:
             return False
-        is_echo = self._annotator.standing(span.encoded) is Standing.CURRENT
+        is_echo = span_ids(span.encoded) in self._sent
         if is_echo and not self._is_logged:
             self._is_logged = True
             log.warning(LOOP_SUSPECTED, remedy=LOOP_REMEDY)
