@@ -129,7 +129,7 @@ _BEFORE = late(
 # A word that each of these has, and what parts it from the next.
 _BEFORE_WORDS = (
     *("auth", "sasl", "pass", "identif", "login", "apop", "acct", "add_user", "access_k"),
-    *("bind", "rootpw", "oper ", "crypt", "credent", "config", "digest", "md0", "sha0"),
+    *("bind", "rootpw", "oper[^a-z0_]", "crypt", "credent", "config", "digest", "md0", "sha0"),
     *("sha ", "sha(", "set ", "session_", "hmac", "echo ", "net [ ]*use", "sp_add", "signin"),
     *("sign_in", "from-literal", "hashbytes", "\0"),
 )
