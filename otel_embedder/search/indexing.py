@@ -100,7 +100,7 @@ class Indexer:
         """
         self._window_spans = window_spans
         # Never reached: windows end before.
-        self._bounds = Bounds(4 * window_spans, 4 * WINDOW_BYTES, MAX_SAYINGS)
+        self._bounds = Bounds(4 * window_spans, 4 * WINDOW_BYTES, MAX_SAYINGS, WINDOW_BYTES // 4)
         self._store = store
         self._renderer = renderer
         self._annotator = annotator

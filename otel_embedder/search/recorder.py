@@ -17,8 +17,10 @@ from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.otlp.spans import SpanIds
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.search.entries import Embedded, RowKey
+from otel_embedder.search.groups.failed import FailedTrace, Failure
 from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Arriving, Recorded
 from otel_embedder.search.recording.counting import Counting
+from otel_embedder.search.recording.failures import Failures
 from otel_embedder.search.recording.vocabulary import Vocabulary
 from otel_embedder.search.store import Batch
 from otel_embedder.search.trees import Spans, join
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.search.counts import Integers
-    from otel_embedder.search.recording.failures import Failures
+    from otel_embedder.search.recording.failures import Failure as TracedFailure
     from otel_embedder.text.rendering import Renderer
 
 # So many arrive as lists, before they become columns.
@@ -49,18 +51,21 @@ class Bounds(NamedTuple):
             without.
         bytes: about so many; what is beyond that is dropped.
         sayings: texts of services that are remembered from one interval to the next.
+        errors: about so many bytes of ERROR spans, which are read when they are counted; of
+            traces that fail beyond that it is not told why.
 
     """
 
     spans: int = 250_000
     bytes: int = 128 * 1024 * 1024
     sayings: int = 50_000
+    errors: int = 16 * 1024 * 1024
 
 
 class Recorder:
     """Takes spans, and gives batches for a store. Not for several threads at once."""
 
-    def __init__(  # noqa: PLR0913 - each is one choice
+    def __init__(
         self,
         writer: str,
         renderer: Renderer,
@@ -68,7 +73,6 @@ class Recorder:
         bounds: Bounds,
         number: int = 0,
         is_file: bool = False,
-        failures: Failures | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -79,7 +83,6 @@ class Recorder:
             number: of the last batch of this writer.
             is_file: whether spans come from files: one without a time is counted when the one
                 before it was, and not when it came.
-            failures: is told where traces failed.
 
         """
         self._writer = writer
@@ -87,7 +90,7 @@ class Recorder:
         self._bounds = bounds
         self._number = number
         self._is_file = is_file
-        self._failures = failures
+        self._failures = Failures(max_bytes=bounds.errors)
         self._status = Remembered(_status_code)
         self._vocabulary = Vocabulary()
         self._arriving = Arriving.none()
@@ -115,7 +118,7 @@ class Recorder:
             + ARRIVING_BYTES * len(self._arriving.ids)
             + VECTOR_BYTES * (len(self._vectors) + len(self._waiting_vectors))
             + self._vocabulary.size
-            + (self._failures.size if self._failures else 0)
+            + self._failures.size
         )
 
     def take(
@@ -148,7 +151,7 @@ class Recorder:
         statuses = [self._status[place.status] for place in places]
         sayings = self._said(service, spans, texts)
         self._note_vectors(sayings, embeddings)
-        if self._failures is not None and ERROR in statuses:
+        if ERROR in statuses:
             for place, span, status in zip(places, spans, statuses, strict=True):
                 if status == ERROR:
                     self._failures.note(SpanIds(place.trace_id, place.span_id), span)
@@ -252,13 +255,14 @@ class Recorder:
         end = len(spans.ids) - len(new.ids)
         which[end - len(waiting.ids) : end] = True
         which[len(spans.ids) :] = True
-        if self._failures is not None:
-            self._failures.tell(spans, tied, trees, which[: len(spans.ids)], self._vocabulary)
+        failures = self._failures.tell(
+            spans, tied, trees, which[: len(spans.ids)], self._vocabulary
+        )
         batch = None
         if which.any():
             spans, trees = Recorded.joined([spans, beyond]), trees.with_others(len(beyond.ids))
             counting = Counting(spans, trees, which, self._vocabulary)
-            batch = self._counted(counting, vectors)
+            batch = self._counted(counting, vectors, failures)
         self._keep([*self._kept, waiting], trees.parents[:end])
         self._forget_sayings()
         return batch
@@ -275,7 +279,9 @@ class Recorder:
             spans.statuses == ERROR,
         )
 
-    def _counted(self, counting: Counting, vectors: dict[str, Embedded]) -> Batch:
+    def _counted(
+        self, counting: Counting, vectors: dict[str, Embedded], failures: Sequence[TracedFailure]
+    ) -> Batch:
         self._number += 1
         return Batch(
             writer=self._writer,
@@ -284,6 +290,20 @@ class Recorder:
             services=counting.services(),
             texts=[*counting.texts(vectors, self._renderer.text_version)],
             counts=counting.counts(),
+            failures=[self._read_failure(each) for each in failures if any(each.trace_id)],
+        )
+
+    def _read_failure(self, failure: TracedFailure) -> FailedTrace:
+        """Read why a trace failed: what the span says, or else the nearest error above it."""
+        said = (self._renderer.error_words(encoded) for encoded in failure.errors)
+        type_, words = next((each for each in said if any(each)), ("", ""))
+        row = failure.row
+        return FailedTrace(
+            failure.trace_id,
+            failure.span_id,
+            failure.ended,
+            Failure(row.service, row.operation, type_, words),
+            failure.reached,
         )
 
     def _keep(self, counted: Sequence[Recorded], parents: Integers) -> None:

@@ -219,3 +219,26 @@ def failed_at(spans: Spans, trees: Trees) -> Integers:
     is_first = np.ones(len(own), bool)
     is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     return np.sort(own[order[is_first]])
+
+
+def of_same_trace(spans: Spans, positions: Integers, wanted: Integers) -> tuple[Integers, Integers]:
+    """Give the spans that are of the trace of another one.
+
+    Args:
+        spans: all of them.
+        positions: of those to choose from.
+        wanted: of the others, of which no two are of one trace.
+
+    Returns:
+        The positions of those chosen, and for each the place in `wanted` of the other; both of
+        shape (m,).
+
+    """
+    if not len(wanted):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    traces = _mixed(spans.traces)
+    keys = traces[wanted]
+    order = np.argsort(keys)
+    places = np.minimum(np.searchsorted(keys[order], traces[positions]), len(keys) - 1)
+    is_same = keys[order][places] == traces[positions]
+    return positions[is_same], order[places[is_same]]

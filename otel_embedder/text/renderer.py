@@ -17,6 +17,7 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.errors.error_events import read
 from otel_embedder.text.errors.error_text import ErrorText, timeless
+from otel_embedder.text.errors.error_words import ErrorWordsReader
 from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.keys import any_of
 from otel_embedder.text.masking.masks import mask, mask_named
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from otel_embedder.text.errors.error_text import Part
+    from otel_embedder.text.errors.error_words import ErrorWords
     from otel_embedder.text.options import RenderOptions
 
 
@@ -141,6 +143,7 @@ class TemplateRenderer:
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
         self._error = ErrorText(self._secrets)
+        self._error_words_reader = ErrorWordsReader(self._error)
         self._told = Remembered(self._read_event)
 
     def service(self, resource: bytes) -> str:
@@ -204,6 +207,15 @@ class TemplateRenderer:
         if not 0 < started <= ended:
             return UNKNOWN_DURATION
         return self._milliseconds(ended - started)
+
+    def error_words(self, encoded: bytes) -> ErrorWords:
+        """Give what an encoded Span says of its error, before a text is made of it.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        return self._error_words_reader.read(encoded)
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.

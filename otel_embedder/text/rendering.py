@@ -11,6 +11,7 @@ from otel_embedder.text.renderer import TemplateRenderer
 from otel_embedder.text.words_renderer import WordsRenderer
 
 if TYPE_CHECKING:
+    from otel_embedder.text.errors.error_words import ErrorWords
     from otel_embedder.text.options import RenderOptions
     from otel_embedder.text.profiles.profile import Profile
     from otel_embedder.text.renderer import Rendering, Saying
@@ -56,6 +57,15 @@ class Renderer(Protocol):
 
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
+        ...
+
+    def error_words(self, encoded: bytes) -> ErrorWords:
+        """Give what an encoded Span says of its error, before a text is made of it.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
         ...
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:

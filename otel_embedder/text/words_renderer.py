@@ -16,6 +16,7 @@ from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds
 from otel_embedder.text.errors.error_events import read
 from otel_embedder.text.errors.error_text import ErrorText, timeless
+from otel_embedder.text.errors.error_words import ErrorWordsReader
 from otel_embedder.text.purse import (
     SPAN_BYTES,
     cut_attribute,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.text.errors.error_text import Part
+    from otel_embedder.text.errors.error_words import ErrorWords
     from otel_embedder.text.hiding.secrets import Secrets
     from otel_embedder.text.profiles.profile import Profile
     from otel_embedder.text.wording import Reading
@@ -164,6 +166,7 @@ class WordsRenderer:
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
         self._error_text = ErrorText(secrets)
+        self._error_words_reader = ErrorWordsReader(self._error_text)
         self._told = Remembered(self._error_text.of_event)
         self._renderings = Made(self._rendering, _size)
 
@@ -211,6 +214,15 @@ class WordsRenderer:
         words = [word for part in self._parts if part in ROW_PARTS for word in parts[part]]
         operation = operation_name(span.name, self._secrets)
         return SpanRow(operation, KIND_NAMES.get(span.kind, ""), " ".join(words), said.status)
+
+    def error_words(self, encoded: bytes) -> ErrorWords:
+        """Give what an encoded Span says of its error, before a text is made of it.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        return self._error_words_reader.read(encoded)
 
     def sayings(self, encoded: bytes, service: str) -> list[Saying]:
         """Give what an encoded Span of a service says, and what `render` makes of each.

@@ -12,8 +12,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Example
+from otel_embedder.search.groups.failed import FailedTrace, Failure
 from otel_embedder.search.recorder import KEPT_INTERVALS
-from otel_embedder.search.recording.failures import Failure, Failures
 from otel_embedder.search.stores.memory import MemoryStore
 from tests.support.otlp_samples import resource
 from tests.support.recorded import (
@@ -389,43 +389,52 @@ def test_odd_ids_are_counted() -> None:
     assert text.examples.first[:2] == (b"x" * 16, b"")
 
 
-def failing(max_bytes: int = 10_000) -> tuple[Recorder, list[Failure]]:
-    found: list[Failure] = []
-    return recorder(failures=Failures(found.extend, max_bytes=max_bytes)), found
+def failures_in(batch: Batch | None) -> list[FailedTrace]:
+    return [] if batch is None else [*batch.failures]
 
 
-def test_it_is_told_where_traces_failed() -> None:
-    recording, found = failing()
-    spans = [
-        made("buy", 1, took=100, status=ERROR, message="no"),
-        made("check", 2, 1, took=90),
-        made("pay", 3, 2, took=50, status=ERROR, message="bank is gone"),
-        made("look", 9, trace=2),
-    ]
-    take(recording, *spans)
-    batch = flushed(recording)
+def test_it_is_told_where_a_trace_failed_and_whom_that_reached() -> None:
+    recording = recorder()
+    take(recording, made("buy", 1, took=100, status=ERROR, message="no"), service="front")
+    take(recording, made("check", 2, 1, took=90), made("look", 9, trace=2))
+    pay = made("pay", 3, 2, took=50, status=ERROR, message="bank is gone")
+    take(recording, pay, service="bank")
 
-    row = next(row for row in batch.rows if row.operation == "pay")
     ended = MINUTE * SECOND + 50 * MILLISECOND
-    errors = (spans[2].SerializeToString(), spans[0].SerializeToString())
-    assert found == [Failure((1).to_bytes(16), (3).to_bytes(8), row, ended, depth=2, errors=errors)]
+    failure = Failure("bank", "pay", "", "bank is gone")
+    assert failures_in(recording.flush(NOW)) == [
+        FailedTrace((1).to_bytes(16), (3).to_bytes(8), ended, failure, ("bank", "front"))
+    ]
+
+
+def test_a_failure_that_says_nothing_has_the_words_of_the_nearest_error_above_it() -> None:
+    recording = recorder()
+    top = made("buy", 1, status=ERROR, message="could not buy")
+    silent = made("check", 3, 2, status=ERROR)
+    take(recording, top, made("ask", 2, 1), silent)
+
+    [failed] = failures_in(recording.flush(NOW))
+    assert failed.failure == Failure("shop", "check", "", "could not buy")
 
 
 def test_a_failure_is_told_once_when_its_span_is_counted() -> None:
-    recording, found = failing()
+    recording = recorder()
     take(recording, made("buy", 1, status=ERROR))
-    told_after = []
-    for _ in range(4):
-        recording.batch(NOW)
-        told_after.append(len(found))
+    told = [len(failures_in(recording.batch(NOW))) for _ in range(4)]
 
-    assert told_after == [0, 1, 1, 1]
+    assert told == [0, 1, 0, 0]
     assert recording.size < 1_000
 
 
-def test_a_failure_for_whose_words_there_is_no_room_is_told_without() -> None:
-    recording, found = failing(max_bytes=500)
+def test_a_failure_for_which_there_is_no_room_is_not_told_with_others_words() -> None:
+    recording = recorder(ROOMY._replace(errors=500))
     take(recording, *(made("buy", number, trace=number, status=ERROR) for number in (1, 2)))
-    recording.flush(NOW)
 
-    assert [len(each.errors) for each in found] == [1, 0]
+    assert [each.trace_id for each in failures_in(recording.flush(NOW))] == [(1).to_bytes(16)]
+
+
+def test_a_failure_without_a_trace_id_is_of_no_trace() -> None:
+    recording = recorder()
+    take(recording, made("buy", 1, trace=0, status=ERROR))
+
+    assert failures_in(recording.flush(NOW)) == []

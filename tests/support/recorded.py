@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_embedder.embedder.embedding import Embedding
-    from otel_embedder.search.recording.failures import Failures
     from otel_embedder.search.store import Batch
 
 SECOND = 1_000_000_000
@@ -56,13 +55,10 @@ def recorder(
     *,
     number: int = 0,
     is_file: bool = False,
-    failures: Failures | None = None,
 ) -> Recorder:
     """Give one of which texts are names of spans."""
     renderer = new_renderer(RenderOptions(template="{operation}"))
-    return Recorder(
-        "writer", renderer, bounds=bounds, number=number, is_file=is_file, failures=failures
-    )
+    return Recorder("writer", renderer, bounds=bounds, number=number, is_file=is_file)
 
 
 def take(

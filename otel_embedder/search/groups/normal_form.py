@@ -17,7 +17,7 @@ _NUMBERS = re.compile(
     r"""
     \b(?:status|code|errno|exit|http(?:/\d(?:\.\d)?)?|sqlstate|error)\b  # not within "barcode"
       [^\w]{0,3}(?:(?:status|code)\b[^\w]{0,3})?\d+
-    |(?<=[\w\])]):(?P<port>\d{1,5})(?![\d.])
+    |(?<=[\w\])>]):(?P<port>\d{1,5})(?![\d.])
     |\d+
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -17,6 +17,8 @@ from otel_embedder.search.groups.normal_form import NUMBER, normal_form
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from otel_embedder.search.groups.failed import Failure
+
 # Of these rules: with other ones, ids would be others.
 VERSION = 1
 ANYTHING = "<*>"
@@ -24,23 +26,6 @@ LEAST_SHARE = 0.7
 ID_DIGITS = 16
 
 _REAL_WORD = re.compile(r"[A-Za-z]{2,}")
-
-
-class Failure(NamedTuple):
-    """Why a trace failed, where it did.
-
-    Attributes:
-        service: of the span at which it failed.
-        operation: of that span, without secrets and ids.
-        type: the exception's, empty if there is none.
-        words: what was said of it, without secrets and ids; perhaps empty.
-
-    """
-
-    service: str
-    operation: str
-    type: str
-    words: str
 
 
 class Key(NamedTuple):
@@ -69,12 +54,16 @@ class Group:
         id: 16 hex digits, which stay whatever comes later.
         key: what all of its failures have in common.
         template: the words that they share, `<*>` where they differ.
+        first: the words of its first member, in their normal form; the id is made of them.
+        pinned: places at which another word is another group, as somebody decided.
 
     """
 
     id: str
     key: Key
     template: list[str]
+    first: str
+    pinned: frozenset[int] = frozenset()
 
     @property
     def title(self) -> str:
@@ -102,9 +91,12 @@ class Templates:
         first = ANYTHING if _is_volatile(words[0]) else words[0]
         key = Key(failure.service, failure.type, len(words), first)
         groups = self._by_key[key]
-        best = max(groups, key=lambda group: _share(group.template, words), default=None)
-        if best is None or _share(best.template, words) < LEAST_SHARE:
+        nearest = _nearest(groups, words)
+        if nearest is None:
             return self._added(key, words), True
+        best = _nearest((each for each in groups if _fits(each, words)), words)
+        if best is None:
+            return self._added(key, words, pinned=nearest.pinned), True
         merged = [
             one if one == other else ANYTHING
             for one, other in zip(best.template, words, strict=True)
@@ -112,18 +104,38 @@ class Templates:
         is_wider, best.template = merged != best.template, merged
         return best, is_wider
 
+    def alike(self, group: Group) -> Group | None:
+        """Give the group that one from elsewhere would come to by its words, if there is any."""
+        if len(_REAL_WORD.findall(group.first)) < 2:  # noqa: PLR2004 - as above
+            return None
+        return _nearest(self._by_key[group.key], group.template)
+
     def _exact(self, key: Key, words: list[str]) -> tuple[Group, bool]:
         for group in self._by_key[key]:
             if group.template == words:
                 return group, False
         return self._added(key, words), True
 
-    def _added(self, key: Key, words: list[str]) -> Group:
-        said = "\0".join((str(VERSION), *map(str, key), *words))
-        id_ = sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:ID_DIGITS]
-        group = Group(id_, key, words)
+    def _added(self, key: Key, words: list[str], *, pinned: frozenset[int] = frozenset()) -> Group:
+        group = Group(id_of(key, words), key, words, " ".join(words), pinned)
         self._by_key[key].append(group)
         return group
+
+
+def _nearest(groups: Iterable[Group], words: list[str]) -> Group | None:
+    """Give the first of those that share most of these words, if that is enough."""
+    best = max(groups, key=lambda group: _share(group.template, words), default=None)
+    return best if best is not None and _share(best.template, words) >= LEAST_SHARE else None
+
+
+def id_of(key: Key, words: list[str]) -> str:
+    """Give the id of the group whose first member says these words, in their normal form."""
+    said = "\0".join((str(VERSION), *map(str, key), *words))
+    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:ID_DIGITS]
+
+
+def _fits(group: Group, words: list[str]) -> bool:
+    return all(group.template[place] == words[place] for place in group.pinned)
 
 
 def _is_volatile(word: str) -> bool:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.search.trees import depths, failed_at
+import numpy as np
+
+from otel_embedder.search.trees import failed_at, of_same_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from otel_embedder.otlp.spans import SpanIds
+    from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.recording.columns import Recorded
     from otel_embedder.search.recording.vocabulary import Vocabulary
@@ -31,9 +34,9 @@ class Failure(NamedTuple):
         span_id: of the deepest error span that has no error child.
         row: its row.
         ended: when it ended, in nanoseconds since 1970.
-        depth: how many spans it is under.
         errors: its encoded span, and those of its ancestors that are errors, the nearest first;
-            those for which there was no room are missing.
+            ancestors for which there was no room are missing.
+        reached: the services that have an ERROR span in the trace, sorted.
 
     """
 
@@ -41,22 +44,20 @@ class Failure(NamedTuple):
     span_id: bytes
     row: RowKey
     ended: int
-    depth: int
     errors: tuple[bytes, ...]
+    reached: tuple[str, ...]
 
 
 class Failures:
     """Keeps ERROR spans until they are counted, and tells where traces failed."""
 
-    def __init__(self, told: Callable[[Sequence[Failure]], None], *, max_bytes: int) -> None:
+    def __init__(self, *, max_bytes: int) -> None:
         """Begin with nothing.
 
         Args:
-            told: is called once an interval with the traces that failed at spans counted in it.
             max_bytes: about how many bytes of spans are kept.
 
         """
-        self._told = told
         self._max_bytes = max_bytes
         self._new: dict[SpanIds, bytes] = {}
         self._waiting: dict[SpanIds, bytes] = {}
@@ -76,8 +77,11 @@ class Failures:
 
     def tell(
         self, recorded: Recorded, spans: Spans, trees: Trees, which: Flags, vocabulary: Vocabulary
-    ) -> None:
+    ) -> list[Failure]:
         """Tell where traces failed, of spans that are counted, and keep those that came since.
+
+        A trace is left out if there was no room for the span at which it failed: what another one
+        said of it would be taken for its cause.
 
         Args:
             recorded: all spans at hand.
@@ -90,31 +94,42 @@ class Failures:
         positions = failed_at(spans, trees)
         positions = positions[which[positions]]
         rows = vocabulary.columns().rows[recorded.sayings[positions]]
-        deep = depths(trees.parents, positions)
+        reached = _reached(spans, positions)
         found = [
             Failure(
                 *recorded.span_ids(position),
                 vocabulary.rows[row],
                 int(spans.ends[position]),
-                depth,
                 tuple(self._errors(position, recorded, trees)),
+                tuple(sorted(vocabulary.services[number] for number in services)),
             )
-            for position, row, depth in zip(
-                positions.tolist(), rows.tolist(), deep.tolist(), strict=True
+            for position, row, services in zip(
+                positions.tolist(), rows.tolist(), reached, strict=True
             )
+            if self._kept(recorded.span_ids(position))
         ]
         self._waiting, self._new = self._new, {}
         self._waiting_bytes, self._new_bytes = self._new_bytes, 0
-        if found:
-            self._told(found)
+        return found
+
+    def _kept(self, ids: SpanIds) -> bytes | None:
+        return self._waiting.get(ids) or self._new.get(ids)
 
     def _errors(self, position: int, recorded: Recorded, trees: Trees) -> Iterator[bytes]:
         """Give what is kept of a span and of those above it."""
         for _ in range(MAX_ANCESTORS):
-            ids = recorded.span_ids(position)
-            encoded = self._waiting.get(ids) or self._new.get(ids)
+            encoded = self._kept(recorded.span_ids(position))
             if encoded:
                 yield encoded
             position = int(trees.parents[position])
             if position < 0:
                 return
+
+
+def _reached(spans: Spans, positions: Integers) -> list[set[int]]:
+    """Give of the traces of some spans the numbers of the services that have an error in them."""
+    errors, of = of_same_trace(spans, np.flatnonzero(spans.errors), positions)
+    reached: list[set[int]] = [set() for _ in positions]
+    for service, place in zip(spans.services[errors].tolist(), of.tolist(), strict=True):
+        reached[place].add(service)
+    return reached

@@ -5,7 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_embedder.search.groups.templates import ANYTHING, Failure, Group, Templates
+from otel_embedder.search.groups.failed import Failure
+from otel_embedder.search.groups.templates import ANYTHING, Group, Templates
 
 
 def failure(
@@ -62,7 +63,7 @@ def test_what_is_known_from_before_keeps_its_id() -> None:
     before = Templates()
     before.group_of(failure("user ann has no card in the bank"))
     known, _ = before.group_of(failure("user bob has no card in the bank"))
-    after = Templates([Group(known.id, known.key, [*known.template])])
+    after = Templates([Group(known.id, known.key, [*known.template], known.first)])
     group, is_new = after.group_of(failure("user eve has no card in the bank"))
     assert (group.id, is_new) == (known.id, False)
 
@@ -82,3 +83,19 @@ def test_in_whatever_order_they_come_the_same_failures_are_together(seed: int) -
     assert members == {
         *map(frozenset, ([0, 1, 2], [3, 5], [4], [6, 7, 8, 9], [10, 11])),
     }
+
+
+def test_at_a_pinned_place_another_word_is_another_group_that_is_pinned_there_too() -> None:
+    first, _ = Templates().group_of(failure("user ann has no card in the bank"))
+    pinned = Group(first.id, first.key, [*first.template], first.first, frozenset((1,)))
+    templates = Templates([pinned])
+    words = ["ann has no card", "bob has no card", "eve has no card", "bob has no cash"]
+    groups = [templates.group_of(failure(f"user {each} in the bank"))[0] for each in words]
+
+    assert [each.title for each in groups] == [
+        "user ann has no card in the bank",
+        "user bob has no <*> in the bank",
+        "user eve has no card in the bank",
+        "user bob has no <*> in the bank",
+    ]
+    assert groups[0].id == first.id
