@@ -11,6 +11,8 @@
     ├── UnwritableFileError       make room for it, or name another
     ├── StoreError                the catalogue can't be read or written; no span minds
     ├── UnknownEntryError         the catalogue has nothing of that id: ask for another
+    ├── GroupError                a group of failures can't become that
+    │   └── UnknownGroupError         name one that is there
     ├── SkippedRequestsError      all else was done: look at those; the process ends with 3
     ├── MalformedRequestError     not OTLP: never send it again
     │   ├── ForeignContentError       another signal, or another tool's: traces are wanted
@@ -93,6 +95,14 @@ class UnwritableFileError(OtelEmbedderError):
 
 class StoreError(OtelEmbedderError):
     """Raised when a catalogue can't be opened, read or written; says what to do."""
+
+
+class GroupError(OtelEmbedderError):
+    """Raised when a group of failures can't be merged or split as somebody wants it."""
+
+
+class UnknownGroupError(GroupError):
+    """Raised when a catalogue has no group of failures that is named so."""
 
 
 class SkippedRequestsError(OtelEmbedderError):

@@ -30,6 +30,8 @@ SHAPES = {
     "calls": (2, 1),
     # text -> spans, spans whose duration is known, sum of these ones' `millidecades`
     "texts": (1, 3),
+    # group of failures -> traces that failed
+    "groups": (1, 1),
 }
 # What the columns of its keys are numbers of.
 KEYS = {
@@ -38,6 +40,7 @@ KEYS = {
     "nexts": ("row", "row"),
     "calls": ("row", "service"),
     "texts": ("text",),
+    "groups": ("group",),
 }
 NOTHING = 0  # as a key: no row. Numbers that a store gives begin with 1.
 
@@ -138,6 +141,13 @@ class Counts:
             for name in sorted(names)
         }
         return cls(sum(each.roots for each in known), tables)
+
+
+def group_counts(traces: Mapping[int, int]) -> Counts:
+    """Give counts of traces by the numbers of their groups."""
+    keys = np.array([[number] for number in traces], np.int64).reshape(-1, 1)
+    values = np.array([[count] for count in traces.values()], np.int64).reshape(-1, 1)
+    return Counts(0, {"groups": Table.of(keys, values)})
 
 
 def _sum(tables: list[Table]) -> Table:

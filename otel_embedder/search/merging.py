@@ -12,6 +12,7 @@ import numpy as np
 
 from otel_embedder.search.counts import KEYS, NOTHING
 from otel_embedder.search.entries import Embedded, SeenText
+from otel_embedder.search.groups.kept import TakenGroup
 from otel_embedder.search.store import MINUTE, Batch
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def merge(source: Store, target: Store, *, advance: Callable[[float], None]) -> 
 
     """
     texts = _take_texts(source, target, advance)
+    _take_groups(source, target)
     taken = [_take_counts(source, target, *each) for each in source.writers().items()]
     return Merged(texts, sum(taken), len(taken) - sum(taken))
 
@@ -86,6 +88,15 @@ def _take_texts(source: Store, target: Store, advance: Callable[[float], None]) 
     return len(keys)
 
 
+def _take_groups(source: Store, target: Store) -> None:
+    """Take groups of failures over, with what was decided about them."""
+    groups = [TakenGroup(kept) for kept in source.groups.all()]
+    if groups:
+        number = target.last_number(TEXTS_WRITER) + 1
+        target.write(Batch(TEXTS_WRITER, number, [], [], [], {}, groups=groups))
+        target.forget(TEXTS_WRITER)
+
+
 def _seen(entry: Entry, row: int, vector: Vector | None) -> SeenText:
     embedded = None if vector is None or not entry.model else Embedded(entry.model, vector)
     return SeenText(
@@ -99,12 +110,15 @@ def _take_counts(source: Store, target: Store, writer: str, number: int) -> bool
         return False
     buckets = [*source.buckets(since=0, until=FOR_EVER, finest=MINUTE, writer=writer)]
     rows, services = source.rows(), source.services()
+    groups = {kept.number: kept for kept in source.groups.all()}
+    members = source.groups.members_of(writer)
     wanted = {key for each in buckets for key in _spoken_of(each.counts, "text").tolist()}
     entries = [entry for entry in source.entries(sorted(wanted)) if entry.row in rows]
     known = {
         "row": np.array(sorted(rows), np.int64),
         "service": np.array(sorted(services), np.int64),
         "text": np.array([entry.key for entry in entries], np.int64),
+        "group": np.array(sorted(groups), np.int64),
     }
     places = {number: place for place, number in enumerate(known["row"].tolist())}
     batch = Batch(
@@ -114,6 +128,7 @@ def _take_counts(source: Store, target: Store, writer: str, number: int) -> bool
         services=[services[number] for number in known["service"].tolist()],
         texts=[_seen(entry, places[entry.row], None) for entry in entries],
         counts={each.start: _in_places(each.counts, known) for each in buckets},
+        groups=[TakenGroup(groups[each], members.get(each, ())) for each in sorted(groups)],
     )
     target.forget(writer)
     target.write(batch)

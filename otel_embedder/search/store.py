@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.counts import Counts, Integers
     from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
+    from otel_embedder.search.groups.failed import FailedTrace
+    from otel_embedder.search.groups.kept import Came, GroupStore, TakenGroup
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds; each a level
 NANOSECONDS = 1_000_000_000  # of a second
+# Of failures: a failure whose words are always others must not fill a catalogue.
+MOST_GROUPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,9 @@ class Batch:
         services: those that the rest speaks of.
         texts: those that were seen, and that the rest speaks of.
         counts: by the start of the minute, in seconds since 1970. Keys of tables are positions in
-            `rows`, `texts` and `services`, each plus one, so that 0 is none.
+            `rows`, `texts`, `services` and `groups`, each plus one, so that 0 is none.
+        failures: traces that failed; a store finds their groups, and counts them itself.
+        groups: those that `counts` speaks of, as another catalogue knows them.
 
     """
 
@@ -40,10 +46,17 @@ class Batch:
     services: Sequence[str]
     texts: Sequence[SeenText]
     counts: Mapping[int, Counts]
+    failures: Sequence[FailedTrace] = ()
+    groups: Sequence[TakenGroup] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no store could take, with a ValueError."""
-        sizes = {"row": len(self.rows), "service": len(self.services), "text": len(self.texts)}
+        sizes = {
+            "row": len(self.rows),
+            "service": len(self.services),
+            "text": len(self.texts),
+            "group": len(self.groups),
+        }
         if any(not 0 <= text.row < len(self.rows) for text in self.texts):
             raise ValueError("a text is of a row that the batch has not")
         for start, counts in self.counts.items():
@@ -162,8 +175,10 @@ class Store(Protocol):
     Whatever fails raises a StoreError, which says what to do.
     """
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch) -> Sequence[Came]:
         """Take a batch; do nothing if its writer's number of it was taken before.
+
+        Gives the groups of failures that are new, or have come again.
 
         What the catalogue knows of a text already is joined: the text version of the one seen
         last, examples of both, the vector if there is none of that model yet.
@@ -239,6 +254,11 @@ class Store(Protocol):
         whole if some of it is in that time, and no two of them overlap. Texts that they speak of
         may be gone. With a writer it is what that one counted alone.
         """
+        ...
+
+    @property
+    def groups(self) -> GroupStore:
+        """The groups of failures."""
         ...
 
     @property

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 from otel_embedder.search import levels
-from otel_embedder.search.counts import NOTHING, Counts, Integers
+from otel_embedder.search.counts import NOTHING, Counts, Integers, group_counts
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 from otel_embedder.search.packing import pack, unpack
 from otel_embedder.search.ranking import stem_hashes
 from otel_embedder.search.store import (
     DAY,
     MINUTE,
+    MOST_GROUPS,
     NANOSECONDS,
     Bucket,
     Columns,
@@ -24,11 +25,13 @@ from otel_embedder.search.store import (
     Vectors,
 )
 from otel_embedder.search.stores.postings import Postings
+from otel_embedder.search.stores.sqlite_groups import GroupsInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from otel_embedder.embedder.embedding import Vector
+    from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.levels import Head
     from otel_embedder.search.store import Batch, Kept
 
@@ -55,22 +58,29 @@ class MemoryStore:
         self._postings = Postings()
         self._written: dict[int, int] = {}  # number of the last batch by writer
         self._cells = _MemoryCells()
+        self.groups = GroupsInMemory(self._lock, self._count_failures, self._writers.known)
 
-    def write(self, batch: Batch) -> None:
-        """Take a batch."""
+    def _count_failures(self, writer: int, minute: int, traces: dict[int, int]) -> None:
+        counts = group_counts(traces)
+        levels.add(self._cells, writer, minute, counts, changed=self._next_change())
+
+    def write(self, batch: Batch) -> list[Came]:
+        """Take a batch; give the groups of failures that are new, or have come again."""
         with self._lock:
             writer = self._writers.number(batch.writer)
             if batch.number <= self._written.get(writer, 0):
-                return
+                return []
             day = levels.begin(batch.latest, DAY)
             rows = _with_nothing(self._rows.number(row, day) for row in batch.rows)
             services = _with_nothing(self._services.number(each, day) for each in batch.services)
             texts = _with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
-            numbers = {"row": rows, "service": services, "text": texts}
+            groups = _with_nothing(self.groups.within.join(writer, batch.groups))
+            numbers = {"row": rows, "service": services, "text": texts, "group": groups}
             for start, counts in batch.counts.items():
                 changed = self._next_change()
                 levels.add(self._cells, writer, start, counts.numbered(numbers), changed=changed)
             self._written[writer] = batch.number
+            return self.groups.within.take(writer, batch.failures) if batch.failures else []
 
     def _next_change(self) -> int:
         self._last_change += 1
@@ -119,6 +129,7 @@ class MemoryStore:
             self._cells.delete([head for head in self._cells.all() if head.writer == number])
             self._writers.remove([number])
             self._written.pop(number, None)
+            self.groups.within.forget(number)
             self._generation += 1
 
     def put_vectors(self, vectors: Iterable[tuple[int, Embedded]], *, text_version: str) -> None:
@@ -243,7 +254,9 @@ class MemoryStore:
             texts = self._too_old((now - kept.all) * NANOSECONDS, most_texts)
             self._let_go(texts)
             rows = self._drop_unseen(levels.begin(now - kept.all, DAY))
-            if outlived or texts or rows:
+            before = (now - kept.all) * NANOSECONDS
+            groups = self.groups.within.let_go(before=before, most=MOST_GROUPS)
+            if outlived or texts or rows or groups:
                 self._generation += 1
 
     def _too_old(self, time: int, most_texts: int) -> list[int]:
@@ -284,8 +297,9 @@ class MemoryStore:
             number = self._services.known(service)
             services = [] if number is None else [number]
             texts = [entry.key for entry in self._entries.values() if entry.row in set(rows)]
-            gone = {"row": rows, "service": services, "text": texts}
-            self._cells.take_out({kind: np.array(each) for kind, each in gone.items()})
+            groups = self.groups.within.delete_service(service)
+            gone = {"row": rows, "service": services, "text": texts, "group": groups}
+            self._cells.take_out({kind: np.array(each, np.int64) for kind, each in gone.items()})
             self._let_go(texts)
             self._rows.remove(rows)
             self._services.remove(services)
@@ -300,7 +314,8 @@ class MemoryStore:
             return vectors + words + self._cells.bytes
 
     def close(self) -> None:
-        """Do nothing: it goes with its process."""
+        """Free what it holds."""
+        self.groups.close()
 
 
 def _with_nothing(numbers: Iterable[int]) -> Integers:

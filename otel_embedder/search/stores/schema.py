@@ -88,8 +88,46 @@ _FIRST = (
         entries INTEGER NOT NULL
     ) WITHOUT ROWID""",
 )
+GROUPS = (
+    """CREATE TABLE groups (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        service TEXT NOT NULL,
+        type TEXT NOT NULL,
+        length INTEGER NOT NULL,
+        first_word TEXT NOT NULL,
+        template TEXT NOT NULL,
+        first_words TEXT NOT NULL,
+        pinned TEXT NOT NULL,
+        first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        silent_since INTEGER NOT NULL,
+        came_again INTEGER NOT NULL,
+        services TEXT NOT NULL,
+        operations TEXT NOT NULL
+    )""",
+    "CREATE INDEX groups_by_service ON groups (service)",
+    """CREATE TABLE members (
+        trace_id BLOB PRIMARY KEY,
+        span_id BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        ended INTEGER NOT NULL,
+        writer INTEGER NOT NULL,
+        words TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX members_by_time ON members (number, ended)",
+    # By the id, which a group has again when it went and comes again.
+    """CREATE TABLE decisions (
+        id TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        decided INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        note TEXT NOT NULL,
+        into_id TEXT NOT NULL
+    ) WITHOUT ROWID""",
+)
 # From version i to i + 1.
-MIGRATIONS = (_FIRST,)
+MIGRATIONS = (_FIRST, GROUPS)
 
 
 def version_of(connection: sqlite3.Connection, name: str) -> int:

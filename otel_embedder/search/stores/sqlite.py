@@ -14,6 +14,7 @@ from otel_embedder.search.entries import RowKey
 from otel_embedder.search.store import (
     DAY,
     MINUTE,
+    MOST_GROUPS,
     NANOSECONDS,
     Bucket,
     Columns,
@@ -23,6 +24,7 @@ from otel_embedder.search.store import (
 from otel_embedder.search.stores import sqlite_reading
 from otel_embedder.search.stores.connections import Connections
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
+from otel_embedder.search.stores.sqlite_groups import SqliteGroups
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
 from otel_embedder.search.stores.sqlite_writing import Writing, storable
 
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import Embedded, Entry
+    from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.store import Batch, Kept
+    from otel_embedder.search.stores.group_writing import GroupWriting
 
 PATIENCE = 10.0
 VECTORS_AT_ONCE = 2_000
@@ -62,6 +66,9 @@ class SqliteStore:
         """
         self._connections = Connections(path, readonly=readonly, patience=patience)
         self._path = path
+        self.groups = SqliteGroups(
+            self._connections.reading, self._writing_groups, self._writer_number
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[Writing]:
@@ -70,10 +77,23 @@ class SqliteStore:
             yield writing
             writing.finish()
 
-    def write(self, batch: Batch) -> None:
-        """Take a batch."""
+    @contextmanager
+    def _writing_groups(self) -> Iterator[GroupWriting]:
         with self._writing() as writing:
-            writing.take(batch)
+            yield writing.groups
+
+    def _writer_number(self, writer: str) -> int | None:
+        with self._connections.reading() as connection:
+            found = connection.execute(
+                "SELECT number FROM writers WHERE name = ?", (storable(writer),)
+            )
+            number: tuple[int] | None = found.fetchone()
+            return number and number[0]
+
+    def write(self, batch: Batch) -> list[Came]:
+        """Take a batch; give the groups of failures that are new, or have come again."""
+        with self._writing() as writing:
+            return writing.take(batch)
 
     def last_number(self, writer: str) -> int:
         """Give the number of the last batch of a writer."""
@@ -228,13 +248,15 @@ class SqliteStore:
                 writing.begin_generation()
         with self._writing() as writing:
             writing.cells.delete(outlived)
-            if writing.drop_unseen(levels.begin(now - kept.all, DAY)) or outlived:
+            groups = writing.groups.let_go(before=since, most=MOST_GROUPS)
+            if writing.drop_unseen(levels.begin(now - kept.all, DAY)) or outlived or groups:
                 writing.begin_generation()
 
     def delete_service(self, service: str) -> int:
         """Take a service out, so that no byte of it stays in the file."""
         with self._writing() as writing, writing.overwriting():
             gone = writing.of_service(service)
+            gone["group"] = np.array(writing.groups.delete_service(service), np.int64)
             writing.cells.take_out(gone)
             writing.let_go(gone["text"].tolist())
             writing.drop("rows", gone["row"])

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.search import levels
-from otel_embedder.search.counts import NOTHING, Integers
+from otel_embedder.search.counts import NOTHING, Integers, group_counts
 from otel_embedder.search.entries import Entry
 from otel_embedder.search.packing import pack_examples
 from otel_embedder.search.ranking import stem_hashes, stems
 from otel_embedder.search.store import DAY
+from otel_embedder.search.stores.group_writing import GroupWriting
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of, state_of
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from otel_embedder.search.entries import Embedded, RowKey, SeenText
+    from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.store import Batch
 
 DIGEST_BYTES = 16
@@ -38,6 +40,7 @@ class Writing:
         self._connection = connection
         self.cells = SqliteCells(connection)
         self._changed = state_of(connection, "changed")
+        self.groups = GroupWriting(connection, self._count_failures)
         self._names = names_of(connection)
         self._said: Counter[str] = Counter()  # by how many entries more, or less
         self._numbers = {name: number for number, name in self._names.items()}
@@ -53,22 +56,28 @@ class Writing:
         self._changed += 1
         return self._changed
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch) -> list[Came]:
         """Take a batch, if its writer's number of it was not taken before."""
         writer, last = self._writer(batch.writer)
         if batch.number <= last:
-            return
+            return []
         day = levels.begin(batch.latest, DAY)
         rows = _with_nothing(self._row(row, day) for row in batch.rows)
         services = _with_nothing(self._service(name, day) for name in batch.services)
         texts = _with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
-        numbers = {"row": rows, "service": services, "text": texts}
+        groups = _with_nothing(self.groups.join(writer, batch.groups))
+        numbers = {"row": rows, "service": services, "text": texts, "group": groups}
         for start, counts in batch.counts.items():
             changed = self._next_change()
             levels.add(self.cells, writer, start, counts.numbered(numbers), changed=changed)
         self._connection.execute(
             "UPDATE writers SET last = ? WHERE number = ?", (batch.number, writer)
         )
+        return self.groups.take(writer, batch.failures) if batch.failures else []
+
+    def _count_failures(self, writer: int, minute: int, traces: dict[int, int]) -> None:
+        counts = group_counts(traces)
+        levels.add(self.cells, writer, minute, counts, changed=self._next_change())
 
     def _writer(self, name: str) -> tuple[int, int]:
         name = storable(name)
@@ -192,6 +201,7 @@ class Writing:
         number, _ = self._writer(writer)
         self._connection.execute("DELETE FROM cells WHERE writer = ?", (number,))
         self._connection.execute("DELETE FROM writers WHERE number = ?", (number,))
+        self.groups.forget(number)
         self.begin_generation()
 
     def begin_generation(self) -> None:

@@ -93,7 +93,9 @@ def test_a_newer_release_s_file_is_refused(path: Path, *, readonly: bool) -> Non
     fill(path)
     executed(path, f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
-    with pytest.raises(StoreError, match=r"a newer release made .*catalogue.db \(version 2"):
+    with pytest.raises(
+        StoreError, match=rf"a newer release made .*catalogue.db \(version {len(MIGRATIONS) + 1}"
+    ):
         SqliteStore(path, readonly=readonly)
 
 
