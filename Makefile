@@ -79,8 +79,10 @@ bench: $(INSTALLED) build/otelcol build/peer  ## Measure the sidecar beside a Co
 
 # Another's: make eval EVAL='traces.jsonl.gz --questions questions.yaml --profile template'
 EVAL = build/eval/shop.bin --questions tests/bench/shop.yaml --labels build/eval/shop.tsv
-eval: $(INSTALLED) $(filter build/eval/%,$(EVAL))  ## Judge texts: what is found by them, and what they cost
+EVAL_GROUPS = build/eval/failing.bin --causes build/eval/failing.tsv
+eval: $(INSTALLED) $(filter build/eval/%,$(EVAL) $(EVAL_GROUPS))  ## Judge texts: what is found by them, and what they cost
 	$(BIN)/otel-embedder eval $(EVAL)
+	$(if $(filter build/eval/%,$(EVAL)),$(BIN)/otel-embedder eval $(EVAL_GROUPS))
 
 golden: build/reference/installed  ## Make the golden vectors anew (installs 5 GB of torch)
 	build/reference/bin/python -m tests.golden.make
@@ -279,6 +281,12 @@ build/eval/shop.bin: tests/bench/shop.py otel_embedder/cli/demo/shop.py $(INSTAL
 	$(BIN)/python -m tests.bench.shop $@ $(@:.bin=.tsv)
 
 build/eval/shop.tsv: build/eval/shop.bin ;
+
+build/eval/failing.bin: tests/bench/failing.py tests/support/failing.py $(INSTALLED)
+	mkdir -p $(@D)
+	$(BIN)/python -m tests.bench.failing $@ $(@:.bin=.tsv)
+
+build/eval/failing.tsv: build/eval/failing.bin ;
 
 # `-I otel_embedder/proto=proto`: the code is to live there, and imports what it needs from there.
 build/proto: proto/*.proto $(INSTALLED)

@@ -25,7 +25,7 @@ EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
-    *("serve", "render", "embed", "annotate", "index", "search", "nearest", "compare"),
+    *("serve", "render", "embed", "annotate", "index", "search", "groups", "nearest", "compare"),
     *("catalogue", "reembed", "eval", "profile", "send", "health", "model", "completion", "demo"),
 )
 

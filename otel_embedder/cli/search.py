@@ -21,7 +21,14 @@ from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.filled import FilledStore, SoughtSpan, fill
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.queries import query_from, query_options
-from otel_embedder.cli.tables import COSINE_DIGITS, columns, cut_cell, new_table, show
+from otel_embedder.cli.tables import (
+    COSINE_DIGITS,
+    columns,
+    cut_cell,
+    new_table,
+    show,
+    sparkline,
+)
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
@@ -35,7 +42,7 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from otel_embedder.files.named_forms import Form
     from otel_embedder.search.asking.answers import Answer, Hit
@@ -46,7 +53,6 @@ TRACE_ID_COLUMNS = 32
 OTHER_COLUMNS = 59  # what a table needs besides the text
 TEXT_LINES = 3
 MAX_TRACES = 3
-BARS = "▁▂▃▄▅▆▇█"
 
 
 class Wanted(NamedTuple):
@@ -243,12 +249,6 @@ def _facts(hit: Hit) -> str:
     """Give when it was seen, and how long it took, in a line."""
     took = "" if hit.milliseconds is None else f"{hit.milliseconds:,.3g} ms, "
     return f"{sparkline(hit.trend)} {took}last {rfc3339(hit.last_seen)[:-5].replace('T', ' ')}"
-
-
-def sparkline(numbers: Sequence[int]) -> str:
-    """Give numbers as bars, the greatest the highest; a zero is a space."""
-    most = max(numbers, default=0) or 1
-    return "".join(BARS[(number * len(BARS) - 1) // most] if number else " " for number in numbers)
 
 
 def _print_json(answer: Answer) -> None:

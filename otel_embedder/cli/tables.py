@@ -12,12 +12,15 @@ from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
 COSINE_DIGITS = 4
 PIPE_COLUMNS = 100
 MIN_COLUMNS = 20  # of a text, however narrow the terminal
 REPLACEMENT = "\ufffd"
+BARS = "▁▂▃▄▅▆▇█"
 
 
 def columns() -> int:
@@ -49,3 +52,9 @@ def for_terminal(text: str) -> str:
 def show(*renderables: RenderableType) -> None:
     """Write to stdout."""
     Console(width=columns()).print(*renderables, sep="\n")
+
+
+def sparkline(numbers: Sequence[int]) -> str:
+    """Give numbers as bars, the greatest the highest; a zero is a space."""
+    most = max(numbers, default=0) or 1
+    return "".join(BARS[(number * len(BARS) - 1) // most] if number else " " for number in numbers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from otel_embedder.library.storing import StoredTrace, TraceStorer
 from otel_embedder.otlp.spans import span_milliseconds
-from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
+from otel_embedder.search.asking.queries import GroupsQuery, LikeQuery, SearchQuery
 from otel_embedder.search.asking.targets import Target
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.stores.opening import open_store
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.search.asking.answers import Answer
+    from otel_embedder.search.groups.found import GroupsAnswer
     from otel_embedder.search.links import TraceLink
     from otel_embedder.text.rendering import Renderer
 
@@ -31,6 +32,16 @@ class FilterOptions(TypedDict, total=False):
     since: str | timedelta | datetime
     until: str | timedelta | datetime
     min_duration: str | timedelta
+
+
+class GroupOptions(TypedDict, total=False):
+    """Which failures to look at; see `otel_embedder.search.asking.queries.GroupsQuery`."""
+
+    service: Sequence[str]
+    state: Sequence[str]
+    since: str | timedelta | datetime
+    until: str | timedelta | datetime
+    count: int
 
 
 class CataloguedTraces:
@@ -84,6 +95,10 @@ class CataloguedTraces:
         query = LikeQuery.model_validate({"like": text, **options})
         target = Target(text, milliseconds=span_milliseconds(span))
         return self._asked().like(query, target)
+
+    def groups(self, **options: object) -> GroupsAnswer:
+        """Tell which failures there are."""
+        return self._asked().groups(GroupsQuery.model_validate(options))
 
     def _asked(self) -> Catalogue:
         # Two that ask at once may make two, of which one is kept.

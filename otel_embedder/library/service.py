@@ -55,9 +55,10 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model, Vector
     from otel_embedder.embedder.models.choice import Engine
-    from otel_embedder.library.catalogued import FilterOptions
+    from otel_embedder.library.catalogued import FilterOptions, GroupOptions
     from otel_embedder.library.trace_embedder import AnyTrace, EmbeddedText, TraceEmbedder
     from otel_embedder.search.asking.answers import Answer
+    from otel_embedder.search.groups.found import GroupsAnswer
 
 Result = TypeVar("Result")
 Option = TypeVar("Option")
@@ -316,6 +317,20 @@ class EmbeddingService:
         text = await self.render(like)
         _, span = encoded(like, self._names, now=time.time_ns())
         return await asyncio.to_thread(lambda: self._opened().like(text, span, **options))
+
+    async def groups(self, **options: Unpack[GroupOptions]) -> GroupsAnswer:
+        """Tell which failures the catalogue has: new and regressed ones first.
+
+        Args:
+            **options: which of them to look at, and how many to give.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+            EmbedderClosedError: the service is closed.
+            ValueError: an option can't be, or the service has no catalogue.
+
+        """
+        return await asyncio.to_thread(lambda: self._opened().groups(**options))
 
     def _opened(self) -> CataloguedTraces:
         """Give the catalogue, opened by the first who needs it."""

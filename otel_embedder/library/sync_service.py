@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding, Vector
     from otel_embedder.embedder.known import CacheInfo
-    from otel_embedder.library.catalogued import FilterOptions
+    from otel_embedder.library.catalogued import FilterOptions, GroupOptions
     from otel_embedder.library.service import EmbeddingService
     from otel_embedder.library.trace_embedder import AnyTrace
     from otel_embedder.search.asking.answers import Answer
+    from otel_embedder.search.groups.found import GroupsAnswer
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -103,6 +104,10 @@ class SyncEmbeddingService:
     ) -> Answer:
         """Find what the catalogue has that answers words, or is like a trace; see there."""
         return self._run(self._service.find_similar, like, k, threshold=threshold, **filters)
+
+    def groups(self, **options: Unpack[GroupOptions]) -> GroupsAnswer:
+        """Tell which failures the catalogue has; see there."""
+        return self._run(self._service.groups, **options)
 
     def render(self, trace: AnyTrace) -> str:
         """Give the text that is embedded for a trace; raises MalformedTraceError."""

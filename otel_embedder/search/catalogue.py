@@ -19,6 +19,8 @@ from otel_embedder.search.asking.held import Held
 from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.targets import Targets
 from otel_embedder.search.asking.trends import Span, TrendReader
+from otel_embedder.search.groups.asking import Groups
+from otel_embedder.search.groups.states import QUIET_AFTER
 from otel_embedder.search.ranking import (
     DURATION_WEIGHT,
     WORDS_WEIGHT,
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.search.asking.answers import Info
     from otel_embedder.search.asking.held import Passing, Seen
-    from otel_embedder.search.asking.queries import Filters, LikeQuery, SearchQuery
+    from otel_embedder.search.asking.queries import Filters, GroupsQuery, LikeQuery, SearchQuery
     from otel_embedder.search.asking.targets import Target
     from otel_embedder.search.entries import Entry, Example
+    from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer
     from otel_embedder.search.links import TraceLink
     from otel_embedder.search.ranking import Floats, Integers
     from otel_embedder.search.store import Store
@@ -102,6 +105,7 @@ class Catalogue:
         model: str,
         text_version: str,
         link: TraceLink,
+        quiet_after: int = QUIET_AFTER,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare to answer; nothing is read before the first question.
@@ -112,6 +116,8 @@ class Catalogue:
             model: the name of its model: vectors of others are not compared.
             text_version: texts of other versions are not compared either.
             link: makes the links of examples.
+            quiet_after: nanoseconds; a failure that comes again after it was silent for so long is
+                told as regressed.
             clock: tells the time.
 
         """
@@ -123,6 +129,7 @@ class Catalogue:
         self._held = Held(store, model=model, text_version=text_version)
         self._targets = Targets(store, self._origin)
         self._trends = TrendReader(store)
+        self._groups = Groups(store, link=link, quiet_after=quiet_after, clock=clock)
         self._lock = Lock()  # numbers are multiplied by one at a time: memory is what they wait for
 
     def search(self, query: SearchQuery) -> Answer:
@@ -190,6 +197,29 @@ class Catalogue:
             for key in keys.tolist()
         ]
         return DURATION_WEIGHT * np.array(likeness)
+
+    def groups(self, query: GroupsQuery) -> GroupsAnswer:
+        """Tell which failures there are: new and regressed ones first.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        return self._groups.find(query)
+
+    def group(self, name: str) -> FoundGroup:
+        """Give a group of failures, with those that read alike.
+
+        Args:
+            name: its id, or the beginning of it.
+
+        Raises:
+            UnknownGroupError: none is named so.
+            EmbeddingError: the model is not there, or failed.
+            StoreError: the catalogue can't be read.
+
+        """
+        return self._groups.show(name, self._embedder)
 
     def info(self) -> Info:
         """Tell what the catalogue holds.

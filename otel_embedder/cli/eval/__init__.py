@@ -11,6 +11,7 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.arguments import files_argument, form_option, output_option, tell_of_cut_off
+from otel_embedder.cli.eval.groups import judge_groups
 from otel_embedder.cli.eval.profiles import (
     DEFAULT_PROFILES,
     ablations,
@@ -66,6 +67,14 @@ OTHER_TEXT_SETTINGS = tuple(name for name in TEXT_SETTINGS if name != "profile")
     help="A table with tabs, gzip or not: which spans show which injected fault. May be repeated.",
 )
 @click.option(
+    "--causes",
+    "causes_file",
+    type=INPUT,
+    metavar="FILE",
+    help="A table with tabs, gzip or not: trace_id, and the cause for which that trace failed. "
+    "Groups of failures are judged by it, and nothing else.",
+)
+@click.option(
     "--profile",
     "profiles",
     metavar="NAME",
@@ -102,6 +111,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     form: Form | None,
     questions_file: Path | None,
     labels_files: Sequence[Path],
+    causes_file: Path | None,
     profiles: Sequence[str],
     ablate: bool,
     sample_size: int,
@@ -114,13 +124,17 @@ def command(  # noqa: PLR0913 - an option is an argument
     With --questions it tells how much of what answers a question comes first
     (R-precision, by cosine, by words, and by both as `nearest` ranks); with
     --labels how often a faulty span's nearest has the same fault, of another
-    injection; and always the tokens, the distinct texts and what a cache would
+    injection; with --causes how well groups of failures agree with known causes;
+    and else always the tokens, the distinct texts and what a cache would
     save. Numbers in brackets are 95 % intervals. docs/text.md has the formats.
 
     Example: otel-embedder eval traces.jsonl.gz --questions questions.yaml
     """
     settings = settings_from(flags)
     named = _named(files)
+    if causes_file is not None:
+        judge_groups(named, causes_file, settings, form=form, output=output)
+        return
     options = render_options(settings)
     chosen = chosen_texts(
         profiles,

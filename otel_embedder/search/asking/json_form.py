@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_embedder.search.asking.answers import FoundExample, Hit
+    from otel_embedder.search.groups.found import FoundGroup
 
 DIGITS = 4
 NANOSECONDS = 1_000_000_000
@@ -23,11 +24,34 @@ def hit_as_json(hit: Hit) -> dict[str, object]:
         "last_seen": rfc3339(hit.last_seen),
         "milliseconds": _rounded(hit.milliseconds),
         "trace_ids": [*dict.fromkeys(each.trace_id for each in hit.examples)],
-        "examples": [_example(each) for each in hit.examples],
+        "examples": [example_as_json(each) for each in hit.examples],
     }
 
 
-def _example(example: FoundExample) -> dict[str, object]:
+def group_as_json(group: FoundGroup) -> dict[str, object]:
+    """Give a group of failures as JSON has it."""
+    times = {
+        name: None if time is None else rfc3339(time)
+        for name, time in (
+            ("first_seen", group.first_seen),
+            ("last_seen", group.last_seen),
+            ("came_again", group.came_again),
+            ("muted_until", group.muted_until),
+        )
+    }
+    return {
+        **asdict(group),
+        **times,
+        "growth": _rounded(group.growth),
+        "examples": [example_as_json(each) for each in group.examples],
+        "related": [
+            {**asdict(each), "cosine": round(each.cosine, DIGITS)} for each in group.related
+        ],
+    }
+
+
+def example_as_json(example: FoundExample) -> dict[str, object]:
+    """Give an example as JSON has it."""
     return {
         **asdict(example),
         "time": rfc3339(example.time),

@@ -22,15 +22,19 @@ from pydantic import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from otel_embedder.search.entries import RowKey
 
 Kind = Literal["SERVER", "CLIENT", "INTERNAL", "PRODUCER", "CONSUMER"]
 Status = Literal["UNSET", "OK", "ERROR"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STATUSES: tuple[Status, ...] = get_args(Status)
+State = Literal["new", "regressed", "ongoing", "resolved", "muted"]
 
 MAX_COUNT = 1_000  # hits: more is for `catalogue export`
 DEFAULT_COUNT = 10
+DEFAULT_GROUPS = 50
 NANOSECONDS = 1_000_000_000
 
 _SPAN_OF_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -74,6 +78,10 @@ def _duration(value: object) -> object:
     if span is None:
         raise ValueError(f"is to be a duration such as 250ms, 1.5s or 2m, not {value!r}")
     return span
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _upper(value: object) -> object:
@@ -161,6 +169,42 @@ class LikeQuery(Filters):
         description="What to look for the like of: TRACE_ID, TRACE_ID:SPAN_ID or a text's id, of "
         "one that the catalogue has as an example; or a text."
     )
+
+
+class GroupsQuery(BaseModel):
+    """Which groups of failures to look at, and how many to give."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: tuple[Pattern, ...] = Field(
+        (),
+        description="Only failures of this service or that reached it, by its whole name; * and ? "
+        "stand for any letters. May be repeated: one of them.",
+    )
+    state: tuple[Annotated[State, BeforeValidator(_lower)], ...] = Field(
+        (), description="Only groups of this state. May be repeated: one of them."
+    )
+    since: Moment | None = Field(
+        None,
+        description="Only what failed at or after this time: back from now, such as 15m, 1h or "
+        "2d, or a time such as 2026-05-04T09:30:00Z.",
+    )
+    until: Moment | None = Field(
+        None, description="Only what failed at or before this time, said like since."
+    )
+    count: int = Field(
+        DEFAULT_GROUPS, ge=1, le=MAX_COUNT, description="How many groups to give at most."
+    )
+
+    def takes(self, services: Iterable[str]) -> bool:
+        """Tell whether failures that these services have part in may pass."""
+        return not self.service or any(
+            fnmatchcase(service, pattern) for service in services for pattern in self.service
+        )
+
+    def times(self, now: datetime) -> tuple[int | None, int | None]:
+        """Give from when to when, in nanoseconds since 1970; None where it is not said."""
+        return _nanoseconds(self.since, now), _nanoseconds(self.until, now)
 
 
 def _names(pattern: str, operation: str) -> bool:

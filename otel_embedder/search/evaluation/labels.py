@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
@@ -99,9 +100,21 @@ def read_labels(file: Path) -> dict[SpanIds, Fault]:
         UnreadableFileError: it is no such table; names the line and the column.
 
     """
+    with opened_table(file) as lines:
+        return {_ids(row): row.fault() for row in _rows(file, lines) if row.is_symptom()}
+
+
+@contextmanager
+def opened_table(file: Path) -> Iterator[TextIO]:
+    """Open a table, which may be compressed by gzip.
+
+    Raises:
+        UnreadableFileError: it can't be read, or is none.
+
+    """
     try:
         with _opened(file) as lines:
-            return {_ids(row): row.fault() for row in _rows(file, lines) if row.is_symptom()}
+            yield lines
     except OSError as error:
         reason = error.strerror or str(error)
         raise UnreadableFileError(f"{file} can't be read: {reason}") from error
