@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
 # Their values are not repeated.
-SECRET_FIELDS = {"next_hop_headers", "bearer_token"}
+SECRET_FIELDS = {
+    *("next_hop_headers", "bearer_token"),
+    # Of many a webhook the address is the secret.
+    *("group_webhook", "group_webhook_secret"),
+}
 
 Value = TypeVar("Value")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr
 
 from otel_embedder.fields import MAX_SECONDS, RoomSettings
 from otel_embedder.search.links import check_trace_link
@@ -26,6 +27,23 @@ def check_catalogue(url: str) -> str:
     raise ValueError(
         f"must be {SQLITE_SCHEME}PATH, with four slashes for a path from the root, or {MEMORY}"
     )
+
+
+def check_webhook(url: str) -> str:
+    """Make sure that something can be posted to a URL.
+
+    Raises:
+        ValueError: it can't.
+
+    """
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if is_good and url.isascii() and url.isprintable() and " " not in url:
+        return url
+    raise ValueError("must be a URL such as https://hooks.example/alerts")
 
 
 class CatalogueSettings(RoomSettings):
@@ -67,4 +85,24 @@ class CatalogueSettings(RoomSettings):
         None,
         description="Where a trace can be looked at: a URL with {trace_id}, or one of tempo, "
         "jaeger, grafana, signoz and zipkin with the address, such as jaeger=http://HOST:16686.",
+    )
+    group_quiet_after: PositiveFloat = Field(
+        7.0,
+        le=MAX_DAYS,
+        description="Days after which a failure that was not seen is told of as regressed when it "
+        "comes again.",
+    )
+    group_webhook: Annotated[str, AfterValidator(check_webhook)] | None = Field(
+        None,
+        description="URL to which failures that are new, or have come again, are posted as JSON.",
+    )
+    group_webhook_form: Literal["json", "slack", "alertmanager"] = Field(
+        "json",
+        description="Form of what is posted: json has all fields, slack and alertmanager (its API "
+        "of alerts, version 2) theirs.",
+    )
+    group_webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs what is posted: the header X-Otel-Embedder-Signature is sha256= and the "
+        "HMAC-SHA256 of the body; as a flag it shows in the list of processes.",
     )

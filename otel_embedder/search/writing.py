@@ -15,8 +15,9 @@ from otel_embedder.errors import EmbeddingError, StoreError
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.re_embedding import ReEmbedding
     from otel_embedder.search.store import Batch, Kept, Store
 
@@ -71,6 +72,7 @@ class CatalogueWriter:
         most_texts: int,
         metrics: WriterMetrics,
         idle: Idle | None = None,
+        came: Callable[[Sequence[Came]], None],
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         """Start.
@@ -81,6 +83,7 @@ class CatalogueWriter:
             most_texts: how many texts are.
             metrics: gets told.
             idle: what to do while nothing else is to be done.
+            came: gets the groups of failures that are new, or have come again; must not fail.
             retry_seconds: after which a store that failed is tried again.
 
         """
@@ -93,6 +96,7 @@ class CatalogueWriter:
         self._kept = kept
         self._most_texts = most_texts
         self._metrics = metrics
+        self._came = came
         self._batches: deque[tuple[Batch, int]] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
@@ -153,10 +157,11 @@ class CatalogueWriter:
         while self._batches:
             batch, spans = self._batches[0]
             began = time.monotonic()
-            self._store.write(batch)
+            came = self._store.write(batch)
             with self._changed:
                 self._batches.popleft()
             self._metrics.catalogue_written(spans=spans, seconds=time.monotonic() - began)
+            self._came(came)
         if time.monotonic() >= self._tidy_at and not self._is_closing:
             self._tidy_at = time.monotonic() + TIDY_SECONDS
             self._store.tidy(self._kept, now=int(time.time()), most_texts=self._most_texts)

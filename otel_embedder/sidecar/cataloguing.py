@@ -17,11 +17,14 @@ from uuid import uuid4
 
 from otel_embedder.embedder.embedding import WantedText
 from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
 from otel_embedder.search.recorder import Bounds, Recorder
-from otel_embedder.search.store import DAY, Kept
+from otel_embedder.search.store import DAY, NANOSECONDS, Kept
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.writing import CatalogueWriter, Idle
+from otel_embedder.sidecar.group_alerts import GroupAlerts
+from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
@@ -248,12 +251,20 @@ async def cataloguing(
         all=round(settings.catalogue_retention * DAY),
     )
     renderer = new_renderer(render_options(settings))
+    webhook = _webhook(settings)
+    alerts = GroupAlerts(
+        quiet_after=round(settings.group_quiet_after * DAY) * NANOSECONDS,
+        link=trace_link(settings.trace_link),
+        metrics=metrics,
+        told=None if webhook is None else webhook.offer,
+    )
     writer = CatalogueWriter(
         partial(open_store, settings.catalogue),
         kept,
         most_texts=settings.catalogue_texts,
         metrics=metrics,
         idle=_idle(settings, nest, renderer.text_version),
+        came=alerts.came,
     )
     recorder = Recorder(uuid4().hex, renderer, bounds=Bounds())
     filling = Cataloguing(recorder, writer, interval=settings.catalogue_interval, metrics=metrics)
@@ -261,3 +272,18 @@ async def cataloguing(
         yield filling
     finally:
         await asyncio.to_thread(filling.close)
+        if webhook is not None:
+            await asyncio.to_thread(webhook.close, CLOSE_SECONDS)
+
+
+def _webhook(settings: Settings) -> Webhook | None:
+    if settings.group_webhook is None:
+        return None
+    secret = settings.group_webhook_secret
+    return Webhook(
+        WebhookTarget(
+            settings.group_webhook,
+            settings.group_webhook_form,
+            "" if secret is None else secret.get_secret_value(),
+        )
+    )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NAMESPACE = "otel_embedder"
+# Of labels: names of services are spans', and may never end.
+MAX_SERVICES = 100
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -40,7 +42,7 @@ class Metric:
         name: what a scrape calls it, but for `otel_embedder_` in front.
         kind: counter, gauge or histogram.
         description: what it tells.
-        labels: by which words it is told apart; from closed sets only.
+        labels: by which words it is told apart; from closed or bounded sets only.
         buckets: upper bounds of a histogram's; Prometheus' own, if there are none.
         is_watched: whether a counter stands at what somebody else has counted.
 
@@ -159,6 +161,13 @@ METRICS = (
         ("reason",),
     ),
     Metric(
+        "new_error_groups_total",
+        "counter",
+        "Groups of failures that were new or came again, by the service at which they fail; those "
+        "of services beyond the first hundred by `other`.",
+        ("service",),
+    ),
+    Metric(
         "catalogue_write_duration_seconds", "histogram", "Time that the catalogue took for a batch."
     ),
     Metric(
@@ -197,6 +206,7 @@ class Metrics:
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         self._watched: dict[str, WatchedCounter] = {}
+        self._failing_services: set[str] = set()
         for metric in METRICS:
             self._declare(metric)
 
@@ -308,6 +318,13 @@ class Metrics:
     def catalogue_dropped(self, reason: str, *, spans: int) -> None:
         """Count spans that passed and are not in the catalogue."""
         self._counters["catalogue_dropped_spans_total"].labels(reason).inc(spans)
+
+    def error_group_came(self, service: str) -> None:
+        """Count a group of failures that is new, or has come again."""
+        if len(self._failing_services) < MAX_SERVICES:
+            self._failing_services.add(service)
+        label = service if service in self._failing_services else "other"
+        self._counters["new_error_groups_total"].labels(label).inc()
 
     def watch_send_limit(self, limit: Callable[[], int]) -> None:
         """Report how large a request may be, whenever it is asked for."""

@@ -20,9 +20,10 @@ from otel_embedder.search.writing import (
 from tests.support.fakes import PATIENCE, FakeMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.re_embedding import ReEmbedding
     from otel_embedder.search.store import Store
 
@@ -46,11 +47,12 @@ class FakeStore:
         self.works = threading.Event()
         self.works.set()
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch) -> Sequence[Came]:
         self.works.wait(PATIENCE)
         if self.is_broken:
             raise StoreError("the disk is full: make room")
         self.written.append(batch.number)
+        return ()
 
     def tidy(self, kept: Kept, *, now: int, most_texts: int) -> None:
         assert abs(now - time.time()) < PATIENCE
@@ -67,6 +69,7 @@ def writing(store: FakeStore, metrics: FakeMetrics, *, idle: Idle | None = None)
         most_texts=7,
         metrics=metrics,
         idle=idle,
+        came=lambda _: None,
         retry_seconds=0.05,
     )
 
@@ -179,7 +182,12 @@ def test_one_that_can_not_be_opened_is_told_of_at_the_start_and_tried_again() ->
 
     with captured() as lines:
         writer = CatalogueWriter(
-            opened, KEPT, most_texts=7, metrics=FakeMetrics(), retry_seconds=0.05
+            opened,
+            KEPT,
+            most_texts=7,
+            metrics=FakeMetrics(),
+            came=lambda _: None,
+            retry_seconds=0.05,
         )
         wait_for(lambda: len(lines) > 1)
         writer.offer(batch(1), spans=1)

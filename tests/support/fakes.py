@@ -268,6 +268,9 @@ class FakeMetrics:
         self.counts["catalogue_written"] += spans
         self.seconds.append(seconds)
 
+    def error_group_came(self, service: str) -> None:
+        self.counts[f"error_group_came {service}"] += 1
+
     def catalogue_dropped(self, reason: str, *, spans: int) -> None:
         self.counts[f"catalogue_dropped {reason}"] += spans
 
