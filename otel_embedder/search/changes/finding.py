@@ -8,12 +8,18 @@ goes every other minute is no news. Why these tests and no others: docs/changes.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from otel_embedder.search.changes.statistics import part_above, quantile, significance
+from otel_embedder.search.changes.statistics import (
+    part_above,
+    quantile,
+    significance,
+    with_continuity,
+)
 from otel_embedder.search.changes.totals import along_the_same_axes
 
 if TYPE_CHECKING:
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.changes.statistics import Floats
     from otel_embedder.search.changes.totals import Axes, Totals
     from otel_embedder.search.counts import Counts, Integers
+    from otel_embedder.search.trees import Flags
 
 Test = Literal["median", "p95", "fails", "new", "ends"]
 QUANTILES: dict[Test, float] = {"median": 0.5, "p95": 0.95}
@@ -42,19 +49,23 @@ class Outcome(NamedTuple):
     Attributes:
         test: which.
         rows: the places of the rows that it speaks of, shape (n,).
+        callers: for "ends" the numbers of the rows whose last call it is; else 0; shape (n,).
         before: milliseconds or a share in the baseline, shape (n,).
         after: the same in the window.
         m: how many times as much, as a natural logarithm.
         z: how surely; 0 where nothing can be told.
+        sure: the same as low as chance may make it of whole numbers: what is told as certain.
 
     """
 
     test: Test
     rows: Integers
+    callers: Integers
     before: Floats
     after: Floats
     m: Floats
     z: Floats
+    sure: Floats
 
 
 class Evidence(NamedTuple):
@@ -65,6 +76,8 @@ class Evidence(NamedTuple):
         before: milliseconds of self time (median, p95), or a share, in the baseline.
         after: the same in the window.
         z: how surely it is another.
+        caller: for "ends" the number of the row whose last call this is; the row itself if it
+            calls nobody any more. Else 0.
 
     """
 
@@ -72,6 +85,7 @@ class Evidence(NamedTuple):
     before: float
     after: float
     z: float
+    caller: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +133,15 @@ class Found:
     """What is different in a window.
 
     Attributes:
-        ranked: rows for which something speaks, the likeliest cause first, certain or not.
+        ranked: rows for which something speaks: those that are certain before all others, and
+            among both the likeliest cause first.
         faster: rows whose median is less.
         gone: rows that are not there any more.
         more: rows that are more frequent.
         fewer: rows that are less frequent.
         visible_share: the share of failing spans that would have been certain, in the window's
             most frequent row; NaN if there is none.
+        busiest: the number of that row; 0 if there is none.
 
     """
 
@@ -135,14 +151,18 @@ class Found:
     more: tuple[Shift, ...]
     fewer: tuple[Shift, ...]
     visible_share: float
+    busiest: int
 
 
-def find_changes(baseline: Sequence[Counts], window: Sequence[Counts]) -> Found:
+def find_changes(
+    baseline: Sequence[Counts], window: Sequence[Counts], *, most: int = sys.maxsize
+) -> Found:
     """Compare a window with the time right before it.
 
     Args:
         baseline: the buckets of the time before; they should be alike in length.
         window: the buckets in question.
+        most: of so many rows it is told what has changed.
 
     """
     axes, before, after, each = along_the_same_axes(baseline, window)
@@ -154,21 +174,44 @@ def find_changes(baseline: Sequence[Counts], window: Sequence[Counts]) -> Found:
     ]
     more, fewer, gone = _frequencies(axes, before, after, each)
     return Found(
-        ranked=_ranked(outcomes, axes, before, after),
+        ranked=_ranked(outcomes, axes, before, after, most),
         faster=_faster(outcomes[0], axes),
         gone=gone,
         more=more,
         fewer=fewer,
         visible_share=_visible_share(before, after),
+        busiest=int(axes.rows[after.spans.argmax()]) if after.spans.any() else 0,
     )
 
 
-def _tempered(z: Floats, spread_of: Callable[[Totals], Floats], each: Sequence[Totals]) -> Floats:
-    """Divide z by how much the baseline's buckets differ from what the others of them say."""
-    squares = sum((spread_of(bucket) ** 2 for bucket in each), np.zeros_like(z))
+class Shares(NamedTuple):
+    """Two shares, as parts k of n; each of shape (n,)."""
+
+    k1: Floats
+    n1: Floats
+    k2: Floats
+    n2: Floats
+
+
+def _tested(
+    shares: Shares, rest_and_bucket: Callable[[Totals], Shares], each: Sequence[Totals]
+) -> tuple[Floats, Floats]:
+    """Give how surely shares differ, and how surely as low as chance may make it.
+
+    Both are divided by how much the baseline's buckets differ from what the others of them say.
+
+    Args:
+        shares: of the baseline and the window.
+        rest_and_bucket: gives those of a bucket of the baseline, behind those of all others.
+        each: the baseline's buckets.
+
+    """
+    squares = np.zeros(len(shares.n1))
+    for bucket in each:
+        squares += significance(*rest_and_bucket(bucket)) ** 2
     spread = (PRIOR_BUCKETS + squares) / (PRIOR_BUCKETS + len(each))
-    tempered: Floats = z / np.sqrt(np.maximum(spread, 1.0))
-    return tempered
+    by = np.sqrt(np.maximum(spread, 1.0))
+    return significance(*shares) / by, significance(*with_continuity(*shares)) / by
 
 
 def _slower(
@@ -184,28 +227,32 @@ def _slower(
         row, cell, count = totals.times
         size = len(axes.rows)
         parts = count * part_above(cell, limit[row])
-        return _sums(row, parts, size), _sums(row, count, size)
+        k: Floats = np.bincount(row, parts, size).astype(float)
+        n: Floats = np.bincount(row, count, size).astype(float)
+        return k, n
 
     (k1, n1), (k2, n2) = above(before), above(after)
 
-    def spread(bucket: Totals) -> Floats:
+    def apart(bucket: Totals) -> Shares:
         k, n = above(bucket)
-        return significance(k1 - k, n1 - n, k, n)
+        return Shares(k1 - k, n1 - n, k, n)
 
-    z = _tempered(significance(k1, n1, k2, n2), spread, each)
-    z, m = np.where(is_known, z, 0.0), np.where(is_known, y - x, 0.0)
-    return Outcome(test, np.arange(len(axes.rows)), np.exp(x), np.exp(y), m, z)
+    tested = _tested(Shares(k1, n1, k2, n2), apart, each)
+    z, sure, m = (np.where(is_known, values, 0.0) for values in (*tested, y - x))
+    rows = np.arange(len(axes.rows))
+    return Outcome(test, rows, _nobody(rows), np.exp(x), np.exp(y), m, z, sure)
 
 
 def _fails(before: Totals, after: Totals, each: Sequence[Totals]) -> Outcome:
-    def spread(bucket: Totals) -> Floats:
+    def apart(bucket: Totals) -> Shares:
         rest = before.spans - bucket.spans
-        return significance(before.own - bucket.own, rest, bucket.own, bucket.spans)
+        return Shares(before.own - bucket.own, rest, bucket.own, bucket.spans)
 
-    z = significance(before.own, before.spans, after.own, after.spans)
+    shares = Shares(before.own, before.spans, after.own, after.spans)
+    z, sure = _tested(shares, apart, each)
     x, y = _share(before.own, before.spans), _share(after.own, after.spans)
-    rows = np.arange(len(before.spans))
-    return Outcome("fails", rows, x, y, _times(x, y), _tempered(z, spread, each))
+    rows = np.arange(len(x))
+    return Outcome("fails", rows, _nobody(rows), x, y, _times(x, y), z, sure)
 
 
 def _new(before: Totals, after: Totals) -> Outcome:
@@ -213,31 +260,31 @@ def _new(before: Totals, after: Totals) -> Outcome:
     roots = np.full(len(rows), float(after.roots))
     y = np.minimum(1.0, _share(after.spans[rows], roots))
     x = np.zeros(len(rows))
-    z = significance(x, np.full(len(rows), float(before.roots)), y * roots, roots)
-    return Outcome("new", rows, x, y, _times(x, y), z)
+    shares = Shares(x, np.full(len(rows), float(before.roots)), y * roots, roots)
+    z, sure = significance(*shares), significance(*with_continuity(*shares))
+    return Outcome("new", rows, _nobody(rows), x, y, _times(x, y), z, sure)
 
 
 def _ends(axes: Axes, before: Totals, after: Totals, each: Sequence[Totals]) -> Outcome:
     n1, n2 = before.ending(axes), after.ending(axes)
 
-    def spread(bucket: Totals) -> Floats:
+    def apart(bucket: Totals) -> Shares:
         n = bucket.ending(axes)
-        return significance(before.ends - bucket.ends, n1 - n, bucket.ends, n)
+        return Shares(before.ends - bucket.ends, n1 - n, bucket.ends, n)
 
-    z = _tempered(significance(before.ends, n1, after.ends, n2), spread, each)
+    z, sure = _tested(Shares(before.ends, n1, after.ends, n2), apart, each)
     x, y = _share(before.ends, n1), _share(after.ends, n2)
     # It speaks of the call that is the last one now, or where there is none of the caller.
     told = np.where(axes.ends[:, 1] > 0, axes.ends[:, 1], axes.ends[:, 0])
     is_known = np.isin(told, axes.rows)
     rows = np.searchsorted(axes.rows, told[is_known])
-    return Outcome("ends", rows, x[is_known], y[is_known], _times(x, y)[is_known], z[is_known])
+    callers = axes.ends[is_known, 0]
+    told_of = (values[is_known] for values in (x, y, _times(x, y), z, sure))
+    return Outcome("ends", rows, callers, *told_of)
 
 
-def _sums(rows: Integers, values: Floats, size: int) -> Floats:
-    """Add up values by their rows."""
-    sums = np.zeros(size)
-    np.add.at(sums, rows, values)
-    return sums
+def _nobody(rows: Integers) -> Integers:
+    return np.zeros_like(rows)
 
 
 def _share(part: Floats, of: Floats) -> Floats:
@@ -250,48 +297,87 @@ def _times(x: Floats, y: Floats) -> Floats:
     return times
 
 
-def _ranked(
-    outcomes: Sequence[Outcome], axes: Axes, before: Totals, after: Totals
-) -> tuple[RowChange, ...]:
-    slower, shares = np.zeros((2, len(axes.rows)))
-    is_certain = np.zeros(len(axes.rows), bool)
-    evidence: dict[int, list[tuple[float, Evidence]]] = {}
+class Score(NamedTuple):
+    """What rows are ranked by, each of shape (rows,).
+
+    Attributes:
+        points: the greatest of what shifts count, and the sum of what shares do.
+        is_certain: whether a test says so for sure.
+
+    """
+
+    points: Floats
+    is_certain: Flags
+
+    def order(self, most: int) -> Integers:
+        """Give the places of the rows for which something speaks, the first first."""
+        [told] = np.nonzero(self.points > 0)
+        by_rank = np.lexsort((told, -self.points[told], ~self.is_certain[told]))
+        order: Integers = told[by_rank[:most]]
+        return order
+
+
+def _weights(outcome: Outcome) -> Floats:
+    """Give what each part of an outcome counts: not what is less, and less what is less sure."""
+    full = FULL_SLOWER_Z if outcome.test in QUANTILES else FULL_SHARE_Z
+    return np.maximum(outcome.m, 0.0) * np.clip(outcome.z / full, 0.0, 1.0)
+
+
+def _score(outcomes: Sequence[Outcome], size: int) -> Score:
+    slower, shares = np.zeros((2, size))
+    is_certain = np.zeros(size, bool)
     for outcome in outcomes:
-        is_quantile = outcome.test in QUANTILES
-        full = FULL_SLOWER_Z if is_quantile else FULL_SHARE_Z
-        [speaks] = np.nonzero((outcome.m > 0) & (outcome.z > 0))
-        rows, m, z = outcome.rows[speaks], outcome.m[speaks], outcome.z[speaks]
-        weight = m * np.minimum(1.0, z / full)
-        if is_quantile:
-            np.maximum.at(slower, rows, weight)
+        weights = _weights(outcome)
+        if outcome.test in QUANTILES:
+            np.maximum.at(slower, outcome.rows, weights)
         else:
-            np.add.at(shares, rows, weight)
-        is_certain[rows[(z >= CERTAIN_Z) & (m >= np.log(LEAST_TIMES))]] = True
-        for place, row, counts_for in zip(speaks, rows.tolist(), weight.tolist(), strict=True):
-            told = Evidence(
+            np.add.at(shares, outcome.rows, weights)
+        is_sure = (outcome.sure >= CERTAIN_Z) & (outcome.m >= np.log(LEAST_TIMES))
+        is_certain[outcome.rows[is_sure]] = True
+    return Score(slower + shares, is_certain)
+
+
+def _ranked(
+    outcomes: Sequence[Outcome], axes: Axes, before: Totals, after: Totals, most: int
+) -> tuple[RowChange, ...]:
+    score = _score(outcomes, len(axes.rows))
+    order = score.order(most)
+    evidence = _evidence(outcomes, order)
+    return tuple(
+        RowChange(
+            row=int(axes.rows[row]),
+            score=float(score.points[row]),
+            is_certain=bool(score.is_certain[row]),
+            spans_before=int(before.spans[row]),
+            spans_after=int(after.spans[row]),
+            evidence=evidence[row],
+        )
+        for row in order.tolist()
+    )
+
+
+def _evidence(outcomes: Sequence[Outcome], rows: Integers) -> dict[int, tuple[Evidence, ...]]:
+    """Give what speaks for some rows, the weightiest first."""
+    told: dict[int, list[tuple[float, Evidence]]] = {row: [] for row in rows.tolist()}
+    for outcome in outcomes:
+        weights = _weights(outcome)
+        for place in np.flatnonzero((weights > 0) & np.isin(outcome.rows, rows)).tolist():
+            one = Evidence(
                 outcome.test,
                 float(outcome.before[place]),
                 float(outcome.after[place]),
                 float(outcome.z[place]),
+                int(outcome.callers[place]),
             )
-            evidence.setdefault(row, []).append((counts_for, told))
-    score = slower + shares
-    order = sorted(evidence, key=lambda row: (-score[row], row))
-    return tuple(
-        RowChange(
-            row=int(axes.rows[row]),
-            score=float(score[row]),
-            is_certain=bool(is_certain[row]),
-            spans_before=int(before.spans[row]),
-            spans_after=int(after.spans[row]),
-            evidence=tuple(told for _, told in sorted(evidence[row], key=lambda each: -each[0])),
-        )
-        for row in order
-    )
+            told[int(outcome.rows[place])].append((float(weights[place]), one))
+    return {
+        row: tuple(one for _, one in sorted(some, key=lambda each: -each[0]))
+        for row, some in told.items()
+    }
 
 
 def _faster(median: Outcome, axes: Axes) -> tuple[Shift, ...]:
-    is_faster = (median.z <= -CERTAIN_Z) & (median.m <= -np.log(LEAST_TIMES))
+    is_faster = (median.sure <= -CERTAIN_Z) & (median.m <= -np.log(LEAST_TIMES))
     return _shifts(is_faster, axes, median.before, median.after, median.z)
 
 
@@ -307,11 +393,11 @@ def _frequencies(
 
     (k1, n1), (k2, n2) = share(before), share(after)
 
-    def spread(bucket: Totals) -> Floats:
+    def apart(bucket: Totals) -> Shares:
         k, n = share(bucket)
-        return significance(np.minimum(k1 - k, n1 - n), n1 - n, k, n)
+        return Shares(np.minimum(k1 - k, n1 - n), n1 - n, k, n)
 
-    z = _tempered(significance(k1, n1, k2, n2), spread, each)
+    _, z = _tested(Shares(k1, n1, k2, n2), apart, each)
     x, y = _share(before.spans, n1), _share(after.spans, n2)
     m = _times(x, y)
     is_old = before.spans > 0
@@ -336,10 +422,6 @@ def _visible_share(before: Totals, after: Totals) -> float:
     row = int(after.spans.argmax())
     shares = np.linspace(0, 1, 1_001)
     spans = np.full_like(shares, after.spans[row])
-    z = significance(
-        np.full_like(shares, before.own[row]),
-        np.full_like(shares, before.spans[row]),
-        shares * spans,
-        spans,
-    )
+    own, of = (np.full_like(shares, values[row]) for values in (before.own, before.spans))
+    z = significance(*with_continuity(own, of, shares * spans, spans))
     return float(shares[np.argmax(z >= CERTAIN_Z)]) if (z >= CERTAIN_Z).any() else float("nan")

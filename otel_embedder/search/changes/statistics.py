@@ -40,6 +40,20 @@ def significance(k1: Floats, n1: Floats, k2: Floats, n2: Floats) -> Floats:
     return np.where((n1 > 0) & (n2 > 0), z, 0.0)
 
 
+def with_continuity(
+    k1: Floats, n1: Floats, k2: Floats, n2: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give what `significance` takes with the shares half a one nearer to each other.
+
+    Counts are whole: of few, chance alone makes differences that look like more (Yates).
+    """
+    k1, n1, k2, n2 = (np.asarray(each, np.float64) for each in (k1, n1, k2, n2))
+    both = n1 + n2
+    expected = np.divide(n2 * (k1 + k2), both, out=np.zeros_like(both), where=both > 0)
+    nearer = np.clip(expected - k2, -0.5, 0.5)
+    return k1 - nearer, n1, k2 + nearer, n2
+
+
 def _likelihood(k: Floats, n: Floats, share: Floats) -> Floats:
     """Give the log-likelihood of k out of n, but for what is the same for all shares."""
     return _x_log_y(k, share) + _x_log_y(n - k, 1 - share)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from otel_embedder.search.counts import Counts
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.search.changes.statistics import Floats
-    from otel_embedder.search.counts import Integers
+    from otel_embedder.search.counts import Counts, Integers
+    from otel_embedder.search.trees import Flags
+
+PAIR_BITS = 32
+PAIR_MASK = 2**PAIR_BITS - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,24 +39,45 @@ class Axes:
     cells: int
 
     @classmethod
-    def of(cls, counts: Counts) -> Self:
-        """Give those of the sum of all that is to be compared."""
-        rows = counts.table("rows").keys[:, 0]
-        ends = counts.table("nexts").keys
-        ends = ends[np.isin(ends[:, 0], rows)]
-        cells = counts.table("times").keys[:, 1]
+    def of(cls, all_counts: Sequence[Counts]) -> Self:
+        """Give those of all that is to be compared."""
+        rows = np.unique(_column("rows", 0, all_counts))
+        ends = np.unique(
+            np.concatenate([_joined(_NO_PAIRS), *(_pairs(counts) for counts in all_counts)])
+        )
+        ends = np.stack([ends >> PAIR_BITS, ends & PAIR_MASK], axis=1)
+        ending, is_known = _places(rows, ends[:, 0])
+        cells = _column("times", 1, all_counts)
         first, last = (int(cells.min()), int(cells.max())) if len(cells) else (0, 0)
-        return cls(rows, ends, np.searchsorted(rows, ends[:, 0]), first, last - first + 1)
+        return cls(rows, ends[is_known], ending[is_known], first, last - first + 1)
 
-    def place_of_ends(self, keys: Integers) -> Integers:
-        """Give the places of pairs in `ends`; they must be there."""
-        return np.searchsorted(_joined(self.ends), _joined(keys))
+
+_NO_PAIRS = np.zeros((0, 2), np.int64)
+
+
+def _column(table: str, column: int, all_counts: Sequence[Counts]) -> Integers:
+    """Give a column of the keys of one table of all."""
+    columns = [counts.table(table).keys[:, column] for counts in all_counts]
+    return np.concatenate([np.zeros(0, np.int64), *columns])
+
+
+def _pairs(counts: Counts) -> Integers:
+    return _joined(counts.table("nexts").keys)
 
 
 def _joined(pairs: Integers) -> Integers:
     """Give each pair as one number, in the same order; a store's numbers are below 2**31."""
-    joined: Integers = (pairs[:, 0] << 32) | pairs[:, 1]
+    joined: Integers = (pairs[:, 0] << PAIR_BITS) | pairs[:, 1]
     return joined
+
+
+def _places(known: Integers, wanted: Integers) -> tuple[Integers, Flags]:
+    """Give where numbers are among sorted ones, and which of them are there at all."""
+    places = np.searchsorted(known, wanted)
+    if not len(known):
+        return places, np.zeros(len(wanted), bool)
+    is_there: Flags = known[np.minimum(places, len(known) - 1)] == wanted
+    return places, is_there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,18 +104,33 @@ class Totals:
         """Give those of counts that have no other rows than the axes."""
         rows, times, nexts = (counts.table(name) for name in ("rows", "times", "nexts"))
         spans, own = np.zeros((2, len(axes.rows)))
-        places = np.searchsorted(axes.rows, rows.keys[:, 0])
+        places, _ = _places(axes.rows, rows.keys[:, 0])
         spans[places], own[places] = rows.values[:, 0], rows.values[:, 1]
-        is_known = np.isin(nexts.keys[:, 0], axes.rows)
         ends = np.zeros(len(axes.ends))
-        ends[axes.place_of_ends(nexts.keys[is_known])] = nexts.values[is_known, 0]
-        is_known = np.isin(times.keys[:, 0], axes.rows)
+        places, is_known = _places(_joined(axes.ends), _pairs(counts))
+        ends[places[is_known]] = nexts.values[is_known, 0]
+        places, is_known = _places(axes.rows, times.keys[:, 0])
         timed = (
-            np.searchsorted(axes.rows, times.keys[is_known, 0]),
+            places[is_known],
             times.keys[is_known, 1],
             times.values[is_known, 0].astype(float),
         )
         return cls(counts.roots, spans, own, ends, timed)
+
+    @classmethod
+    def sum(cls, each: Sequence[Totals], axes: Axes) -> Self:
+        """Add up."""
+        spans, own = np.zeros((2, len(axes.rows)))
+        ends = np.zeros(len(axes.ends))
+        cells = np.zeros((len(axes.rows), axes.cells))
+        for totals in each:
+            spans += totals.spans
+            own += totals.own
+            ends += totals.ends
+            cells += totals.cells(axes)
+        row, cell = np.nonzero(cells)
+        timed = row, cell + axes.first_cell, cells[row, cell]
+        return cls(sum(totals.roots for totals in each), spans, own, ends, timed)
 
     def cells(self, axes: Axes) -> Floats:
         """Give how many spans are in each cell, shape (rows, cells)."""
@@ -111,7 +149,7 @@ def along_the_same_axes(
     baseline: Sequence[Counts], window: Sequence[Counts]
 ) -> tuple[Axes, Totals, Totals, list[Totals]]:
     """Give the axes, the sums of baseline and window, and each bucket of the baseline."""
-    before, after = Counts.sum(baseline), Counts.sum(window)
-    axes = Axes.of(Counts.sum((before, after)))
+    axes = Axes.of([*baseline, *window])
     each = [Totals.of(counts, axes) for counts in baseline]
-    return axes, Totals.of(before, axes), Totals.of(after, axes), each
+    after = Totals.sum([Totals.of(counts, axes) for counts in window], axes)
+    return axes, Totals.sum(each, axes), after, each
