@@ -8,11 +8,12 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from otel_embedder.cli.demo.shop import FAULTS, Shop
+from otel_embedder.cli.demo.shop import FAULTS, STEPS, Shop
 from otel_embedder.cli.demo.story import sinking
-from otel_embedder.otlp.facts import service_name, span_facts
+from otel_embedder.otlp.facts import span_facts
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.otlp.wire import parse_request
+from otel_embedder.search.evaluation.labels import FAULTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,10 @@ SEED = 11
 # Each fault is injected so often, and between two of them all is well for a while.
 INJECTIONS = 4
 FAULTY_PURCHASES, GOOD_PURCHASES = 5, 20
-COLUMNS = ("trace_id", "span_id", "fault_id", "fault_type", "fault_service", "symptom")
+COLUMNS = (
+    *("trace_id", "span_id", "fault_id", "fault_type", "fault_service", "symptom"),
+    "window",
+)
 
 
 def main(traces: Path, labels: Path) -> None:
@@ -33,7 +37,7 @@ def main(traces: Path, labels: Path) -> None:
 
 
 async def sold() -> tuple[list[bytes], list[str]]:
-    """Give what the shop sent, and a row for each span in which a fault shows."""
+    """Give what the shop sent, and a row for each span: in which window it is, and what shows."""
     random = Random(SEED)
     rows: list[str] = []
     async with sinking() as sink:
@@ -56,15 +60,21 @@ def sell(endpoint: str, random: Random, fault: Fault) -> None:
 
 
 def labelled(requests: Sequence[bytes], injection: str, fault: Fault) -> Iterator[str]:
-    """Give a row for each span that failed: only its fault can have done it."""
-    for request in map(parse_request, requests):
-        for resource in request.resources:
-            for scope in resource.scopes:
-                for span in scope.spans:
-                    if span_facts(span.encoded).status == "ERROR":
-                        ids = (part.hex() for part in span_ids(span.encoded))
-                        service = service_name(resource.resource)
-                        yield "\t".join((*ids, injection, fault.exception, service, "1"))
+    """Give a row for each span; what failed only the fault can have done."""
+    spans = [
+        (span_ids(span.encoded), span_facts(span.encoded).status == "ERROR")
+        for request in map(parse_request, requests)
+        for resource in request.resources
+        for scope in resource.scopes
+        for span in scope.spans
+    ]
+    service = next(step.service for step in STEPS if step.name == fault.operation)
+    faulty = {ids.trace_id for ids, is_error in spans if is_error}
+    for ids, is_error in spans:
+        window = FAULTY if ids.trace_id in faulty else "normal"
+        hexed = (part.hex() for part in ids)
+        what = (injection, fault.exception, service, str(int(is_error)), window)
+        yield "\t".join((*hexed, *what))
 
 
 if __name__ == "__main__":

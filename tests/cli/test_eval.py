@@ -80,7 +80,7 @@ def values(out: str, data: str = "shop") -> dict[str, Any]:
     return {
         line["measure"]: line["value"]
         for line in lines
-        if (line["data"], line["profile"]) == (data, first) and "less" not in line
+        if (line["data"], line.get("profile")) == (data, first) and "less" not in line
     }
 
 
@@ -370,6 +370,12 @@ def test_the_demo_s_shop_can_be_judged(
     found = values(out)
     assert found["R-precision, cosine"] > 0.7
     assert found["hit@1"] > 0.9
+    [named] = [
+        line["value"]
+        for line in map(json.loads, out.splitlines())
+        if (line["measure"], line.get("baseline")) == ("service named, first", "all of its day")
+    ]
+    assert named == 1.0
 
 
 @pytest.mark.integration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -19,18 +20,21 @@ from otel_embedder.cli.eval.profiles import (
     none_ablated,
     profile_renderer,
 )
-from otel_embedder.cli.eval.report import SHOWN
+from otel_embedder.cli.eval.report import SHOWN, SHOWN_CHANGES
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.tokens import TokenCounter
 from otel_embedder.files.trace_files import STDIN, TraceFiles
+from otel_embedder.search.evaluation.changes import judge_changes
 from otel_embedder.search.evaluation.evaluation import Known, asked_of, compared_texts, evaluate
-from otel_embedder.search.evaluation.labels import read_labels
+from otel_embedder.search.evaluation.incidents import IncidentReader
+from otel_embedder.search.evaluation.labels import read_labels, read_windows
 from otel_embedder.search.evaluation.questions import read_questions
 from otel_embedder.search.evaluation.reading import CorpusReader
 from otel_embedder.text.options import render_options
+from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.evaluation.evaluation import Asked
     from otel_embedder.search.evaluation.questions import Question
     from otel_embedder.search.evaluation.reading import Corpus
+    from otel_embedder.settings import Settings
 
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -124,9 +129,11 @@ def command(  # noqa: PLR0913 - an option is an argument
     With --questions it tells how much of what answers a question comes first
     (R-precision, by cosine, by words, and by both as `nearest` ranks); with
     --labels how often a faulty span's nearest has the same fault, of another
-    injection; with --causes how well groups of failures agree with known causes;
-    and else always the tokens, the distinct texts and what a cache would
-    save. Numbers in brackets are 95 % intervals. docs/text.md has the formats.
+    injection, and where they tell windows, whether `changes` names the faulty
+    service first, and how often it raises a false alarm; with --causes how well
+    groups of failures agree with known causes; and always the tokens, the distinct
+    texts and what a cache would save. Numbers in brackets are 95 % intervals.
+    docs/text.md, docs/changes.md and docs/groups.md have the formats.
 
     Example: otel-embedder eval traces.jsonl.gz --questions questions.yaml
     """
@@ -151,11 +158,19 @@ def command(  # noqa: PLR0913 - an option is an argument
         faults={span: fault for file in labels_files for span, fault in read_labels(file).items()},
         sample_size=sample_size,
     )
-    corpora = {name: _read(name, file, form, reader) for name, file in named.items()}
+    incidents = {name: _incident_reader(labels_files, settings) for name in named}
+    corpora = {
+        name: _read(name, TraceFiles([file], on_cut_off=tell_of_cut_off, form=form), reader, each)
+        for (name, file), each in zip(named.items(), incidents.values(), strict=True)
+    }
     asked = {name: asked_of(corpus, questions[name]) for name, corpus in corpora.items()}
     _tell(corpora, asked)
     known = _known(corpora, asked, model_choice(settings))
     SHOWN[output](evaluate(corpora, asked, known, cache_sizes), chosen)
+    for name, each in incidents.items():
+        counted = each.incidents(now=time.time_ns())
+        if counted.windows:
+            SHOWN_CHANGES[output](name, [*judge_changes(name, counted)])
 
 
 def _named(files: Sequence[str]) -> dict[str, str]:
@@ -193,10 +208,16 @@ def _questions(file: Path | None, names: Sequence[str]) -> dict[str, list[Questi
     return asked
 
 
-def _read(name: str, file: str, form: Form | None, reader: CorpusReader) -> Corpus:
-    traces = TraceFiles([file], on_cut_off=tell_of_cut_off, form=form)
+def _incident_reader(labels_files: Sequence[Path], settings: Settings) -> IncidentReader:
+    renderer = new_renderer(render_options(settings))
+    windows = {ids: each for file in labels_files for ids, each in read_windows(file).items()}
+    return IncidentReader(windows, renderer, annotator(settings, renderer.text_version))
+
+
+def _read(name: str, traces: TraceFiles, reader: CorpusReader, incidents: IncidentReader) -> Corpus:
     with traces.naming_faults(), progress_bar(f"Reading {name}") as advance:
-        return reader.read(name, traces.requests(), advance)
+        requests = incidents.passing(traces.requests(), now=time.time_ns())
+        return reader.read(name, requests, advance)
 
 
 def _tell(corpora: Mapping[str, Corpus], asked: Mapping[str, Sequence[Asked]]) -> None:

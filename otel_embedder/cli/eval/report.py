@@ -108,4 +108,22 @@ def _line(measure: Measure, estimate: Estimate, text: str) -> dict[str, object]:
     return {**what, "profile": text, **numbers}
 
 
+def _show_changes(data: str, measures: Sequence[Measure]) -> None:
+    baselines = [*measures[0].values]
+    table = new_table("", *baselines, title=f"{data}: changes, by what a window is compared with")
+    for measure in measures:
+        cells = (_cell(measure, measure.estimate(baseline)) for baseline in baselines)
+        table.add_row(measure.name, *cells)
+    show(table, "")
+
+
+def _print_changes(_: str, measures: Sequence[Measure]) -> None:
+    for measure in measures:
+        for baseline in measure.values:
+            line = _line(measure, measure.estimate(baseline), baseline)
+            line["baseline"] = line.pop("profile")
+            click.echo(json.dumps(line))
+
+
+SHOWN_CHANGES = {"table": _show_changes, "json": _print_changes}
 SHOWN = {"table": _show_tables, "json": _print_json}

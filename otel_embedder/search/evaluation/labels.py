@@ -23,6 +23,7 @@ TraceId = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")]
 SpanId = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{16}$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 IN_CALLERS = "network_delay"
+FAULTY = "fault"
 
 
 class Fault(NamedTuple):
@@ -38,6 +39,19 @@ class Fault(NamedTuple):
     injection: str
     type: str
     service: str
+
+
+class Window(NamedTuple):
+    """Some time of an injection.
+
+    Attributes:
+        fault: what was injected.
+        is_faulty: whether the fault was there then; else all was as it should be.
+
+    """
+
+    fault: Fault
+    is_faulty: bool
 
 
 class Row(BaseModel):
@@ -86,7 +100,11 @@ class Row(BaseModel):
             return self.symptom
         is_in_callers = self.fault_type == IN_CALLERS
         shows = self.span_calls_fault_service if is_in_callers else self.span_in_fault_service
-        return self.window == "fault" and bool(shows)
+        return self.is_faulty() and bool(shows)
+
+    def is_faulty(self) -> bool:
+        """Tell whether the fault was there at that time."""
+        return self.window == FAULTY
 
     def fault(self) -> Fault:
         """Give the fault."""
@@ -100,8 +118,23 @@ def read_labels(file: Path) -> dict[SpanIds, Fault]:
         UnreadableFileError: it is no such table; names the line and the column.
 
     """
+    return {ids: row.fault() for ids, row in _labelled(file) if row.is_symptom()}
+
+
+def read_windows(file: Path) -> dict[SpanIds, Window]:
+    """Give the window of each span of which the table tells one, by its column `window`.
+
+    Raises:
+        UnreadableFileError: it is no such table; names the line and the column.
+
+    """
+    return {ids: Window(row.fault(), row.is_faulty()) for ids, row in _labelled(file) if row.window}
+
+
+def _labelled(file: Path) -> Iterator[tuple[SpanIds, Row]]:
     with opened_table(file) as lines:
-        return {_ids(row): row.fault() for row in _rows(file, lines) if row.is_symptom()}
+        for row in _rows(file, lines):
+            yield _ids(row), row
 
 
 @contextmanager
