@@ -25,7 +25,8 @@ EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
-    *("serve", "render", "embed", "annotate", "index", "search", "groups", "nearest", "compare"),
+    *("serve", "render", "embed", "annotate", "index", "search", "nearest", "groups", "changes"),
+    "compare",
     *("catalogue", "reembed", "eval", "profile", "send", "health", "model", "completion", "demo"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import click
@@ -36,6 +37,8 @@ def query_options(
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     is_many = get_origin(field.annotation) is tuple
     default = None if is_many or field.default is PydanticUndefined else field.default
+    if isinstance(default, timedelta):
+        default = f"{default // timedelta(minutes=1)}m"
     flag = "--" + name.replace("_", "-")
     return click.option(
         *([SHORT[name]] if name in SHORT else []),

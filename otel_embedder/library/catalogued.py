@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from otel_embedder.library.storing import StoredTrace, TraceStorer
 from otel_embedder.otlp.spans import span_milliseconds
-from otel_embedder.search.asking.queries import GroupsQuery, LikeQuery, SearchQuery
+from otel_embedder.search.asking.queries import ChangesQuery, GroupsQuery, LikeQuery, SearchQuery
 from otel_embedder.search.asking.targets import Target
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.stores.opening import open_store
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.search.asking.answers import Answer
+    from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.groups.found import GroupsAnswer
     from otel_embedder.search.links import TraceLink
     from otel_embedder.text.rendering import Renderer
@@ -41,6 +42,15 @@ class GroupOptions(TypedDict, total=False):
     state: Sequence[str]
     since: str | timedelta | datetime
     until: str | timedelta | datetime
+    count: int
+
+
+class ChangesOptions(TypedDict, total=False):
+    """Which times to compare; see `otel_embedder.search.asking.queries.ChangesQuery`."""
+
+    window: str | timedelta
+    against: str | timedelta
+    at: str | timedelta | datetime
     count: int
 
 
@@ -99,6 +109,10 @@ class CataloguedTraces:
     def groups(self, **options: object) -> GroupsAnswer:
         """Tell which failures there are."""
         return self._asked().groups(GroupsQuery.model_validate(options))
+
+    def changes(self, **options: object) -> Changes:
+        """Tell what is different."""
+        return self._asked().changes(ChangesQuery.model_validate(options))
 
     def _asked(self) -> Catalogue:
         # Two that ask at once may make two, of which one is kept.

@@ -55,9 +55,10 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model, Vector
     from otel_embedder.embedder.models.choice import Engine
-    from otel_embedder.library.catalogued import FilterOptions, GroupOptions
+    from otel_embedder.library.catalogued import ChangesOptions, FilterOptions, GroupOptions
     from otel_embedder.library.trace_embedder import AnyTrace, EmbeddedText, TraceEmbedder
     from otel_embedder.search.asking.answers import Answer
+    from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.groups.found import GroupsAnswer
 
 Result = TypeVar("Result")
@@ -331,6 +332,19 @@ class EmbeddingService:
 
         """
         return await asyncio.to_thread(lambda: self._opened().groups(**options))
+
+    async def changes(self, **times: Unpack[ChangesOptions]) -> Changes:
+        """Tell what is different now from what the catalogue counted, the likeliest cause first.
+
+        Args:
+            **times: what is compared with what.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+            ValueError: a time can't be, or the service has no catalogue.
+
+        """
+        return await asyncio.to_thread(lambda: self._opened().changes(**times))
 
     def _opened(self) -> CataloguedTraces:
         """Give the catalogue, opened by the first who needs it."""

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding, Vector
     from otel_embedder.embedder.known import CacheInfo
-    from otel_embedder.library.catalogued import FilterOptions, GroupOptions
+    from otel_embedder.library.catalogued import ChangesOptions, FilterOptions, GroupOptions
     from otel_embedder.library.service import EmbeddingService
     from otel_embedder.library.trace_embedder import AnyTrace
     from otel_embedder.search.asking.answers import Answer
+    from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.groups.found import GroupsAnswer
 
 Arguments = ParamSpec("Arguments")
@@ -108,6 +109,10 @@ class SyncEmbeddingService:
     def groups(self, **options: Unpack[GroupOptions]) -> GroupsAnswer:
         """Tell which failures the catalogue has; see there."""
         return self._run(self._service.groups, **options)
+
+    def changes(self, **times: Unpack[ChangesOptions]) -> Changes:
+        """Tell what is different now, the likeliest cause first; see there."""
+        return self._run(self._service.changes, **times)
 
     def render(self, trace: AnyTrace) -> str:
         """Give the text that is embedded for a trace; raises MalformedTraceError."""

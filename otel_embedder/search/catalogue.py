@@ -15,10 +15,14 @@ import numpy as np
 
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.search.asking.answers import Answer, FoundExample, Hit
+from otel_embedder.search.asking.examples import found_example, milliseconds_of
 from otel_embedder.search.asking.held import Held
 from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.targets import Targets
 from otel_embedder.search.asking.trends import Span, TrendReader
+from otel_embedder.search.changes.comparing import of_one_store
+from otel_embedder.search.changes.telling import Telling
+from otel_embedder.search.changes.texts import Texts
 from otel_embedder.search.groups.asking import Groups
 from otel_embedder.search.groups.states import QUIET_AFTER
 from otel_embedder.search.ranking import (
@@ -34,8 +38,15 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.search.asking.answers import Info
     from otel_embedder.search.asking.held import Passing, Seen
-    from otel_embedder.search.asking.queries import Filters, GroupsQuery, LikeQuery, SearchQuery
+    from otel_embedder.search.asking.queries import (
+        ChangesQuery,
+        Filters,
+        GroupsQuery,
+        LikeQuery,
+        SearchQuery,
+    )
     from otel_embedder.search.asking.targets import Target
+    from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.entries import Entry, Example
     from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer
     from otel_embedder.search.links import TraceLink
@@ -43,7 +54,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.store import Store
 
 NANOSECONDS = 1_000_000_000
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 # How long a text's spans took is looked up for so many, the nearest by their cosine. Others could
 # come before them only by a duration that is much more alike, though they read less so.
@@ -221,6 +231,20 @@ class Catalogue:
         """
         return self._groups.show(name, self._embedder)
 
+    def changes(self, query: ChangesQuery) -> Changes:
+        """Tell what is different in a window, the likeliest cause first.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        compared = of_one_store(self._store, *query.times(self._clock()))
+        found = compared.find()
+        with self._lock:
+            self._held.refresh()
+            texts = Texts(self._store, self._held, self._link)
+            return Telling(compared, before=texts, after=texts).tell(found, most=query.count)
+
     def info(self) -> Info:
         """Tell what the catalogue holds.
 
@@ -292,21 +316,10 @@ class Catalogue:
         if not math.isnan(duration):
             likeness = dict(zip(distinct, _likenesses(distinct, duration), strict=True))
             distinct.sort(key=lambda example: -likeness[example])
-        return tuple(map(self._example, distinct))
-
-    def _example(self, example: Example) -> FoundExample:
-        trace_id, span_id = example.trace_id.hex(), example.span_id.hex()
-        milliseconds = _milliseconds(example)
-        link = self._link(trace_id, span_id)
-        return FoundExample(trace_id, span_id, example.time, milliseconds, link)
-
-
-def _milliseconds(example: Example) -> float | None:
-    duration = example.duration
-    return None if duration is None else duration / NANOSECONDS_PER_MILLISECOND
+        return tuple(found_example(example, self._link) for example in distinct)
 
 
 def _likenesses(examples: Iterable[Example], duration: float) -> list[float]:
-    lasting = np.array([decades(_milliseconds(example)) for example in examples])
+    lasting = np.array([decades(milliseconds_of(example)) for example in examples])
     likeness: list[float] = duration_likeness(lasting, duration).tolist()
     return likeness

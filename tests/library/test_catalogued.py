@@ -170,3 +170,29 @@ def test_a_closed_service_stores_nothing() -> None:
 
     with pytest.raises(EmbedderClosedError):
         service.store_trace(CART)
+
+
+def test_what_has_changed_is_told_of_what_was_stored() -> None:
+    def taken(minute: int, number: int) -> dict[str, object]:
+        start = START + (60 * minute + number) * 10**9
+        status = "ERROR" if minute >= 60 and number % 2 else "OK"
+        return {
+            **BANK,
+            "trace_id": f"{start:032x}",
+            "start_time_unix_nano": start,
+            "status": status,
+        }
+
+    with EmbeddingService.sync(model=FakeModel(), catalogue="memory") as service:
+        for minute in range(75):
+            for number in range(10):
+                service.store_trace(taken(minute, number))
+        service.settle()
+        window = "2026-03-01T13:00:00Z/2026-03-01T13:15:00Z"
+        changes = service.changes(window=window, against="1h")
+        with pytest.raises(ValueError, match="FROM/TO"):
+            service.changes(window="soon")
+
+    [change] = changes.certain
+    assert (change.operation.service, change.operation.operation) == ("bank", "charge")
+    assert [reason.said for reason in change.reasons] == ["fails 0 % -> 50 %"]

@@ -296,6 +296,33 @@ class Held:
         found: Integers = self._columns["keys"][positions]
         return found
 
+    def texts_of(self, row: int, since: int, until: int) -> Integers:
+        """Give the keys of a row's texts that were seen in some time, those seen last first.
+
+        Args:
+            row: its number.
+            since: nanoseconds since 1970.
+            until: the same; what was seen first from then on is not among them.
+
+        """
+        last_seen = self._columns["last_seen"]
+        is_one = (self._columns["rows"] == row) & (last_seen >= since)
+        [positions] = np.nonzero(is_one & (self._columns["first_seen"] < until))
+        return self.keys(positions[np.argsort(-last_seen[positions], kind="stable")])
+
+    def is_comparable(self, key: int) -> bool:
+        """Tell whether a text has a vector that others are compared with."""
+        [position] = self._positions(np.array([key]))
+        return bool(position != NOWHERE and self._is_comparable[position])
+
+    def nearest(self, vector: Vector, count: int, *, other_than: int) -> list[tuple[int, float]]:
+        """Give the keys of the texts that are nearest to a vector, but for those of a row."""
+        positions = self._everything.positions
+        positions = positions[self._columns["rows"][positions] != other_than]
+        cosines = self.cosines(vector, positions)
+        best = np.argsort(-cosines, kind="stable")[:count]
+        return [*zip(self.keys(positions[best]).tolist(), cosines[best].tolist(), strict=True)]
+
     @property
     def rows(self) -> Mapping[int, RowKey]:
         """The rows by their numbers; what was given stays as it is."""

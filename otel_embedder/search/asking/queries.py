@@ -6,10 +6,11 @@ have one name, one meaning and one default everywhere.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +20,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +39,10 @@ MAX_COUNT = 1_000  # hits: more is for `catalogue export`
 DEFAULT_COUNT = 10
 DEFAULT_GROUPS = 50
 NANOSECONDS = 1_000_000_000
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+_MINUTE_SECONDS = 60
 
 _SPAN_OF_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
@@ -71,6 +78,41 @@ def _moment(value: object) -> object:
     return moment
 
 
+class Stretch(NamedTuple):
+    """Some time, from when to when."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+
+
+def _stretch(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    since, slash, until = value.partition("/")
+    stretch = Stretch(_instant(since), _instant(until)) if slash else _span_of_time(value)
+    if stretch is None:
+        raise ValueError(
+            "is to be a time such as 15m, 1h or 2d, or FROM/TO, two times with their zone such as "
+            f"2026-05-04T09:30:00Z, not {value!r}"
+        )
+    return stretch
+
+
+def _instant(value: str) -> datetime:
+    moment = _moment(value.strip())
+    if not isinstance(moment, datetime):
+        # A TypeError pydantic would let through.
+        raise ValueError(f"is FROM/TO of two times, not {value!r}")  # noqa: TRY004
+    return moment
+
+
+def _lasting(value: timedelta | Stretch) -> timedelta | Stretch:
+    lasts = value if isinstance(value, timedelta) else value.until - value.since
+    if lasts <= timedelta():
+        raise ValueError("lasts no time: FROM is to be before TO")
+    return value
+
+
 def _duration(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -99,6 +141,7 @@ def _said(text: str) -> str:
 
 
 Moment = Annotated[timedelta | AwareDatetime, BeforeValidator(_moment)]
+Stretched = Annotated[timedelta | Stretch, BeforeValidator(_stretch), AfterValidator(_lasting)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Pattern = Annotated[str, StringConstraints(min_length=1)]
 Words = Annotated[str, AfterValidator(_said)]
@@ -207,6 +250,77 @@ class GroupsQuery(BaseModel):
         return _nanoseconds(self.since, now), _nanoseconds(self.until, now)
 
 
+class Minutes(NamedTuple):
+    """Some time in whole minutes.
+
+    Attributes:
+        since: seconds since 1970.
+        until: the same; what begins then is not in it.
+
+    """
+
+    since: int
+    until: int
+
+
+class ChangesQuery(BaseModel):
+    """Which time is compared with which."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window: Stretched = Field(
+        timedelta(minutes=15),
+        description="What to look at: the last time such as 15m, or FROM/TO, two times such as "
+        "2026-05-04T09:30:00Z.",
+    )
+    against: Stretched = Field(
+        timedelta(hours=1),
+        description="What to compare it with: as long right before it, such as 1h, or FROM/TO.",
+    )
+    at: Moment | None = Field(
+        None, description="When a window such as 15m ends, said like FROM or back from now."
+    )
+    count: int = Field(
+        DEFAULT_COUNT, ge=1, le=MAX_COUNT, description="How many rows to give of each kind at most."
+    )
+
+    @field_validator("at")
+    @classmethod
+    def _says_it_alone(
+        cls, at: timedelta | datetime | None, known: ValidationInfo
+    ) -> timedelta | datetime | None:
+        if at is not None and isinstance(known.data.get("window"), Stretch):
+            raise ValueError("is when a window such as 15m ends; one of FROM/TO says that itself")
+        return at
+
+    def times(self, now: datetime) -> tuple[Minutes, Minutes]:
+        """Give the window, and the time that it is compared with."""
+        if isinstance(self.window, Stretch):
+            window = _minutes(*self.window)
+        else:
+            at = self.at if self.at is not None else timedelta()
+            end = _whole_minutes(_moment_at(at, now), up=True)
+            window = Minutes(end - _whole_seconds(self.window), end)
+        if isinstance(self.against, Stretch):
+            return window, _minutes(*self.against)
+        return window, Minutes(window.since - _whole_seconds(self.against), window.since)
+
+
+def _minutes(since: datetime, until: datetime) -> Minutes:
+    return Minutes(_whole_minutes(since, up=False), _whole_minutes(until, up=True))
+
+
+def _whole_minutes(moment: datetime, *, up: bool) -> int:
+    """Give the minute that a moment is in by its begin, or by its end, in seconds since 1970."""
+    minutes = (moment - _BEGINNING) / _MINUTE
+    return (math.ceil(minutes) if up else math.floor(minutes)) * _MINUTE_SECONDS
+
+
+def _whole_seconds(span: timedelta) -> int:
+    """Give how many seconds the minutes take that a span of time needs."""
+    return math.ceil(span / _MINUTE) * _MINUTE_SECONDS
+
+
 def _names(pattern: str, operation: str) -> bool:
     pattern, operation = pattern.casefold(), operation.casefold()
     if "*" in pattern or "?" in pattern:
@@ -217,6 +331,8 @@ def _names(pattern: str, operation: str) -> bool:
 def _nanoseconds(moment: timedelta | datetime | None, now: datetime) -> int | None:
     if moment is None:
         return None
-    at = now - moment if isinstance(moment, timedelta) else moment
-    since_1970 = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since_1970 // timedelta(microseconds=1)) * 1_000
+    return ((_moment_at(moment, now) - _BEGINNING) // timedelta(microseconds=1)) * 1_000
+
+
+def _moment_at(moment: timedelta | datetime, now: datetime) -> datetime:
+    return now - moment if isinstance(moment, timedelta) else moment
