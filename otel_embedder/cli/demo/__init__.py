@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from tempfile import TemporaryDirectory
 
 import click
 
 
 @click.command("demo")
 def command() -> None:
-    """Search a small shop's traces by meaning: sidecar, sink and shop in one go.
+    """Break one thing in a small shop, and ask what: sidecar, sink and shop in one go.
 
     Example: otel-embedder demo
     """
@@ -20,4 +21,5 @@ def command() -> None:
         raise click.ClickException(
             f"the demo needs {error.name}: pip install 'otel-embedder[demo]'"
         ) from error
-    asyncio.run(demonstrate())
+    with TemporaryDirectory() as directory:
+        asyncio.run(demonstrate(directory))

@@ -118,9 +118,15 @@ class Shop:
             for operation in (CHECKOUT, *STEPS)
         }
 
-    def purchase(self, fault: Fault | None) -> int:
-        """Take one purchase, in which `fault` happens; give the number of its spans."""
-        clock = time.time_ns()
+    def purchase(self, fault: Fault | None, *, at: int | None = None) -> int:
+        """Take one purchase, in which `fault` happens; give the number of its spans.
+
+        Args:
+            fault: what goes wrong in it, if something does.
+            at: when it begins, in nanoseconds since 1970; now if nothing is said.
+
+        """
+        clock = time.time_ns() if at is None else at
         checkout = self._start(CHECKOUT, clock, SpanKind.SERVER, None)
         within = set_span_in_context(checkout)
         clock += self._duration(CHECKOUT)

@@ -1,8 +1,8 @@
-"""A minute's answer to "what is this for?": a shop's traces, searched by meaning.
+"""A minute's answer to "what is this for?": a shop lives, one thing breaks, and it is asked why.
 
-Everything is real: the shop's spans come from the OpenTelemetry SDK through its
-own exporter, the sidecar embeds them, a sink over gRPC keeps what comes out,
-and questions in plain words are embedded by the same model.
+Everything is real but the clock: the shop's spans come from the OpenTelemetry
+SDK through its own exporter, the sidecar embeds them and fills its catalogue, a
+sink over gRPC keeps what comes out, and the catalogue alone answers in the end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from rich.table import Table
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
+from otel_embedder.cli.catalogues import opened
+from otel_embedder.cli.changes.report import report
 from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.bulk import BulkEmbedder
@@ -31,12 +34,11 @@ from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.asking.queries import SearchQuery
+from otel_embedder.search.asking.queries import ChangesQuery, SearchQuery
 from otel_embedder.search.catalogue import Catalogue
-from otel_embedder.search.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.spans import spans_of
-from otel_embedder.search.stores.memory import MemoryStore
+from otel_embedder.search.store import MINUTE, NANOSECONDS
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
@@ -46,21 +48,23 @@ from otel_embedder.text.rendering import new_renderer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from otel_embedder.cli.demo.shop import Fault
     from otel_embedder.embedder.embedding import Model
     from otel_embedder.search.asking.answers import Answer, Hit
+    from otel_embedder.search.changes.answers import Changes
     from otel_embedder.settings import Settings
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
 
 SEED = 7
-PURCHASES = 80
-FAULTY_ONE_IN = 4
+# What the shop lives through, by its own clock: a purchase every so many seconds, in some of which
+# something goes wrong, and in the last minutes the bank does not answer most of the time.
+MINUTES, BROKEN_MINUTES = 60, 10
+PURCHASE_SECONDS = 15
+FAULTY_ONE_IN, ANSWERED_ONE_IN = 20, 4
+BROKEN, *OTHER_FAULTS = FAULTS
 NEAREST = 3
-QUESTIONS = (
-    "payment times out talking to the bank",
-    "the disk is full",
-    "a slow database query was given up",
-)
+QUESTION = "payment times out talking to the bank"
 UNLIMITED = (("grpc.max_receive_message_length", -1),)
 
 
@@ -78,8 +82,13 @@ class Sink:
     requests: list[bytes]
 
 
-async def demonstrate() -> None:
-    """Run sidecar, sink and shop, ask the questions, and print the nearest spans."""
+async def demonstrate(directory: str) -> None:
+    """Run sidecar, sink and shop, break one thing, and print what the catalogue answers.
+
+    Args:
+        directory: where the catalogue may be.
+
+    """
     # What the parts log would stand between the lines of the story.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     console = Console()
@@ -91,16 +100,21 @@ async def demonstrate() -> None:
                 "listen": "127.0.0.1:0",
                 "next_hop": f"http://127.0.0.1:{sink.port}",
                 "metrics_listen": "",
+                "catalogue": f"sqlite:///{directory}/shop.db",
             }
         )
         console.print("The sidecar starts, and with it the model ...")
         model = await asyncio.to_thread(lambda: load_model(model_choice(settings)))
         async with running(settings, metrics) as port:
-            console.print("A small shop sells, and things go wrong ...\n")
-            sent = await asyncio.to_thread(_sell, f"127.0.0.1:{port}")
-    answers, spans, with_vectors = await asyncio.to_thread(_ask, sink, settings, model)
-    for answer in answers:
-        console.print(_table(answer.asked, answer.hits))
+            console.print("A small shop lives for an hour, and one thing breaks ...\n")
+            sent = await asyncio.to_thread(_live, f"127.0.0.1:{port}", time.time_ns())
+    changes, answer = await asyncio.to_thread(_ask, settings, model)
+    console.print(f"[bold]What changed in the last {BROKEN_MINUTES} minutes?[/]\n")
+    for line in report(changes, console.width):
+        console.print(cell(line))
+    console.print("[bold]Show me such traces:[/]", cell(answer.asked))
+    console.print(_table(answer.hits))
+    spans, with_vectors = _came(sink, settings)
     computed = metrics.value("embedded_texts_total", source="model")
     console.print(
         f"{sent} spans in, {spans} out, {with_vectors} of them with the model's vector. "
@@ -109,47 +123,50 @@ async def demonstrate() -> None:
     )
 
 
-def _ask(sink: Sink, settings: Settings, model: Model) -> tuple[list[Answer], int, int]:
-    """Ask what the sink has; give the answers, its spans, and those with the model's vector."""
+def _came(sink: Sink, settings: Settings) -> tuple[int, int]:
+    """Give how many spans the sink has, and how many of them with the model's vector."""
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    requests = [*map(parse_request, sink.requests)]
-    with_vectors = sum(
-        attributes.standing(span) is Standing.CURRENT for span, _ in spans_of(requests, renderer)
-    )
-    store, name = MemoryStore(), model_name(settings.model)
-    indexer = Indexer(
-        store,
-        renderer,
-        attributes,
-        model=name,
-        dimension=model.dimension,
-        window_spans=WINDOW_SPANS,
-    )
-    spans = sum(indexer.read("the sink", requests, now=time.time_ns()))
-    with BulkEmbedder(model, threads=1, max_texts=1) as embedder:
+    spans = [span for span, _ in spans_of(map(parse_request, sink.requests), renderer)]
+    return len(spans), sum(attributes.standing(span) is Standing.CURRENT for span in spans)
+
+
+def _ask(settings: Settings, model: Model) -> tuple[Changes, Answer]:
+    """Ask the catalogue that the sidecar has left."""
+    text_version = new_renderer(render_options(settings)).text_version
+    with (
+        opened(str(settings.catalogue), readonly=True) as store,
+        BulkEmbedder(model, threads=1, max_texts=1) as embedder,
+    ):
         catalogue = Catalogue(
             store,
             embedder,
-            model=name,
-            text_version=renderer.text_version,
-            link=trace_link(None),
+            model=model_name(settings.model),
+            text_version=text_version,
+            link=trace_link(settings.trace_link),
         )
-        queries = [SearchQuery(question=question, count=NEAREST) for question in QUESTIONS]
-        return [catalogue.search(query) for query in queries], spans, with_vectors
+        changes = catalogue.changes(ChangesQuery(window=timedelta(minutes=BROKEN_MINUTES)))
+        return changes, catalogue.search(SearchQuery(question=QUESTION, count=NEAREST))
 
 
-def _sell(endpoint: str) -> int:
-    """Let the shop take its purchases; give the number of spans that it made."""
+def _live(endpoint: str, now: int) -> int:
+    """Let the shop live until now; give the number of spans that it made."""
     random = Random(SEED)  # noqa: S311 - a shop, not a secret
     shop = Shop(endpoint, random)
     try:
         return sum(
-            shop.purchase(random.choice(FAULTS) if number % FAULTY_ONE_IN == 0 else None)
-            for number in range(PURCHASES)
+            shop.purchase(_fault(random, seconds_left), at=now - seconds_left * NANOSECONDS)
+            for seconds_left in range(MINUTES * MINUTE, 0, -PURCHASE_SECONDS)
         )
     finally:
         shop.close()
+
+
+def _fault(random: Random, seconds_left: int) -> Fault | None:
+    """Give what goes wrong in a purchase that begins so long before the end."""
+    if seconds_left < BROKEN_MINUTES * MINUTE and random.randrange(ANSWERED_ONE_IN):
+        return BROKEN
+    return None if random.randrange(FAULTY_ONE_IN) else random.choice(OTHER_FAULTS)
 
 
 @asynccontextmanager
@@ -174,8 +191,9 @@ async def sinking() -> AsyncIterator[Sink]:
         await server.stop(None)
 
 
-def _table(question: str, hits: Sequence[Hit]) -> Table:
-    table = Table("cosine", "spans", "text", title=question, title_justify="left", box=SIMPLE)
+def _table(hits: Sequence[Hit]) -> Table:
+    table = Table("cosine", "spans", "text", "trace", box=SIMPLE)
     for hit in hits:
-        table.add_row(f"{hit.cosine:.2f}", str(hit.spans), cell(hit.text))
+        [example, *_] = hit.examples
+        table.add_row(f"{hit.cosine:.2f}", str(hit.spans), cell(hit.text), example.trace_id)
     return table
