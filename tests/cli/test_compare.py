@@ -8,6 +8,7 @@ import pytest
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
 from tests.support.otlp_samples import Value, request, span
 from tests.support.tiny_model import TINY_MODEL, tiny_model_flags
+from tests.support.traffic import Fault, traffic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -255,3 +256,42 @@ def test_what_texts_of_unknown_words_compare_to_is_said_to_mean_nothing(
     captured = capsys.readouterr()
     assert abs(json.loads(captured.out)["cosine"]) < 1
     assert "none of the words of 2 texts: their vectors mean nothing" in captured.err
+
+
+def test_two_traces_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, other = traffic(range(1)), traffic(range(1), Fault(900, failing=1), seed=8)
+    files = []
+    for name, requests in (("good", good), ("other", other)):
+        encoded = (each.SerializeToString() for each in requests)
+        file = tmp_path / f"{name}.bin"
+        file.write_bytes(b"".join(len(each).to_bytes(4) + each for each in encoded))
+        files += ["--in", str(file)]
+    ids = [
+        each[0].resource_spans[0].scope_spans[0].spans[0].trace_id.hex() for each in (good, other)
+    ]
+
+    assert run(["compare", ids[0], ids[1].upper(), *files, "--output", "json"]) == EXIT_OK
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["depth"], each["operation"]) for each in lines] == [
+        (0, "POST /checkout"),
+        (1, "get cart"),
+        (1, "ask bank"),
+        (2, "charge card"),
+    ]
+    assert lines[-1]["marks"] == ["fails", "slower"]
+    assert lines[-1]["a"]["span_id"] != lines[-1]["b"]["span_id"]
+    assert run(["compare", ids[0], ids[1], *files]) == EXIT_OK
+    assert "      bank charge card" in capsys.readouterr().out
+
+
+def test_a_trace_that_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "some.bin"
+    encoded = traffic(range(1))[0].SerializeToString()
+    file.write_bytes(len(encoded).to_bytes(4) + encoded)
+
+    assert run(["compare", "0" * 32, "1" * 32, "--in", str(file)]) == EXIT_FAILED
+
+    assert f"there is no trace {'0' * 32} in " in capsys.readouterr().err

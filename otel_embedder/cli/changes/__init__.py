@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.cli.arguments import FILE, output_option, tell_of_cut_off
+from otel_embedder.cli.arguments import FILE, form_option, output_option, tell_of_cut_off
 from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.changes.report import SHOWN
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
@@ -31,6 +31,7 @@ from otel_embedder.text.rendering import new_renderer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_embedder.files.named_forms import Form
     from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
@@ -75,6 +76,7 @@ class WithFiles(click.Command):
     type=click.Choice(["certain"]),
     help="Exit with 1 if an operation has changed for certain: for deployments and cron.",
 )
+@form_option
 @output_option("A report, or one line of JSON.")
 @settings_options("catalogue", "trace_link", *TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(
@@ -82,6 +84,7 @@ def command(
     before: tuple[str, ...],
     after: tuple[str, ...],
     fail_on: str | None,
+    form: Form | None,
     output: str,
     **flags: object,
 ) -> None:
@@ -101,7 +104,8 @@ def command(
         raise click.UsageError("--window, --against and --at are of a catalogue, not of files.")
     settings = settings_from(flags)
     if before:
-        changes = _of_files(before, after, settings, query)
+        good, other = (_counted(files, form, settings) for files in (before, after))
+        changes = _of_files(good, other, settings, query)
     else:
         with catalogue_store(settings, readonly=True) as store:
             changes = _of_catalogue(store, settings, query)
@@ -123,16 +127,13 @@ def _texts(store: Store, settings: Settings) -> Texts:
     return Texts(store, held, trace_link(settings.trace_link))
 
 
-def _of_files(
-    before: Sequence[str], after: Sequence[str], settings: Settings, query: ChangesQuery
-) -> Changes:
-    good, other = (_counted(files, settings) for files in (before, after))
+def _of_files(good: Store, other: Store, settings: Settings, query: ChangesQuery) -> Changes:
     compared = of_two_stores(good, other)
     telling = Telling(compared, before=_texts(good, settings), after=_texts(other, settings))
     return telling.tell(compared.find(), most=query.count)
 
 
-def _counted(files: Sequence[str], settings: Settings) -> MemoryStore:
+def _counted(files: Sequence[str], form: Form | None, settings: Settings) -> MemoryStore:
     """Put files into a catalogue in memory, without vectors."""
     renderer = new_renderer(render_options(settings))
     store = MemoryStore()
@@ -144,7 +145,7 @@ def _counted(files: Sequence[str], settings: Settings) -> MemoryStore:
         dimension=0,
         window_spans=WINDOW_SPANS,
     )
-    traces = TraceFiles(files, on_cut_off=tell_of_cut_off)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off, form=form)
     with traces.naming_faults(), progress_bar("Reading spans") as advance:
         for spans in indexer.read("files", traces.requests(), now=time.time_ns()):
             advance(spans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ from otel_embedder.cli.arguments import (
     tell_of_unknown_words,
     text_argument,
 )
+from otel_embedder.cli.compare.traces import compare_traces
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
 from otel_embedder.embedder.models.engines import load_model, model_choice
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from otel_embedder.settings import Settings
     from otel_embedder.text.renderer import Saying
 
+TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 VALUE_LINES = 3
 OTHER_COLUMNS = 22  # what a table needs besides name and values
 NAME_COLUMNS = 26
@@ -48,29 +51,36 @@ ABSENT = "-"
 @click.argument("b", callback=text_argument)
 @click.option(
     "--in",
-    "file",
+    "files",
     type=FILE,
+    multiple=True,
     metavar="FILE",
-    help="The file of the spans; - is stdin.",
+    help="The file of the spans, or of the traces; - is stdin. May be repeated.",
 )
 @form_option
 @output_option("A table with long values cut, or a line of JSON, whole.")
 @settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(
-    *, a: str, b: str, file: str | None, form: Form | None, output: str, **flags: object
+    *, a: str, b: str, files: tuple[str, ...], form: Form | None, output: str, **flags: object
 ) -> None:
-    """Show how near two texts or two spans are, and what sets the spans apart.
+    """Show how near two texts or two spans are, and what sets spans or whole traces apart.
 
-    A and B are texts, or with --in the ids of spans in FILE; what is not 16 hex
-    digits is a text even then. Of two spans it lists each field and attribute in
+    A and B are texts, or with --in the ids of spans in FILE, or of traces; what is
+    not 16 or 32 hex digits is a text even then. Of two spans it lists each field and attribute in
     which they differ, and whether the text shows it: it does, it has both masked
     or rounded to the same words, or it leaves the key out. What lies beyond a
     text's first 1,000 characters or so the model does not read.
 
+    Two traces stand side by side as trees: what is missing in B, what was added,
+    fails, or took longer by itself, without what it waited for.
+
     Example: otel-embedder compare 5fb397be34d26b51 051581bf3cb55c13 --in t.bin
     """
     settings = settings_from(flags)
-    found = {} if file is None else _spans(file, form, (a, b), settings)
+    if files and TRACE_ID.fullmatch(a) and TRACE_ID.fullmatch(b):
+        compare_traces((a, b), files, form, settings, output)
+        return
+    found = _spans(files, form, (a, b), settings) if files else {}
     first, second = (found.get(word, Side(word)) for word in (a, b))
     comparison = compare(first, second, load_model(model_choice(settings)))
     SHOWN[output](first.text, second.text, comparison)
@@ -78,15 +88,17 @@ def command(
 
 
 def _spans(
-    file: str, form: Form | None, words: Sequence[str], settings: Settings
+    files: Sequence[str], form: Form | None, words: Sequence[str], settings: Settings
 ) -> dict[str, Side]:
     """Give the spans that are named by their ids."""
     span_ids = [word for word in words if SPAN_ID.fullmatch(word)]
     if not span_ids:
-        raise click.UsageError("--in FILE needs a span's id, 16 hex digits, as A or B or both.")
+        raise click.UsageError(
+            "--in FILE needs a span's id, 16 hex digits, as A or B, or those of two traces."
+        )
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    traces = TraceFiles([file], on_cut_off=tell_of_cut_off, form=form)
+    traces = TraceFiles(files, on_cut_off=tell_of_cut_off, form=form)
     with traces.naming_faults():
         found = {
             span_id: _side(renderer, attributes.stripped(span), service)
@@ -96,7 +108,7 @@ def _spans(
         }
     for span_id in span_ids:
         if span_id not in found:
-            raise click.ClickException(f"there is no span {span_id} in {file}.")
+            raise click.ClickException(f"there is no span {span_id} in {', '.join(files)}.")
     return found
 
 

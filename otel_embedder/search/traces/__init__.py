@@ -1,0 +1,1 @@
+"""Whole traces, compared span by span."""
