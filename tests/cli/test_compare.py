@@ -282,7 +282,7 @@ def test_two_traces_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFix
     assert lines[-1]["marks"] == ["fails", "slower"]
     assert lines[-1]["a"]["span_id"] != lines[-1]["b"]["span_id"]
     assert run(["compare", ids[0], ids[1], *files]) == EXIT_OK
-    assert "      bank charge card" in capsys.readouterr().out
+    assert "     bank charge card" in capsys.readouterr().out
 
 
 def test_a_trace_that_is_not_there_is_told(
