@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
+from otel_embedder.search.asking.queries import ChangesQuery, LikeQuery, SearchQuery
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NOON = 1_777_896_000 * 10**9
@@ -72,3 +72,55 @@ def test_what_can_not_be_asked_is_said(field: str, value: object, problem: str) 
 def test_every_field_says_what_it_is() -> None:
     for kind in (SearchQuery, LikeQuery):
         assert all(field.description for field in kind.model_fields.values())
+
+
+ON_MAY_4 = datetime(2026, 5, 4, 10, 7, 30, tzinfo=UTC)
+
+
+def on_may_4(*times: str) -> tuple[int, ...]:
+    return tuple(int(datetime.fromisoformat(f"2026-05-04T{each}Z").timestamp()) for each in times)
+
+
+@pytest.mark.parametrize(
+    ("asked", "window", "baseline"),
+    [
+        ({}, ("09:53", "10:08"), ("08:53", "09:53")),
+        ({"window": "90s", "at": "1h"}, ("09:06", "09:08"), ("08:06", "09:06")),
+        ({"at": "2026-05-04T10:00:00Z", "against": "2h"}, ("09:45", "10:00"), ("07:45", "09:45")),
+        (
+            {"window": "2026-05-04T09:30:10Z/2026-05-04T09:31:30Z"},
+            ("09:30", "09:32"),
+            ("08:30", "09:30"),
+        ),
+        (
+            {"against": "2026-05-04T03:00:00Z/2026-05-04T06:00:00+02:00"},
+            ("09:53", "10:08"),
+            ("03:00", "04:00"),
+        ),
+    ],
+)
+def test_a_window_and_what_it_is_compared_with_are_whole_minutes(
+    asked: dict[str, str], window: tuple[str, ...], baseline: tuple[str, ...]
+) -> None:
+    times = ChangesQuery.model_validate(asked).times(ON_MAY_4)
+
+    assert times == (on_may_4(*window), on_may_4(*baseline))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"window": "soon"}, "is to be a time such as 15m"),
+        ({"window": "2026-05-04T09:30:00Z"}, "or FROM/TO"),
+        ({"window": "2026-05-04T09:30:00Z/15m"}, "is FROM/TO of two times, not '15m'"),
+        ({"window": "0m"}, "lasts no time"),
+        ({"against": "2026-05-04T09:30:00Z/2026-05-04T09:30:00Z"}, "FROM is to be before TO"),
+        (
+            {"window": "2026-05-04T09:30:00Z/2026-05-04T09:31:00Z", "at": "1h"},
+            "is when a window such as 15m ends",
+        ),
+    ],
+)
+def test_times_that_can_not_be_compared_are_refused(asked: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ChangesQuery.model_validate(asked)

@@ -10,6 +10,7 @@ from otel_embedder.search.changes.statistics import (
     part_above,
     quantile,
     significance,
+    with_continuity,
 )
 
 
@@ -50,3 +51,20 @@ def test_a_quantile_has_its_share_below_it(counts: list[int], share: float) -> N
 def test_a_quantile_is_linear_within_a_cell() -> None:
     [log] = quantile(np.array([[0.0, 4.0, 0.0]]), 0, 0.25)
     assert log == pytest.approx((1 - 0.5 + 0.25) * CELL_WIDTH)
+
+
+def test_of_few_a_difference_is_less_sure_with_continuity() -> None:
+    numbers = ([0.0, 50.0], [3.0, 1e3], [3.0, 300.0], [3.0, 1e3])
+    k1, n1, k2, n2 = (np.array(each) for each in numbers)
+
+    plain, careful = significance(k1, n1, k2, n2), significance(*with_continuity(k1, n1, k2, n2))
+
+    assert 0 < careful[0] < 0.75 * plain[0]
+    assert careful[1] == pytest.approx(plain[1], rel=0.01)
+
+
+def test_continuity_never_turns_a_difference_round() -> None:
+    k1, n1, k2, n2 = with_continuity(*(np.array([each]) for each in (1.0, 2.0, 5.0, 9.0)))
+
+    assert k1 / n1 == pytest.approx(k2 / n2)
+    assert [*n1, *n2] == [2.0, 9.0]
