@@ -175,7 +175,7 @@ def test_a_closed_service_stores_nothing() -> None:
 def test_what_has_changed_is_told_of_what_was_stored() -> None:
     def taken(minute: int, number: int) -> dict[str, object]:
         start = START + (60 * minute + number) * 10**9
-        status = "ERROR" if minute >= 60 and number % 2 else "OK"
+        status = "ERROR" if minute >= 20 and number % 2 else "OK"
         return {
             **BANK,
             "trace_id": f"{start:032x}",
@@ -184,11 +184,11 @@ def test_what_has_changed_is_told_of_what_was_stored() -> None:
         }
 
     with EmbeddingService.sync(model=FakeModel(), catalogue="memory") as service:
-        for minute in range(75):
-            for number in range(10):
+        for minute in range(30):
+            for number in range(6):
                 service.store_trace(taken(minute, number))
         service.settle()
-        window = "2026-03-01T13:00:00Z/2026-03-01T13:15:00Z"
+        window = "2026-03-01T12:20:00Z/2026-03-01T12:30:00Z"
         changes = service.changes(window=window, against="1h")
         with pytest.raises(ValueError, match="FROM/TO"):
             service.changes(window="soon")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.traces.trees import Node
 
+    Sides = tuple[RowKey, Node | None, Node | None]
+
 Mark = Literal["missing", "added", "fails", "fails no more", "slower", "faster"]
 
 # A span is slower by what it took itself: so many times as long, and so much longer.
@@ -28,22 +30,16 @@ class Pair(NamedTuple):
 
     Attributes:
         depth: under how many others it is.
+        row: what it is counted as.
         first: in the first trace; None if it was added.
         second: in the second trace; None if it is missing there.
 
     """
 
     depth: int
+    row: RowKey
     first: Node | None
     second: Node | None
-
-    @property
-    def row(self) -> RowKey:
-        """What it is counted as."""
-        one = self.first or self.second
-        if one is None:
-            raise ValueError("a pair of nothing")
-        return one.row
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -86,35 +82,34 @@ def align(first: Sequence[Node], second: Sequence[Node]) -> Iterator[Pair]:
         waiting += reversed(below)
 
 
-def _beside(first: Sequence[Node], second: Sequence[Node]) -> list[tuple[Node | None, Node | None]]:
+def _beside(first: Sequence[Node], second: Sequence[Node]) -> list[Sides]:
     """Put siblings beside each other; those that are in both in another order, too."""
     one, other = ([each.row for each in nodes] for nodes in (first, second))
     matcher = SequenceMatcher(None, one, other, autojunk=False)
-    pairs: list[tuple[Node | None, Node | None]] = []
+    sides: list[Sides] = []
     for _, i, end_i, j, end_j in matcher.get_opcodes():
         if one[i:end_i] == other[j:end_j]:
-            pairs += zip(first[i:end_i], second[j:end_j], strict=True)
+            pairs = zip(first[i:end_i], second[j:end_j], strict=True)
+            sides += [(each.row, each, same) for each, same in pairs]
         else:
-            pairs += [(each, None) for each in first[i:end_i]]
-            pairs += [(None, each) for each in second[j:end_j]]
-    return _moved(pairs)
+            sides += [(each.row, each, None) for each in first[i:end_i]]
+            sides += [(each.row, None, each) for each in second[j:end_j]]
+    return _moved(sides)
 
 
-def _moved(
-    pairs: Sequence[tuple[Node | None, Node | None]],
-) -> list[tuple[Node | None, Node | None]]:
+def _moved(sides: Sequence[Sides]) -> list[Sides]:
     """Join what is missing here and added there, where the second has it."""
     left: dict[RowKey, list[Node]] = defaultdict(list)
-    for one, other in pairs:
+    for row, one, other in sides:
         if one is not None and other is None:
-            left[one.row].append(one)
-    joined: list[tuple[Node | None, Node | None]] = []
+            left[row].append(one)
+    joined: list[Sides] = []
     taken: set[int] = set()
-    for one, other in pairs:
-        if one is None and other is not None and left[other.row]:
-            found = left[other.row].pop(0)
+    for row, one, other in sides:
+        if one is None and left[row]:
+            found = left[row].pop(0)
             taken.add(id(found))
-            joined.append((found, other))
+            joined.append((row, found, other))
         else:
-            joined.append((one, other))
-    return [pair for pair in joined if pair[1] is not None or id(pair[0]) not in taken]
+            joined.append((row, one, other))
+    return [each for each in joined if each[2] is not None or id(each[1]) not in taken]
