@@ -16,6 +16,7 @@ from otel_embedder.text.renderer import TemplateRenderer
 from tests.bench.shop import main as write_shop
 from tests.support.otlp_samples import request, span
 from tests.support.tiny_model import tiny_model_flags
+from tests.support.traffic import WELL, Fault, traffic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.work import SpanRenderer
 
 SHOP_QUESTIONS = Path(__file__).parent.parent / "bench" / "shop.yaml"
+COLUMNS = ("trace_id", "span_id", "fault_id", "fault_type", "fault_service", "symptom")
 NAME_ONLY = ("--profile", "template", "--template", "{operation}")
 BY_NAME = TemplateRenderer(RenderOptions(template="{operation}"))
 
@@ -64,12 +66,11 @@ def write_questions(path: Path, content: str) -> Path:
 
 def write_labels(path: Path, faults: Mapping[int, tuple[str, str]]) -> Path:
     """Label spans, known by their numbers, with an injection and the type of its fault."""
-    head = ("trace_id", "span_id", "fault_id", "fault_type", "fault_service", "symptom")
     rows = [
         (f"{number:032x}", f"{number:016x}", injection, type_, "bank", "1")
         for number, (injection, type_) in faults.items()
     ]
-    path.write_text("".join("\t".join(row) + "\n" for row in (head, *rows)), encoding="utf-8")
+    path.write_text("".join("\t".join(row) + "\n" for row in (COLUMNS, *rows)), encoding="utf-8")
     return path
 
 
@@ -398,3 +399,34 @@ def test_questions_find_what_they_mean(
     assert code == EXIT_OK
     assert found["R-precision, cosine"] == found["R-precision, hybrid"] == 1
     assert found["tokens a text"] == pytest.approx(5.25, abs=1)
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_changes_are_judged_by_labels_of_windows(
+    tmp_path: Path, model: Sequence[str], capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    rows = ["\t".join((*COLUMNS, "window"))]
+    pieces = []
+    for minute in range(5):
+        window, fault = ("fault", Fault(900)) if minute == 4 else ("normal", WELL)
+        for made in traffic([minute], fault, seed=minute):
+            encoded = made.SerializeToString()
+            pieces.append(len(encoded).to_bytes(4) + encoded)
+            for each in made.resource_spans[0].scope_spans[0].spans:
+                ids = (each.trace_id.hex(), each.span_id.hex())
+                rows.append("\t".join((*ids, f"i{minute}", "cpu", "bank", "0", window)))
+    (tmp_path / "shop.bin").write_bytes(b"".join(pieces))
+    (tmp_path / "labels.tsv").write_text("\n".join(rows), encoding="utf-8")
+    labels = ("--labels", str(tmp_path / "labels.tsv"))
+
+    arguments = ("--profile", "words", *labels, "--output", output, *model)
+    assert run(["eval", str(tmp_path / "shop.bin"), *arguments]) == EXIT_OK
+
+    out = capsys.readouterr().out
+    if output == "table":
+        assert "shop: changes, by what a window is compared with" in out
+        assert "service named, first" in out
+    else:
+        last = json.loads(out.splitlines()[-1])
+        assert (last["measure"], last["baseline"]) == ("false alarms", "hour before")
+        assert (last["value"], last["unit"]) == (0.0, "ordinary window")

@@ -39,6 +39,8 @@ LEAST_SHARE = 0.02
 FULL_SLOWER_Z, FULL_SHARE_Z = 3.0, 5.0
 CERTAIN_Z = 4.0
 LEAST_TIMES = 1.5
+# What is less sure is chance already, whatever the baseline's buckets are.
+LEAST_Z = 1.0
 # As if four buckets had been seen that differ as chance has it.
 PRIOR_BUCKETS = 4
 
@@ -206,12 +208,16 @@ def _tested(
         each: the baseline's buckets.
 
     """
-    squares = np.zeros(len(shares.n1))
+    z = significance(*shares)
+    [in_sight] = np.nonzero(np.abs(z) >= LEAST_Z)
+    squares = np.zeros(len(in_sight))
     for bucket in each:
-        squares += significance(*rest_and_bucket(bucket)) ** 2
+        apart = (numbers[in_sight] for numbers in rest_and_bucket(bucket))
+        squares += significance(*apart) ** 2
+    by = np.ones(len(z))
     spread = (PRIOR_BUCKETS + squares) / (PRIOR_BUCKETS + len(each))
-    by = np.sqrt(np.maximum(spread, 1.0))
-    return significance(*shares) / by, significance(*with_continuity(*shares)) / by
+    by[in_sight] = np.sqrt(np.maximum(spread, 1.0))
+    return z / by, significance(*with_continuity(*shares)) / by
 
 
 def _slower(
