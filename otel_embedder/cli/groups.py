@@ -50,10 +50,11 @@ ASKING = ("catalogue", "trace_link", "group_quiet_after")
 @output_option("A table with long words cut, or a line of JSON for each group, whole.")
 @settings_options(*ASKING)
 def command(*, members: bool, output: str, **flags: object) -> None:
-    """Tell which failures there are: traces that failed, put together by the words of their cause.
+    """Tell which failures there are, by the words of their causes.
 
-    New and regressed groups come first, of each kind the one that grows most. A
-    group has an id that stays. What is decided about one is kept: see the commands.
+    Traces that fail alike are one group, with an id that stays. New and regressed
+    groups come first, of each kind the one that grows most. What is decided about
+    one is kept: see the commands.
 
     Example: otel-embedder groups --since 1d --catalogue sqlite:///spans.db
     """
@@ -266,7 +267,7 @@ def merge_command(*, group: str, into: str, **flags: object) -> None:
 )
 @settings_options("catalogue")
 def split_command(*, group: str, place: int | None, **flags: object) -> None:
-    """Make several groups of one: take back a merge, or tell apart what differs in a word.
+    """Take back a merge, or tell apart what differs in a word.
 
     Of what was counted only the traces that are still known by their ids, the
     latest 1,000, move to the new groups.
@@ -283,7 +284,7 @@ def split_command(*, group: str, place: int | None, **flags: object) -> None:
 @click.argument("text")
 @settings_options("catalogue")
 def note_command(*, group: str, text: str, **flags: object) -> None:
-    """Write TEXT to a group, in the place of what was there; an empty one takes it away.
+    """Write TEXT to a group, in the place of what was there.
 
     Example: otel-embedder groups note 9c1d4e "see INC-7" --catalogue sqlite:///spans.db
     """

@@ -103,6 +103,6 @@ class CatalogueSettings(RoomSettings):
     )
     group_webhook_secret: SecretStr | None = Field(
         None,
-        description="Signs what is posted: the header X-Otel-Embedder-Signature is sha256= and the "
-        "HMAC-SHA256 of the body; as a flag it shows in the list of processes.",
+        description="Key of the signature that is posted with it, see docs/groups.md; as a flag it "
+        "shows in the list of processes.",
     )

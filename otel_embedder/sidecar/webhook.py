@@ -140,8 +140,11 @@ class Webhook:
             headers[SIGNATURE] = signature(self._target.secret, body)
         # The settings take only http and https.
         request = Request(self._target.url, body, headers, method="POST")  # noqa: S310
-        with self._opener.open(request, timeout=POST_SECONDS):
-            pass
+        try:
+            self._opener.open(request, timeout=POST_SECONDS).close()
+        except HTTPError as error:
+            error.close()  # which holds the connection
+            raise
 
 
 def signature(secret: str, body: bytes) -> str:

@@ -48,9 +48,8 @@ def test_words_are_told_once_and_in_their_order(
 
 
 def test_causes_are_told_with_their_classes() -> None:
-    trace = (
-        "a.Outer: could not pay\n\tat a.Pay.go(Pay.java:1)\nCaused by: b.Inner: no route\n\tat b.X"
-    )
+    frame = "\n\tat a.Pay.go(Pay.java:1)\n"
+    trace = f"a.Outer: could not pay{frame}Caused by: b.Inner: no route{frame}"
     told = event("exception", {"exception.type": "a.Outer", "exception.stacktrace": trace})
 
     words = new_renderer(RenderOptions()).error_words(failed("", told).SerializeToString())
