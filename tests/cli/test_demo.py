@@ -35,6 +35,12 @@ def test_what_broke_stands_first_with_what_it_rests_on(story: str) -> None:
     assert "   reads: failed: northbank did not answer" in story
 
 
+def test_the_failure_that_is_new_is_told(story: str) -> None:
+    [told] = re.findall(r"since then\?\n\n(.*)\n\n", story)
+
+    assert told.startswith("payment: northbank did not answer within # ms (")
+
+
 def test_such_traces_are_shown(story: str) -> None:
     below = story.split(QUESTION)[1].splitlines()
     first = next(line for line in below if re.match(r"\s*0\.\d\d ", line))

@@ -11,7 +11,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.asking.queries import ChangesQuery, SearchQuery
+from otel_embedder.search.asking.queries import ChangesQuery, GroupsQuery, SearchQuery
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.spans import spans_of
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Model
     from otel_embedder.search.asking.answers import Answer, Hit
     from otel_embedder.search.changes.answers import Changes
+    from otel_embedder.search.groups.found import FoundGroup
     from otel_embedder.settings import Settings
 
     Handler = grpc.RpcMethodHandler[bytes, bytes]
@@ -108,11 +109,15 @@ async def demonstrate(directory: str) -> None:
         async with running(settings, metrics) as port:
             console.print("A small shop lives for an hour, and one thing breaks ...\n")
             sent = await asyncio.to_thread(_live, f"127.0.0.1:{port}", time.time_ns())
-    changes, answer = await asyncio.to_thread(_ask, settings, model)
+    changes, failures, answer = await asyncio.to_thread(_ask, settings, model)
     console.print(f"[bold]What changed in the last {BROKEN_MINUTES} minutes?[/]\n")
     for line in report(changes, console.width):
         console.print(cell(line))
-    console.print("[bold]Show me such traces:[/]", cell(answer.asked))
+    console.print("[bold]Which failures are new since then?[/]\n")
+    for failure in failures:
+        told = f"{failure.service}: {failure.title} ({failure.count} traces, {failure.id})"
+        console.print(cell(told))
+    console.print("\n[bold]Show me such traces:[/]", cell(answer.asked))
     console.print(_table(answer.hits))
     spans, with_vectors = _came(sink, settings)
     computed = metrics.value("embedded_texts_total", source="model")
@@ -131,7 +136,7 @@ def _came(sink: Sink, settings: Settings) -> tuple[int, int]:
     return len(spans), sum(attributes.standing(span) is Standing.CURRENT for span in spans)
 
 
-def _ask(settings: Settings, model: Model) -> tuple[Changes, Answer]:
+def _ask(settings: Settings, model: Model) -> tuple[Changes, list[FoundGroup], Answer]:
     """Ask the catalogue that the sidecar has left."""
     text_version = new_renderer(render_options(settings)).text_version
     with (
@@ -146,7 +151,11 @@ def _ask(settings: Settings, model: Model) -> tuple[Changes, Answer]:
             link=trace_link(settings.trace_link),
         )
         changes = catalogue.changes(ChangesQuery(window=timedelta(minutes=BROKEN_MINUTES)))
-        return changes, catalogue.search(SearchQuery(question=QUESTION, count=NEAREST))
+        # The window is of whole minutes: it began some time within the one before.
+        begin = changes.window.since - MINUTE
+        failing = catalogue.groups(GroupsQuery(since=datetime.fromtimestamp(begin, UTC))).groups
+        new = [each for each in failing if each.first_seen >= begin * NANOSECONDS]
+        return changes, new, catalogue.search(SearchQuery(question=QUESTION, count=NEAREST))
 
 
 def _live(endpoint: str, now: int) -> int:
