@@ -88,7 +88,7 @@ def command(
     output: str,
     **flags: object,
 ) -> None:
-    """Tell what is different now: what is slower, fails more, is new, or ends calls.
+    """Tell what is different now: slower, failing more, new, or the end of calls.
 
     The likeliest cause stands first, with whom it calls, what that rests on, and
     traces before and after. It is told from what a catalogue has counted, or of

@@ -63,7 +63,7 @@ ABSENT = "-"
 def command(
     *, a: str, b: str, files: tuple[str, ...], form: Form | None, output: str, **flags: object
 ) -> None:
-    """Show how near two texts or two spans are, and what sets spans or whole traces apart.
+    """Show how near two texts or spans are, and what sets spans or traces apart.
 
     A and B are texts, or with --in the ids of spans in FILE, or of traces; what is
     not 16 or 32 hex digits is a text even then. Of two spans it lists each field and attribute in

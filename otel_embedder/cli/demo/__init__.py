@@ -10,7 +10,7 @@ import click
 
 @click.command("demo")
 def command() -> None:
-    """Break one thing in a small shop, and ask what: sidecar, sink and shop in one go.
+    """Break one thing in a small shop, and ask what, with a sidecar and a sink.
 
     Example: otel-embedder demo
     """
