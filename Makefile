@@ -178,9 +178,9 @@ endef
 
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	$(LOCK) pyproject.toml --extra demo --group dev -o requirements/dev.txt
-	$(LOCK) pyproject.toml --extra demo --extra sentence-transformers --group dev \
-	    -o requirements/reference.txt
+	$(LOCK) pyproject.toml --extra demo --extra page --extra mcp --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra demo --extra page --extra mcp --extra sentence-transformers \
+	    --group dev -o requirements/reference.txt
 	$(LOCK) --group go -o requirements/go.txt
 	$(LOCK) --group uv -o requirements/uv.txt
 	$(LOCK) pyproject.toml --group fuzz -o requirements/fuzz.txt

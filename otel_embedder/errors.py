@@ -10,6 +10,8 @@
     │   └── CutOffFileError           go on with what came before, or without the file
     ├── UnwritableFileError       make room for it, or name another
     ├── StoreError                the catalogue can't be read or written; no span minds
+    ├── QueryError                a question is wrong: mend the field that it names
+    ├── ForeignSiteError          another site's page asks, or by another name
     ├── UnknownEntryError         the catalogue has nothing of that id: ask for another
     ├── GroupError                a group of failures can't become that
     │   └── UnknownGroupError         name one that is there
@@ -67,6 +69,23 @@ class SettingsError(OtelEmbedderError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class QueryError(OtelEmbedderError):
+    """Raised when what is asked for is put wrong.
+
+    Attributes:
+        field: which part of it; empty where it is none of them.
+
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ForeignSiteError(OtelEmbedderError):
+    """Raised when another site's page asks, or the page is asked for by a name that is not its."""
 
 
 class UnknownEntryError(OtelEmbedderError):

@@ -21,6 +21,7 @@ import yaml
 from pydantic import Field, FilePath, ValidationError, ValidationInfo, field_validator
 
 from otel_embedder.annotation.settings import AnnotationSettings
+from otel_embedder.api.settings import PageSettings
 from otel_embedder.errors import SettingsError
 from otel_embedder.exporter.settings import NextHopSettings
 from otel_embedder.fields import RoomSettings
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
 # Their values are not repeated.
 SECRET_FIELDS = {
-    *("next_hop_headers", "bearer_token"),
+    *("next_hop_headers", "bearer_token", "http_token"),
     # Of many a webhook the address is the secret.
     *("group_webhook", "group_webhook_secret"),
 }
@@ -59,6 +60,7 @@ class Settings(
     LogSettings,
     ServerSettings,
     MetricsSettings,
+    PageSettings,
     CatalogueSettings,
     TextSettings,
     AnnotationSettings,

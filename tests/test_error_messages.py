@@ -34,7 +34,7 @@ HANDING_ON = {
         "embedder.models.bert",
     ),
     *("embedder.models.reviving", "embedder.worker", "errors", "exporter.delivery"),
-    *("exporter.exporter", "files.trace_files", "receiver.tokens", "settings"),
+    *("exporter.exporter", "files.trace_files", "credentials.tokens", "settings"),
     "text.profiles.profile",
 }
 METRICS = '{"resourceMetrics": []}'

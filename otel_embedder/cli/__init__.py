@@ -26,8 +26,8 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = (
     *("serve", "render", "embed", "annotate", "index", "search", "nearest", "groups", "changes"),
-    "compare",
-    *("catalogue", "reembed", "eval", "profile", "send", "health", "model", "completion", "demo"),
+    *("compare", "catalogue", "page", "reembed", "eval", "profile", "send", "health", "model"),
+    *("completion", "demo"),
 )
 
 

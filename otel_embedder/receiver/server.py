@@ -13,6 +13,7 @@ from grpc_health.v1.health import OVERALL_HEALTH
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 
 from otel_embedder.credentials.tls_files import TlsFiles
+from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 from otel_embedder.errors import CredentialsError, ListenError, SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.addresses import (
@@ -27,7 +28,7 @@ from otel_embedder.receiver.health import HealthServicer
 from otel_embedder.receiver.intake.inflate import SmallRequests
 from otel_embedder.receiver.reflection import add_reflection
 from otel_embedder.receiver.tls import server_credentials
-from otel_embedder.receiver.tokens import Access, FixedTokens, TokenCheck, TokenFile
+from otel_embedder.receiver.tokens import Access, TokenCheck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

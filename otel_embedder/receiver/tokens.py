@@ -8,26 +8,20 @@ they stay in its queue, and the reason is in its log, until the tokens agree.
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
 
-from otel_embedder.credentials.checks import read_tokens
-from otel_embedder.credentials.renewed import RenewedFiles
-from otel_embedder.errors import CredentialsError, UnauthenticatedError
+from otel_embedder.errors import UnauthenticatedError
 from otel_embedder.otlp.status import refusal
-from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
 
+    from otel_embedder.credentials.tokens import Tokens
     from otel_embedder.otlp.call import Metadata
 
 Request = TypeVar("Request")
@@ -36,14 +30,7 @@ Response = TypeVar("Response")
 HEADER = "authorization"
 SCHEME = "bearer"
 
-TOKENS_RENEWED = "tokens.renewed"
-TOKENS_NOT_RENEWED = "tokens.not_renewed"
 CALL_REFUSED = "authentication.refused"
-
-# So long a token that was withdrawn may go on being good.
-LOOK_SECONDS = 1.0
-
-log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,85 +59,6 @@ class Access:
 
         """
         return (TokenCheck(self.tokens(), open_services=open_services),) if self.tokens else ()
-
-
-class Tokens(Protocol):
-    """The tokens that are good."""
-
-    async def include(self, token: bytes) -> bool:
-        """Tell whether a token is among them."""
-        ...
-
-
-class FixedTokens:
-    """Tokens that stay as they are."""
-
-    def __init__(self, tokens: Sequence[bytes]) -> None:
-        self._tokens = tokens
-
-    async def include(self, token: bytes) -> bool:
-        """Tell whether a token is among them."""
-        return is_among(token, self._tokens)
-
-
-class TokenFile:
-    """Tokens of a file, one a line; when it changes, those that are there now."""
-
-    def __init__(self, file: Path, *, look_seconds: float = LOOK_SECONDS) -> None:
-        """Read it.
-
-        Args:
-            file: the file.
-            look_seconds: so long a token that was withdrawn may go on being good.
-
-        Raises:
-            CredentialsError: it holds no token, or can't be read.
-
-        """
-        self._file = str(file)
-        self._tokens = RenewedFiles((file,), partial(_read, file), kept=self._tell_why)
-        self._look_seconds = look_seconds
-        self._looked_at = 0.0
-        self._looking = asyncio.Lock()
-
-    async def include(self, token: bytes) -> bool:
-        """Tell whether a token is among them."""
-        now = asyncio.get_running_loop().time()
-        await self._look(since=now - self._look_seconds)
-        if is_among(token, self._tokens.current()):
-            return True
-        # It may have come into the file this moment.
-        await self._look(since=now)
-        return is_among(token, self._tokens.current())
-
-    async def _look(self, *, since: float) -> None:
-        """Make sure that somebody has looked at the file since then."""
-        if self._looked_at >= since:
-            return
-        async with self._looking:
-            if self._looked_at < since:
-                self._looked_at = asyncio.get_running_loop().time()
-                await asyncio.to_thread(self._look_and_tell)
-
-    def _look_and_tell(self) -> None:
-        if self._tokens.look():
-            log.info(TOKENS_RENEWED, file=self._file, tokens=len(self._tokens.current()))
-
-    def _tell_why(self, complaint: str) -> None:
-        log.warning(TOKENS_NOT_RENEWED, file=self._file, error=complaint)
-
-
-def _read(file: Path) -> tuple[bytes, ...]:
-    try:
-        return read_tokens(file)
-    except ValueError as error:
-        raise CredentialsError(str(error)) from error
-
-
-def is_among(token: bytes, tokens: Sequence[bytes]) -> bool:
-    """Tell whether a token is one of these, in a time that tells nothing about them."""
-    # All of them, so that the time does not tell which.
-    return True in [hmac.compare_digest(token, good) for good in tokens]
 
 
 class TokenCheck(grpc.aio.ServerInterceptor):

@@ -142,6 +142,16 @@ class Catalogue:
         self._groups = Groups(store, link=link, quiet_after=quiet_after, clock=clock)
         self._lock = Lock()  # numbers are multiplied by one at a time: memory is what they wait for
 
+    @property
+    def model(self) -> str:
+        """The name of the model whose vectors are compared."""
+        return self._origin.model
+
+    @property
+    def text_version(self) -> str:
+        """Of the texts that are compared."""
+        return self._origin.text_version
+
     def search(self, query: SearchQuery) -> Answer:
         """Give the texts that answer a question in words.
 

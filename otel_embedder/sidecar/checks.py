@@ -74,4 +74,29 @@ def find_exposure(settings: Settings) -> list[str]:
     ]
 
 
-CHECKS = (find_exposure, find_loop)
+def find_open_page(settings: Settings) -> list[str]:
+    """Tell whether other hosts may look at the page without TLS or a token, not on purpose."""
+    address = settings.http_listen
+    if address is None or not is_exposed(address) or settings.http_insecure:
+        return []
+    is_private = settings.http_certificate is not None
+    is_asked = settings.http_token_file is not None or settings.http_token is not None
+    lacking = [
+        what
+        for what, is_there in (
+            ("TLS (http_certificate and http_key)", is_private),
+            ("a token (http_token_file)", is_asked),
+        )
+        if not is_there
+    ]
+    if not lacking:
+        return []
+    problem = (
+        f"http_listen: other hosts may reach {address}, and read there what spans say; give "
+        f"{' and '.join(lacking)}, listen on 127.0.0.1, or allow it with http_insecure "
+        "(--http-insecure, OTEL_EMBEDDER_HTTP_INSECURE=true)"
+    )
+    return [problem]
+
+
+CHECKS = (find_exposure, find_loop, find_open_page)

@@ -8,7 +8,6 @@ nothing new and finishes what is in flight, then model, batcher and channel go.
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.cataloguing import cataloguing
 from otel_embedder.sidecar.memory import collecting, trimming
+from otel_embedder.sidecar.stopping import stop_on_signals
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 SERVICE_STARTED = "service.started"
 SERVICE_STOPPING = "service.stopping"
 SERVICE_STOPPED = "service.stopped"
-HANGUP_IGNORED = "service.hangup_ignored"
 
 # Under overload some requests fail and some do not: that is one failure, not many.
 QUIET_SECONDS = 10.0
@@ -75,40 +74,6 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
         log.info(SERVICE_STOPPING)
     log.info(SERVICE_STOPPED)
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Give an event that the first SIGTERM or SIGINT sets; SIGHUP does nothing."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def ask() -> None:
-        stop.set()
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(signal_number)
-            # Whoever asks twice does not want to wait.
-            signal.signal(signal_number, signal.SIG_DFL)
-
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, ask)
-    # To most servers it says to read their files again. It would end the process at once.
-    loop.add_signal_handler(signal.SIGHUP, Hangup().ignore)
-    return stop
-
-
-class Hangup:
-    """Ignores SIGHUP, and says so once."""
-
-    def __init__(self) -> None:
-        self._is_told = False
-
-    def ignore(self) -> None:
-        """Do nothing."""
-        if not self._is_told:
-            self._is_told = True
-            log.info(
-                HANGUP_IGNORED, hint="certificates and tokens are read again whenever they change"
-            )
 
 
 @asynccontextmanager

@@ -12,17 +12,13 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from structlog.testing import capture_logs
 
+from otel_embedder.credentials.tokens import TOKENS_NOT_RENEWED, TOKENS_RENEWED, TokenFile
 from otel_embedder.errors import SettingsError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
-from otel_embedder.receiver.tokens import (
-    CALL_REFUSED,
-    TOKENS_NOT_RENEWED,
-    TOKENS_RENEWED,
-    TokenFile,
-)
+from otel_embedder.receiver.tokens import CALL_REFUSED
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.settings import load_settings
 from tests.support.door import new_calls, new_messages

@@ -1,8 +1,8 @@
 """What a catalogue answers, as plain values: for a table, a line of JSON, a page."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+
+from otel_embedder.search.asking.json_types import Likeness, Measured, Second, Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class FoundExample:
 
     trace_id: str
     span_id: str
-    time: int
-    milliseconds: float | None
+    time: Time
+    milliseconds: Measured | None
     link: str
 
 
@@ -47,8 +47,8 @@ class Hit:
 
     """
 
-    score: float
-    cosine: float
+    score: Likeness
+    cosine: Likeness
     text: str
     text_id: str
     service: str
@@ -57,9 +57,9 @@ class Hit:
     status: str
     spans: int
     trend: tuple[int, ...]
-    first_seen: int
-    last_seen: int
-    milliseconds: float | None
+    first_seen: Time
+    last_seen: Time
+    milliseconds: Measured | None
     examples: tuple[FoundExample, ...]
 
 
@@ -108,7 +108,7 @@ class Answer:
     hits: tuple[Hit, ...]
     compared: int
     left_out: LeftOut
-    since: int
+    since: Second
     step: int
 
 
@@ -130,8 +130,8 @@ class ServiceInfo:
     operations: int
     texts: int
     failing: int
-    first_seen: int
-    last_seen: int
+    first_seen: Time
+    last_seen: Time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,10 @@
 """What has changed, as plain values: for a table, a line of JSON, a page."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from otel_embedder.search.asking.answers import FoundExample
-    from otel_embedder.search.changes.finding import Test
+from otel_embedder.search.asking.answers import FoundExample
+from otel_embedder.search.asking.json_types import Measured, Second
+from otel_embedder.search.changes.finding import Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,9 @@ class Reason:
     """
 
     test: Test
-    before: float
-    after: float
-    z: float
+    before: Measured
+    after: Measured
+    z: Measured
     said: str
 
 
@@ -60,7 +57,7 @@ class Alike:
 
     """
 
-    cosine: float
+    cosine: Measured
     service: str
     operation: str
     text: str
@@ -85,7 +82,7 @@ class Change:
     """
 
     operation: Operation
-    score: float
+    score: Measured
     is_certain: bool
     spans_before: int
     spans_after: int
@@ -109,9 +106,9 @@ class Shifted:
     """
 
     operation: Operation
-    before: float
-    after: float
-    z: float
+    before: Measured
+    after: Measured
+    z: Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ class Visible:
 
     operation: Operation
     spans: int
-    failing: float
+    failing: Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +139,8 @@ class Period:
 
     """
 
-    since: int
-    until: int
+    since: Second
+    until: Second
     spans: int
     finest: int
 

@@ -1,13 +1,10 @@
 """Groups of failures as answers have them: plain values, for a table, a line of JSON, a page."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from otel_embedder.search.asking.answers import FoundExample
-    from otel_embedder.search.asking.queries import State
+from otel_embedder.search.asking.answers import FoundExample
+from otel_embedder.search.asking.json_types import Likeness, Measured, Second, Time
+from otel_embedder.search.asking.queries import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class RelatedGroup:
     id: str
     title: str
     service: str
-    cosine: float
+    cosine: Likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +58,15 @@ class FoundGroup:
     type: str
     count: int
     trend: tuple[int, ...]
-    growth: float
-    first_seen: int
-    last_seen: int
-    came_again: int | None
+    growth: Measured
+    first_seen: Time
+    last_seen: Time
+    came_again: Time | None
     reached: tuple[str, ...]
     operations: tuple[str, ...]
     examples: tuple[FoundExample, ...]
     note: str
-    muted_until: int | None
+    muted_until: Time | None
     merged: tuple[str, ...]
     related: tuple[RelatedGroup, ...] = ()
 
@@ -88,5 +85,5 @@ class GroupsAnswer:
 
     groups: tuple[FoundGroup, ...]
     total: int
-    since: int
+    since: Second
     step: int

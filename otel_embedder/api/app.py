@@ -1,0 +1,202 @@
+"""The page and the API, put together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from otel_embedder.api.guard import Guard
+from otel_embedder.api.problems import answer_error, answer_fault, problem
+from otel_embedder.api.questions import QUESTIONS, values_of
+from otel_embedder.api.session import COOKIE, Session
+from otel_embedder.api.static_files import StaticFiles
+from otel_embedder.api.status import Status
+from otel_embedder.errors import (
+    MalformedRequestError,
+    OtelEmbedderError,
+    QueryError,
+    UnauthenticatedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from otel_embedder.api.pool import Pool
+    from otel_embedder.api.questions import Question
+    from otel_embedder.credentials.tokens import Tokens
+    from otel_embedder.search.catalogue import Catalogue
+
+V1 = "/api/v1"
+JSON = "application/json"
+LEAST_TO_COMPRESS = 1_000
+COMPRESSION = 5
+SESSION_SECONDS = 30 * 24 * 3_600
+
+STATUS = TypeAdapter(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the page and the API show.
+
+    Attributes:
+        catalogue: what is asked.
+        status: tells how all is.
+        pool: runs what takes a while.
+
+    """
+
+    catalogue: Catalogue
+    status: Callable[[], Status]
+    pool: Pool
+
+
+def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
+    """Put the application together.
+
+    Args:
+        site: what it shows.
+        hosts: by which names it may be asked for, with commas.
+        tokens: of which whoever looks must bring one; None lets everybody in.
+
+    """
+    session = Session(tokens)
+    routes = [
+        *(
+            Route(f"{V1}/{each.name}", partial(_ask, site, each), methods=["GET", "POST"])
+            for each in QUESTIONS
+        ),
+        Route(f"{V1}/status", partial(_status, site)),
+        Route(f"{V1}/session", partial(_begin, session), methods=["POST"]),
+        Route(f"{V1}/session", _end, methods=["DELETE"]),
+        Route("/healthz", _alive),
+        Route("/readyz", partial(_ready, site)),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(GZipMiddleware, minimum_size=LEAST_TO_COMPRESS, compresslevel=COMPRESSION)
+        ],
+        exception_handlers={
+            OtelEmbedderError: answer_error,
+            HTTPException: partial(_elsewhere, StaticFiles(files("otel_embedder.api") / "static")),
+            Exception: answer_fault,
+        },
+    )
+    names = {name.strip().lower() for name in hosts.split(",") if name.strip()}
+    return Guard(app, hosts=names, session=session)
+
+
+async def _ask(site: Site, question: Question, request: Request) -> Response:
+    values = await _values(question, request)
+    said = await site.pool.run(lambda: question.ask_as_json(site.catalogue, values))
+    return _tagged(request, said)
+
+
+async def _values(question: Question, request: Request) -> Mapping[str, object]:
+    """Give what is asked for: what stands behind the address, or an object of JSON.
+
+    Raises:
+        QueryError: something is said twice.
+        MalformedRequestError: it is no JSON.
+
+    """
+    values = values_of(question.query, request.query_params.multi_items())
+    if request.method != "POST":
+        return values
+    in_body = await json_object(request)
+    for name in in_body.keys() & values.keys():
+        raise QueryError(f"{name}: is to be said once", field=name)
+    return {**values, **in_body}
+
+
+async def json_object(request: Request) -> Mapping[str, object]:
+    """Give the object of JSON that a request brings.
+
+    Raises:
+        MalformedRequestError: it brings something else.
+
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise MalformedRequestError(f"the body must be an object of JSON, and say {JSON}")
+    try:
+        found = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequestError("the body is no JSON: an object is wanted") from error
+    if not isinstance(found, dict):
+        raise MalformedRequestError("the body is no object of JSON")
+    return found
+
+
+def _tagged(request: Request, content: bytes) -> Response:
+    """Give JSON, or nothing to whoever has it already."""
+    headers = {"ETag": f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'}
+    headers["Cache-Control"] = "no-cache, private"
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(content, headers=headers, media_type=JSON)
+
+
+async def _status(site: Site, request: Request) -> Response:
+    status = await site.pool.run(site.status)
+    return _tagged(request, STATUS.dump_json(status))
+
+
+async def _begin(session: Session, request: Request) -> Response:
+    """Give the page a cookie for a token."""
+    token = (await json_object(request)).get("token")
+    cookie = await session.cookie_for(token) if isinstance(token, str) else None
+    if cookie is None:
+        raise UnauthenticatedError("this token is not good here: look at `http_token_file`")
+    answer = Response(status_code=HTTPStatus.NO_CONTENT)
+    answer.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+async def _end(_: Request) -> Response:
+    answer = Response(status_code=HTTPStatus.NO_CONTENT)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+async def _alive(_: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+async def _ready(site: Site, _: Request) -> Response:
+    await site.pool.run(site.status)
+    return JSONResponse({"status": "ready"})
+
+
+async def _elsewhere(static: StaticFiles, request: Request, error: Exception) -> Response:
+    """Answer what no path above is of: the page's files, and what is not there."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == HTTPStatus.NOT_FOUND and request.method in {"GET", "HEAD"}:
+        file = static.answer(request)
+        if file is not None:
+            return file
+    return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}")

@@ -1,0 +1,74 @@
+"""Opens the page and the API: settings become an application that is served."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from otel_embedder import __version__
+from otel_embedder.api.app import Site, new_app
+from otel_embedder.api.pool import Pool
+from otel_embedder.api.serving import serving
+from otel_embedder.api.settings import DEFAULT_LISTEN
+from otel_embedder.api.status import Status
+from otel_embedder.credentials.tls_files import TlsFiles
+from otel_embedder.credentials.tokens import FixedTokens, TokenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_embedder.api.settings import PageSettings
+    from otel_embedder.credentials.tokens import Tokens
+    from otel_embedder.search.catalogue import Catalogue
+
+# Searches wait for memory rather than for a core; more at once only take it from spans.
+THREADS = 2
+WAITING = 32
+
+
+@contextmanager
+def showing(settings: PageSettings, catalogue: Catalogue) -> Iterator[str]:
+    """Show a catalogue over HTTP; give the page's address.
+
+    Raises:
+        ListenError: the address can't be had.
+        SettingsError: the certificate can't be used any more.
+        CredentialsError: the tokens can't be read any more.
+
+    """
+    listen = settings.http_listen or DEFAULT_LISTEN
+    tls = TlsFiles(None, settings.http_certificate, settings.http_key)
+    with ExitStack() as parts:
+        pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
+        started = int(time.time())
+        site = Site(catalogue, lambda: _status(catalogue, started), pool)
+        app = new_app(site, hosts=settings.http_hosts, tokens=tokens_of(settings))
+        port = parts.enter_context(serving(app, listen, tls))
+        scheme = "http" if tls.certificate is None else "https"
+        yield f"{scheme}://{listen.rpartition(':')[0]}:{port}/"
+
+
+def tokens_of(settings: PageSettings) -> Tokens | None:
+    """Give the tokens of which whoever looks must bring one; None if none is asked for.
+
+    Raises:
+        CredentialsError: they can't be read any more.
+
+    """
+    if settings.http_token_file is not None:
+        return TokenFile(settings.http_token_file)
+    if settings.http_token is not None:
+        return FixedTokens([settings.http_token.get_secret_value().encode()])
+    return None
+
+
+def _status(catalogue: Catalogue, started: int) -> Status:
+    return Status(
+        version=__version__,
+        started=started,
+        model=catalogue.model,
+        text_version=catalogue.text_version,
+        catalogue=catalogue.info(),
+        troubles=(),
+    )

@@ -1,0 +1,71 @@
+"""`otel-embedder page`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from otel_embedder.cli.catalogues import catalogue_store
+from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
+from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.links import trace_link
+from otel_embedder.sidecar.checks import find_open_page
+from otel_embedder.sidecar.stopping import stop_on_signals
+from otel_embedder.text.options import render_options
+from otel_embedder.text.rendering import new_renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_embedder.search.store import Store
+    from otel_embedder.settings import Settings
+
+PAGE_SETTINGS = (
+    *("http_listen", "http_hosts", "http_certificate", "http_key", "http_token_file"),
+    *("http_token", "http_insecure"),
+)
+# Questions are asked again while one types.
+MAX_QUESTIONS = 1_000
+
+
+@click.command("page")
+@settings_options("catalogue", "trace_link", *PAGE_SETTINGS, *TEXT_SETTINGS, *MODEL_SETTINGS)
+def command(**flags: object) -> None:
+    """Show a catalogue in a browser, and answer over HTTP.
+
+    Example: otel-embedder page --catalogue sqlite:///spans.db
+    """
+    settings = settings_from(flags, (find_open_page,))
+    with catalogue_store(settings, readonly=False) as store, _showing(store, settings) as address:
+        click.echo(f"otel-embedder: the page is at {address}", err=True)
+        asyncio.run(_until_stopped())
+
+
+async def _until_stopped() -> None:
+    await stop_on_signals().wait()
+
+
+@contextmanager
+def _showing(store: Store, settings: Settings) -> Iterator[str]:
+    # What serves is an extra, and need not be installed for other commands.
+    from otel_embedder.api.opening import showing  # noqa: PLC0415
+
+    choice = model_choice(settings)
+    with BulkEmbedder(
+        load_model(choice), threads=choice.threads, max_texts=MAX_QUESTIONS
+    ) as embedder:
+        catalogue = Catalogue(
+            store,
+            embedder,
+            model=model_name(settings.model),
+            text_version=new_renderer(render_options(settings)).text_version,
+            link=trace_link(settings.trace_link),
+        )
+        with showing(settings, catalogue) as address:
+            yield address

@@ -1,0 +1,62 @@
+"""How times and numbers of answers stand in JSON: one description, to write, to read, to document.
+
+An answer is a plain dataclass. Annotated so, pydantic gives it as JSON, makes it of that
+JSON again, and tells an API's document what it looks like.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+DIGITS = 4
+NANOSECONDS = 1_000_000_000
+NANOSECONDS_PER_MICROSECOND = 1_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOMENT = WithJsonSchema({"type": "string", "format": "date-time"})
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """Give a time since 1970 as RFC 3339 has it, in milliseconds."""
+    moment = datetime.fromtimestamp(nanoseconds // NANOSECONDS, UTC)
+    moment = moment.replace(microsecond=nanoseconds % NANOSECONDS // 1_000_000 * 1_000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _nanoseconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    since_1970 = datetime.fromisoformat(value) - EPOCH
+    return since_1970 // timedelta(microseconds=1) * NANOSECONDS_PER_MICROSECOND
+
+
+def _seconds(value: object) -> object:
+    nanoseconds = _nanoseconds(value)
+    return nanoseconds // NANOSECONDS if isinstance(nanoseconds, int) else nanoseconds
+
+
+def _rfc3339_of_seconds(seconds: int) -> str:
+    return rfc3339(seconds * NANOSECONDS)
+
+
+def _likeness(value: float) -> float:
+    return round(value, DIGITS)
+
+
+def _significant(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+# Nanoseconds since 1970, and seconds since then; in JSON both are as RFC 3339 has them.
+Time = Annotated[
+    int, BeforeValidator(_nanoseconds), PlainSerializer(rfc3339, when_used="json"), MOMENT
+]
+Second = Annotated[
+    int, BeforeValidator(_seconds), PlainSerializer(_rfc3339_of_seconds, when_used="json"), MOMENT
+]
+# Between -1 and 1, or a sum of such: more digits say nothing.
+Likeness = Annotated[float, PlainSerializer(_likeness, when_used="json")]
+# What was measured by steps that are coarser than these digits.
+Measured = Annotated[float, PlainSerializer(_significant, when_used="json")]

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import TypeAdapter
+
+from otel_embedder.search.asking.answers import Answer
+from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
+from tests.support.made_up import Seen
+from tests.support.sites import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.sites import Served
+
+ANSWER = TypeAdapter(Answer)
+SEEN = (
+    Seen("payment failed at the bank", service="payment", status="ERROR"),
+    Seen("cart stored in redis", service="cart", number=9),
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Served]:
+    with served(*SEEN) as site:
+        yield site
+
+
+def test_a_question_in_words_has_the_catalogue_s_own_answer(page: Served) -> None:
+    asked = {"question": "the bank says no", "service": ["payment", "cart"], "count": "1"}
+    answer = page.client.get("/api/v1/search", params=asked)
+    assert answer.status_code == 200
+    own = page.catalogue.search(SearchQuery.model_validate(asked))
+    assert answer.content == ANSWER.dump_json(own)
+    assert page.client.post("/api/v1/search", json={**asked, "count": 1}).content == answer.content
+
+
+def test_the_like_of_a_trace_is_found(page: Served) -> None:
+    trace = f"{9:032x}"
+    answer = page.client.get("/api/v1/like", params={"like": trace}).content
+    assert answer == ANSWER.dump_json(page.catalogue.like(LikeQuery(like=trace)))
+    assert ANSWER.validate_json(answer).hits[0].examples[0].trace_id == trace
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field", "words"),
+    [
+        ("search", 422, "question", "question: Field required"),
+        ("search?question=a&since=yesterday", 422, "since", "15m, 1h or 2d"),
+        ("search?question=a&question=b", 422, "question", "once"),
+        ("search?question=a&colour=red", 422, "colour", "there are service, operation"),
+        ("search?question=a&count=0", 422, "count", "greater than or equal to 1"),
+        ("search?question=%E2%80%8B", 422, "question", "is empty"),
+        ("like?like=" + 32 * "f", 404, None, "among its examples"),
+        ("nowhere", 404, None, "/api/v1/nowhere"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_do(
+    page: Served, path: str, status: int, field: str | None, words: str
+) -> None:
+    answer = page.client.get(f"/api/v1/{path}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem.get("field") == field
+    assert words in problem["detail"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 100_000, b'"a"', b"\xff"])
+def test_a_body_that_is_no_object_is_refused(page: Served, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = page.client.post("/api/v1/search", content=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_who_has_an_answer_already_gets_nothing_again(page: Served) -> None:
+    first = page.client.get("/api/v1/search?question=bank")
+    again = page.client.get(
+        "/api/v1/search?question=bank", headers={"If-None-Match": first.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_page_s_own_files_are_given_with_their_types(page: Served) -> None:
+    index = page.client.get("/")
+    assert index.headers["content-type"] == "text/html; charset=utf-8"
+    assert index.content == page.client.get("/index.html").content
+    again = page.client.get("/", headers={"If-None-Match": index.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_status_tells_what_the_catalogue_holds(page: Served) -> None:
+    status = page.client.get("/api/v1/status").json()
+    assert status["catalogue"]["texts"] == 2
+    assert page.client.get("/healthz").status_code == page.client.get("/readyz").status_code == 200

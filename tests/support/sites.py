@@ -1,0 +1,80 @@
+"""A page that shows a made-up catalogue, served for real, and who looks at it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from otel_embedder.api.app import Site, new_app
+from otel_embedder.api.pool import Pool
+from otel_embedder.api.serving import serving
+from otel_embedder.api.status import Status
+from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.links import trace_link
+from otel_embedder.search.stores.memory import MemoryStore
+from tests.support.made_up import MODEL, NOON, TEXT_VERSION, FakeEmbedder, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_embedder.credentials.tls_files import TlsFiles
+    from otel_embedder.credentials.tokens import Tokens
+    from tests.support.made_up import Seen
+
+ANY_PORT = "127.0.0.1:0"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A page that is served.
+
+    Attributes:
+        client: asks it.
+        port: where it is.
+        store: keeps the catalogue that it shows.
+        catalogue: what it shows.
+
+    """
+
+    client: httpx2.Client
+    port: int
+    store: MemoryStore
+    catalogue: Catalogue
+
+
+def a_catalogue(store: MemoryStore) -> Catalogue:
+    return Catalogue(
+        store,
+        FakeEmbedder(),
+        model=MODEL,
+        text_version=TEXT_VERSION,
+        link=trace_link("https://traces.example/{trace_id}?span={span_id}"),
+    )
+
+
+def a_status(catalogue: Catalogue) -> Status:
+    return Status("0", NOON, catalogue.model, catalogue.text_version, catalogue.info(), ())
+
+
+@contextmanager
+def served(
+    *seen: Seen,
+    tokens: Tokens | None = None,
+    hosts: str = "localhost",
+    tls: TlsFiles | None = None,
+) -> Iterator[Served]:
+    """Serve a page of these texts."""
+    store = MemoryStore()
+    write(store, *seen)
+    catalogue = a_catalogue(store)
+    with ExitStack() as parts:
+        pool = parts.enter_context(Pool(threads=2, waiting=8))
+        app = new_app(
+            Site(catalogue, lambda: a_status(catalogue), pool), hosts=hosts, tokens=tokens
+        )
+        port = parts.enter_context(serving(app, ANY_PORT, tls))
+        client = parts.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}"))
+        yield Served(client, port, store, catalogue)
