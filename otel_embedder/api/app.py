@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from otel_embedder.api.events import Events
 from otel_embedder.api.guard import Guard
 from otel_embedder.api.problems import answer_error, answer_fault, problem
 from otel_embedder.api.questions import QUESTIONS, values_of
@@ -32,13 +33,15 @@ from otel_embedder.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import threading
+    from collections.abc import Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
     from otel_embedder.api.pool import Pool
     from otel_embedder.api.questions import Question
+    from otel_embedder.api.telling import Telling
     from otel_embedder.credentials.tokens import Tokens
     from otel_embedder.search.catalogue import Catalogue
 
@@ -57,14 +60,16 @@ class Site:
 
     Attributes:
         catalogue: what is asked.
-        status: tells how all is.
+        telling: tells how all is.
         pool: runs what takes a while.
+        closing: set when it is over.
 
     """
 
     catalogue: Catalogue
-    status: Callable[[], Status]
+    telling: Telling
     pool: Pool
+    closing: threading.Event
 
 
 def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
@@ -83,6 +88,7 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
             for each in QUESTIONS
         ),
         Route(f"{V1}/status", partial(_status, site)),
+        Route(f"{V1}/events", Events(site.telling.beat, site.pool, site.closing).answer),
         Route(f"{V1}/session", partial(_begin, session), methods=["POST"]),
         Route(f"{V1}/session", _end, methods=["DELETE"]),
         Route("/healthz", _alive),
@@ -154,7 +160,7 @@ def _tagged(request: Request, content: bytes) -> Response:
 
 
 async def _status(site: Site, request: Request) -> Response:
-    status = await site.pool.run(site.status)
+    status = await site.pool.run(site.telling.status)
     return _tagged(request, STATUS.dump_json(status))
 
 
@@ -187,7 +193,7 @@ async def _alive(_: Request) -> Response:
 
 
 async def _ready(site: Site, _: Request) -> Response:
-    await site.pool.run(site.status)
+    await site.pool.run(site.telling.status)
     return JSONResponse({"status": "ready"})
 
 

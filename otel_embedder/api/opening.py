@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from otel_embedder import __version__
 from otel_embedder.api.app import Site, new_app
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.serving import serving
 from otel_embedder.api.settings import DEFAULT_LISTEN
-from otel_embedder.api.status import Status
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 
@@ -19,16 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_embedder.api.settings import PageSettings
+    from otel_embedder.api.telling import Telling
     from otel_embedder.credentials.tokens import Tokens
     from otel_embedder.search.catalogue import Catalogue
 
 # Searches wait for memory rather than for a core; more at once only take it from spans.
 THREADS = 2
-WAITING = 32
+WAITING = 64
 
 
 @contextmanager
-def showing(settings: PageSettings, catalogue: Catalogue) -> Iterator[str]:
+def showing(settings: PageSettings, catalogue: Catalogue, telling: Telling) -> Iterator[str]:
     """Show a catalogue over HTTP; give the page's address.
 
     Raises:
@@ -39,12 +38,13 @@ def showing(settings: PageSettings, catalogue: Catalogue) -> Iterator[str]:
     """
     listen = settings.http_listen or DEFAULT_LISTEN
     tls = TlsFiles(None, settings.http_certificate, settings.http_key)
+    closing = threading.Event()
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
-        started = int(time.time())
-        site = Site(catalogue, lambda: _status(catalogue, started), pool)
+        site = Site(catalogue, telling, pool, closing)
         app = new_app(site, hosts=settings.http_hosts, tokens=tokens_of(settings))
         port = parts.enter_context(serving(app, listen, tls))
+        parts.callback(closing.set)
         scheme = "http" if tls.certificate is None else "https"
         yield f"{scheme}://{listen.rpartition(':')[0]}:{port}/"
 
@@ -61,14 +61,3 @@ def tokens_of(settings: PageSettings) -> Tokens | None:
     if settings.http_token is not None:
         return FixedTokens([settings.http_token.get_secret_value().encode()])
     return None
-
-
-def _status(catalogue: Catalogue, started: int) -> Status:
-    return Status(
-        version=__version__,
-        started=started,
-        model=catalogue.model,
-        text_version=catalogue.text_version,
-        catalogue=catalogue.info(),
-        troubles=(),
-    )

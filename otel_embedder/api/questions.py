@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, TypeVar, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from otel_embedder.errors import QueryError
-from otel_embedder.search.asking.answers import Answer
+from otel_embedder.search.asking.answers import (
+    Answer,
+    Curve,
+    Entries,
+    Facets,
+    Points,
+    TextVectors,
+)
+from otel_embedder.search.asking.browsing import (
+    CurveQuery,
+    EmbedQuery,
+    EntriesQuery,
+    FacetsQuery,
+    MapQuery,
+)
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
 from otel_embedder.search.catalogue import Catalogue
 
@@ -79,6 +93,31 @@ QUESTIONS = (
         Answer,
         Catalogue.like,
     ),
+    _question(
+        "entries",
+        "Texts one after the other, those that came last first.",
+        EntriesQuery,
+        Entries,
+        Catalogue.entries,
+    ),
+    _question(
+        "facets",
+        "How many texts would be left with each value of a filter.",
+        FacetsQuery,
+        Facets,
+        Catalogue.facets,
+    ),
+    _question(
+        "map", "Texts as points in a plane, those seen last.", MapQuery, Points, Catalogue.points
+    ),
+    _question(
+        "curve",
+        "How many spans there were, and how many failed, by time.",
+        CurveQuery,
+        Curve,
+        Catalogue.curve,
+    ),
+    _question("embed", "The vectors of texts.", EmbedQuery, TextVectors, Catalogue.embed),
 )
 
 

@@ -55,6 +55,7 @@ async def _until_stopped() -> None:
 def _showing(store: Store, settings: Settings) -> Iterator[str]:
     # What serves is an extra, and need not be installed for other commands.
     from otel_embedder.api.opening import showing  # noqa: PLC0415
+    from otel_embedder.api.telling import Telling  # noqa: PLC0415
 
     choice = model_choice(settings)
     with BulkEmbedder(
@@ -67,5 +68,6 @@ def _showing(store: Store, settings: Settings) -> Iterator[str]:
             text_version=new_renderer(render_options(settings)).text_version,
             link=trace_link(settings.trace_link),
         )
-        with showing(settings, catalogue) as address:
+        telling = Telling(catalogue, settings.catalogue or "", None)
+        with showing(settings, catalogue, telling) as address:
             yield address

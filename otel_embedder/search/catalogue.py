@@ -14,10 +14,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otel_embedder.annotation.standing import Origin
-from otel_embedder.search.asking.answers import Answer, FoundExample, Hit
+from otel_embedder.search.asking.answers import (
+    Answer,
+    Entries,
+    FoundExample,
+    Hit,
+    Pulse,
+    TextVector,
+    TextVectors,
+)
+from otel_embedder.search.asking.curve import curve
 from otel_embedder.search.asking.examples import found_example, milliseconds_of
+from otel_embedder.search.asking.facets import facets
 from otel_embedder.search.asking.held import Held
 from otel_embedder.search.asking.information import information
+from otel_embedder.search.asking.plane import Plane
 from otel_embedder.search.asking.targets import Targets
 from otel_embedder.search.asking.trends import Span, TrendReader
 from otel_embedder.search.changes.comparing import of_one_store
@@ -36,13 +47,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from otel_embedder.embedder.bulk import TextEmbedder
-    from otel_embedder.search.asking.answers import Info
+    from otel_embedder.search.asking.answers import Curve, Facets, Info, Points
+    from otel_embedder.search.asking.browsing import (
+        CurveQuery,
+        EmbedQuery,
+        EntriesQuery,
+        FacetsQuery,
+        MapQuery,
+    )
     from otel_embedder.search.asking.held import Passing, Seen
     from otel_embedder.search.asking.queries import (
         ChangesQuery,
         Filters,
         GroupsQuery,
         LikeQuery,
+        Narrowing,
         SearchQuery,
     )
     from otel_embedder.search.asking.targets import Target
@@ -140,6 +159,7 @@ class Catalogue:
         self._targets = Targets(store, self._origin)
         self._trends = TrendReader(store)
         self._groups = Groups(store, link=link, quiet_after=quiet_after, clock=clock)
+        self._plane = Plane()
         self._lock = Lock()  # numbers are multiplied by one at a time: memory is what they wait for
 
     @property
@@ -255,6 +275,86 @@ class Catalogue:
             texts = Texts(self._store, self._held, self._link)
             return Telling(compared, before=texts, after=texts).tell(found, most=query.count)
 
+    def entries(self, query: EntriesQuery) -> Entries:
+        """Give texts one after the other, those that came last first.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        with self._lock:
+            self._held.refresh()
+            since, until = query.times(self._clock())
+            keys = self._held.keys(np.flatnonzero(self._held.matching(query, since, until)))
+            seen = self._held.seen()
+        if query.key:
+            keys = keys[np.isin(keys, query.key)]
+        if query.before is not None:
+            keys = keys[keys < query.before]
+        given = keys[: -query.count - 1 : -1]
+        nothing = np.zeros(len(given), np.float32)
+        span = self._span(query, seen)
+        hits = self._hits(Ranked(given, nothing, nothing), Asked(""), span, seen)
+        return Entries(tuple(hits), int(given[-1]) if len(given) < len(keys) else None)
+
+    def facets(self, query: FacetsQuery) -> Facets:
+        """Tell what filters would leave.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        with self._lock:
+            self._held.refresh()
+            return facets(self._held, query, *query.times(self._clock()))
+
+    def points(self, query: MapQuery) -> Points:
+        """Give texts as points in a plane.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        with self._lock:
+            return self._plane.points(self._held, self._passing(query).positions, query)
+
+    def curve(self, query: CurveQuery) -> Curve:
+        """Give counts by time.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        return curve(self._store, query, self._clock())
+
+    def embed(self, query: EmbedQuery) -> TextVectors:
+        """Embed texts as questions are.
+
+        Raises:
+            EmbeddingError: the model is not there, or failed.
+
+        """
+        embeddings = self._embedder.embed(query.texts)
+        # A float32 by its own few digits, which make it again.
+        return TextVectors(
+            self.model,
+            tuple(
+                TextVector(tuple(float(str(each)) for each in made.vector), made.source)
+                for made in embeddings
+            ),
+        )
+
+    def pulse(self) -> Pulse:
+        """Tell whether anything is new.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        with self._lock:
+            self._held.refresh()
+            return Pulse(len(self._held), self._held.changed)
+
     def info(self) -> Info:
         """Tell what the catalogue holds.
 
@@ -264,7 +364,7 @@ class Catalogue:
         """
         return information(self._store)
 
-    def _passing(self, query: Filters) -> Passing:
+    def _passing(self, query: Narrowing) -> Passing:
         self._held.refresh()
         return self._held.passing(query, *query.times(self._clock()))
 
@@ -284,7 +384,7 @@ class Catalogue:
             step=span.step,
         )
 
-    def _span(self, query: Filters, seen: Seen) -> Span:
+    def _span(self, query: Narrowing, seen: Seen) -> Span:
         """Give the time that is asked for, in steps: where nothing is said, all that was seen."""
         now = self._clock()
         since, until = query.times(now)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
+from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
 from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
-from tests.support.made_up import Seen
+from tests.support.made_up import MODEL, Seen, vector_of
 from tests.support.sites import served
 
 if TYPE_CHECKING:
@@ -95,3 +98,51 @@ def test_status_tells_what_the_catalogue_holds(page: Served) -> None:
     status = page.client.get("/api/v1/status").json()
     assert status["catalogue"]["texts"] == 2
     assert page.client.get("/healthz").status_code == page.client.get("/readyz").status_code == 200
+
+
+def test_the_map_has_a_point_for_each_text_and_says_what_it_is_by_its_key(page: Served) -> None:
+    points = page.client.get("/api/v1/map").json()
+    assert len(points["x"]) == len(points["key"]) == 2
+    assert points["services"] == ["cart", "payment"]
+    service = points["services"][points["service"][0]]
+    [hit] = page.client.get(f"/api/v1/entries?key={points['key'][0]}").json()["hits"]
+    assert hit["service"] == service
+
+
+def test_entries_come_page_by_page_and_none_twice(page: Served) -> None:
+    first = page.client.get("/api/v1/entries?count=1").json()
+    second = page.client.get(f"/api/v1/entries?count=1&before={first['next']}").json()
+    found = [hit["text"] for hit in first["hits"] + second["hits"]]
+    assert sorted(found) == sorted(seen.words for seen in SEEN)
+    assert second["next"] is None
+
+
+def test_facets_are_counted_without_their_own_filter(page: Served) -> None:
+    facets = page.client.get("/api/v1/facets?service=cart").json()
+    assert facets["texts"] == 1
+    assert {each["value"] for each in facets["service"]} == {"cart", "payment"}
+    assert facets["status"] == [{"value": "UNSET", "texts": 1}]
+
+
+def test_the_curve_counts_spans_by_the_minute(page: Served) -> None:
+    at = "2026-03-01T11:59:00Z"
+    curve = page.client.get(f"/api/v1/curve?since={at}&until=2026-03-01T12:01:00Z").json()
+    assert (curve["since"], curve["step"]) == ("2026-03-01T11:59:00.000Z", 60)
+    assert (curve["spans"], curve["errors"]) == ([0, 2, 0], [0, 1, 0])
+    of_cart = page.client.get(f"/api/v1/curve?since={at}&service=cart").json()
+    assert sum(of_cart["spans"]) == 1
+
+
+def test_texts_are_embedded_as_questions_are(page: Served) -> None:
+    answer = page.client.post("/api/v1/embed", json={"texts": ["a", "b"]}).json()
+    made = [np.array(each["vector"], np.float32) for each in answer["embeddings"]]
+    assert answer["model"] == MODEL
+    assert all((each == vector_of(text)).all() for each, text in zip(made, "ab", strict=True))
+
+
+def test_events_come_each_second_until_the_page_closes(page: Served) -> None:
+    with page.client.stream("GET", "/api/v1/events") as stream:
+        lines = stream.iter_lines()
+        events = [line for line in islice(lines, 8) if line.startswith("data: ")]
+    assert len(events) == 2
+    assert json.loads(events[0].removeprefix("data: "))["texts"] == 2

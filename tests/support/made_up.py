@@ -117,14 +117,16 @@ def batch_of(seen: Iterable[Seen], *, writer: str = "test", number: int = 1) -> 
         rows=rows,
         services=[],
         texts=[each.text(rows.index(each.row)) for each in every],
-        counts={minute: _counts(texts) for minute, texts in minutes.items()},
+        counts={minute: _counts(texts, rows) for minute, texts in minutes.items()},
     )
 
 
-def _counts(texts: Sequence[tuple[int, Seen]]) -> Counts:
+def _counts(texts: Sequence[tuple[int, Seen]], rows: Sequence[RowKey]) -> Counts:
     keys = np.array([[place + 1] for place, _ in texts], np.int64)
     values = np.array([_values(each) for _, each in texts], np.int64)
-    return Counts(0, {"texts": Table.of(keys, values)})
+    of_rows = np.array([[rows.index(each.row) + 1] for _, each in texts], np.int64)
+    spans = np.array([(each.spans, (each.status == "ERROR") * each.spans) for _, each in texts])
+    return Counts(0, {"texts": Table.of(keys, values), "rows": Table.of(of_rows, spans)})
 
 
 def _values(seen: Seen) -> tuple[int, int, int]:

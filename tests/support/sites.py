@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +12,11 @@ import httpx2
 from otel_embedder.api.app import Site, new_app
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.serving import serving
-from otel_embedder.api.status import Status
+from otel_embedder.api.telling import Telling
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.stores.memory import MemoryStore
-from tests.support.made_up import MODEL, NOON, TEXT_VERSION, FakeEmbedder, write
+from tests.support.made_up import MODEL, TEXT_VERSION, FakeEmbedder, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +56,6 @@ def a_catalogue(store: MemoryStore) -> Catalogue:
     )
 
 
-def a_status(catalogue: Catalogue) -> Status:
-    return Status("0", NOON, catalogue.model, catalogue.text_version, catalogue.info(), ())
-
-
 @contextmanager
 def served(
     *seen: Seen,
@@ -72,9 +69,10 @@ def served(
     catalogue = a_catalogue(store)
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=2, waiting=8))
-        app = new_app(
-            Site(catalogue, lambda: a_status(catalogue), pool), hosts=hosts, tokens=tokens
-        )
+        closing = threading.Event()
+        site = Site(catalogue, Telling(catalogue, "memory", None), pool, closing)
+        app = new_app(site, hosts=hosts, tokens=tokens)
         port = parts.enter_context(serving(app, ANY_PORT, tls))
+        parts.callback(closing.set)
         client = parts.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}"))
         yield Served(client, port, store, catalogue)

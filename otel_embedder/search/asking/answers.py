@@ -1,6 +1,7 @@
 """What a catalogue answers, as plain values: for a table, a line of JSON, a page."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from otel_embedder.search.asking.json_types import Likeness, Measured, Second, Time
 
@@ -154,3 +155,154 @@ class Info:
     models: dict[str, int]
     text_versions: dict[str, int]
     services: tuple[ServiceInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Some of the texts of a catalogue.
+
+    Attributes:
+        hits: those that came last first; scores and cosines are 0.
+        next: `before` of those that follow; None if these are the last.
+
+    """
+
+    hits: tuple[Hit, ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A value that a filter may have.
+
+    Attributes:
+        value: the value.
+        texts: how many would be left with it.
+
+    """
+
+    value: str
+    texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What filters would leave, the most first; each field's are counted without its own filter.
+
+    Attributes:
+        texts: how many pass all filters.
+        service: by service.
+        operation: by operation.
+        kind: by kind.
+        status: by status.
+
+    """
+
+    texts: int
+    service: tuple[Facet, ...]
+    operation: tuple[Facet, ...]
+    kind: tuple[Facet, ...]
+    status: tuple[Facet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Texts as points in a plane; but for the last four, each field has one value a text.
+
+    Attributes:
+        axes: another number than before: all points have moved.
+        key: of the text; what it says is asked for by it.
+        x: where it is.
+        y: where it is.
+        service: its place in `services`.
+        operation: its place in `operations`.
+        kind: its place in `kinds`.
+        status: its place in `statuses`.
+        first_seen: seconds since 1970.
+        last_seen: seconds since 1970.
+        services: the names.
+        operations: the names.
+        kinds: the names.
+        statuses: the names.
+
+    """
+
+    axes: int
+    key: tuple[int, ...]
+    x: tuple[Likeness, ...]
+    y: tuple[Likeness, ...]
+    service: tuple[int, ...]
+    operation: tuple[int, ...]
+    kind: tuple[int, ...]
+    status: tuple[int, ...]
+    first_seen: tuple[int, ...]
+    last_seen: tuple[int, ...]
+    services: tuple[str, ...]
+    operations: tuple[str, ...]
+    kinds: tuple[str, ...]
+    statuses: tuple[str, ...]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Give no points."""
+        return cls(0, *((),) * 13)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Counts by time.
+
+    Attributes:
+        since: the begin of the first step.
+        step: seconds of each.
+        spans: in each step.
+        errors: of these, those that failed and have no child that failed.
+
+    """
+
+    since: Second
+    step: int
+    spans: tuple[Measured, ...]
+    errors: tuple[Measured, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextVector:
+    """A text's vector.
+
+    Attributes:
+        vector: of length 1.
+        source: "model", or "fallback" for a stand-in, which means nothing.
+
+    """
+
+    vector: tuple[float, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextVectors:
+    """Vectors of texts.
+
+    Attributes:
+        model: the name of the model that made them.
+        embeddings: one a text, in order.
+
+    """
+
+    model: str
+    embeddings: tuple[TextVector, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Whether anything is new.
+
+    Attributes:
+        texts: how many there are.
+        changed: the number of the last change: it grows.
+
+    """
+
+    texts: int
+    changed: int

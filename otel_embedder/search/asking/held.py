@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from otel_embedder.embedder.embedding import Vector
-    from otel_embedder.search.asking.queries import Filters
+    from otel_embedder.search.asking.queries import Narrowing
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.ranking import Floats, Integers
     from otel_embedder.search.store import Columns, Store
@@ -112,6 +112,13 @@ class Matrix:
             if start < end:
                 found[start:end] = _products(block, positions[start:end] % BLOCK, vector)
         return found
+
+    def vectors(self, positions: Integers) -> npt.NDArray[np.float32]:
+        """Give the vectors at these positions; shape (n, dimension)."""
+        rows = [
+            self._blocks[position // BLOCK][position % BLOCK] for position in positions.tolist()
+        ]
+        return np.stack(rows)
 
 
 def _products(
@@ -235,7 +242,7 @@ class Held:
             else:  # what was written in the meantime comes the next time
                 self._matrix.put(positions[known], piece.matrix[known])
 
-    def passing(self, filters: Filters, since: int | None, until: int | None) -> Passing:
+    def passing(self, filters: Narrowing, since: int | None, until: int | None) -> Passing:
         """Tell which texts pass filters, and can be compared.
 
         Args:
@@ -247,6 +254,33 @@ class Held:
         if not filters.model_fields_set & _NARROWING:
             return self._everything
         return self._among(self._passes(filters, since, until))
+
+    def matching(self, filters: Narrowing, since: int | None, until: int | None) -> Flags:
+        """Tell which texts pass filters, whether they can be compared or not."""
+        return self._passes(filters, since, until)
+
+    def comparable(self) -> Integers:
+        """Give the positions of all texts that can be compared."""
+        return self._everything.positions
+
+    @property
+    def changed(self) -> int:
+        """The number of the last change that is held."""
+        return self._changed
+
+    def column(self, name: str, positions: Integers) -> Integers:
+        """Give what `Columns` has of texts by this name."""
+        found: Integers = self._columns[name][positions].astype(np.int64)
+        return found
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """What the numbers in columns of names mean."""
+        return self._names
+
+    def vectors(self, positions: Integers) -> npt.NDArray[np.float32]:
+        """Give the vectors of texts that can be compared; shape (n, dimension)."""
+        return self._matrix.vectors(positions)
 
     def _note_standing(self) -> None:
         """Note which texts can be compared, until something changes."""
@@ -268,7 +302,7 @@ class Held:
         )
         return Passing(np.flatnonzero(passes & self._is_comparable), left_out)
 
-    def _passes(self, filters: Filters, since: int | None, until: int | None) -> Flags:
+    def _passes(self, filters: Narrowing, since: int | None, until: int | None) -> Flags:
         passes = np.ones(len(self), np.bool_)
         if filters.service or filters.operation or filters.kind:
             taken = [number for number, row in self._rows.items() if filters.takes_row(row)]

@@ -147,8 +147,8 @@ Pattern = Annotated[str, StringConstraints(min_length=1)]
 Words = Annotated[str, AfterValidator(_said)]
 
 
-class Filters(BaseModel):
-    """Which texts of a catalogue to look at, and how many to give."""
+class Narrowing(BaseModel):
+    """Which texts of a catalogue to look at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -179,12 +179,6 @@ class Filters(BaseModel):
     min_duration: Duration | None = Field(
         None, description="Only texts of which some span took as long, such as 250ms or 1.5s."
     )
-    threshold: float | None = Field(
-        None, ge=-1, le=1, description="Only texts with at least this cosine."
-    )
-    count: int = Field(
-        DEFAULT_COUNT, ge=1, le=MAX_COUNT, description="How many texts to give at most."
-    )
 
     def takes_row(self, row: RowKey) -> bool:
         """Tell whether what a row says may pass."""
@@ -197,6 +191,17 @@ class Filters(BaseModel):
     def times(self, now: datetime) -> tuple[int | None, int | None]:
         """Give from when to when, in nanoseconds since 1970; None where it is not said."""
         return _nanoseconds(self.since, now), _nanoseconds(self.until, now)
+
+
+class Filters(Narrowing):
+    """Which texts of a catalogue to look at, and how many to give."""
+
+    threshold: float | None = Field(
+        None, ge=-1, le=1, description="Only texts with at least this cosine."
+    )
+    count: int = Field(
+        DEFAULT_COUNT, ge=1, le=MAX_COUNT, description="How many texts to give at most."
+    )
 
 
 class SearchQuery(Filters):
