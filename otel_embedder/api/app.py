@@ -34,7 +34,7 @@ from otel_embedder.errors import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
@@ -59,14 +59,14 @@ class Site:
     """What the page and the API show.
 
     Attributes:
-        catalogue: what is asked.
+        catalogue: gives what is asked, or raises a StoreError.
         telling: tells how all is.
         pool: runs what takes a while.
         closing: set when it is over.
 
     """
 
-    catalogue: Catalogue
+    catalogue: Callable[[], Catalogue]
     telling: Telling
     pool: Pool
     closing: threading.Event
@@ -111,7 +111,7 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
 
 async def _ask(site: Site, question: Question, request: Request) -> Response:
     values = await _values(question, request)
-    said = await site.pool.run(lambda: question.ask_as_json(site.catalogue, values))
+    said = await site.pool.run(lambda: question.ask_as_json(site.catalogue(), values))
     return _tagged(request, said)
 
 

@@ -14,7 +14,7 @@ from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from otel_embedder.api.settings import PageSettings
     from otel_embedder.api.telling import Telling
@@ -27,8 +27,15 @@ WAITING = 64
 
 
 @contextmanager
-def showing(settings: PageSettings, catalogue: Catalogue, telling: Telling) -> Iterator[str]:
+def showing(
+    settings: PageSettings, catalogue: Callable[[], Catalogue], telling: Telling
+) -> Iterator[str]:
     """Show a catalogue over HTTP; give the page's address.
+
+    Args:
+        settings: where, and to whom.
+        catalogue: gives it.
+        telling: tells how all is.
 
     Raises:
         ListenError: the address can't be had.

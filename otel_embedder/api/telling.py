@@ -9,7 +9,7 @@ from otel_embedder import __version__
 from otel_embedder.api.status import Beat, Status, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from otel_embedder.api.status import Moment, Sidecar
     from otel_embedder.search.asking.answers import Info
@@ -38,11 +38,11 @@ class Watch(Protocol):
 class Telling:
     """Tells how all is. Safe to use from several threads."""
 
-    def __init__(self, catalogue: Catalogue, url: str, watch: Watch | None) -> None:
+    def __init__(self, catalogue: Callable[[], Catalogue], url: str, watch: Watch | None) -> None:
         """Prepare to tell.
 
         Args:
-            catalogue: what is asked.
+            catalogue: gives what is asked.
             url: which it is.
             watch: knows how the sidecar does, if there is one.
 
@@ -60,12 +60,12 @@ class Telling:
             StoreError: the catalogue can't be read.
 
         """
-        info, watch = self._info(), self._watch
+        info, watch, catalogue = self._info(), self._watch, self._catalogue()
         return Status(
             version=__version__,
             started=self._started,
-            model=self._catalogue.model,
-            text_version=self._catalogue.text_version,
+            model=catalogue.model,
+            text_version=catalogue.text_version,
             url=self._url,
             catalogue=info,
             sidecar=watch.sidecar() if watch else None,
@@ -79,18 +79,19 @@ class Telling:
             StoreError: the catalogue can't be read.
 
         """
-        pulse = self._catalogue.pulse()
+        pulse = self._catalogue().pulse()
         moment = self._watch.moment() if self._watch else None
         return Beat(int(time.time()), pulse.texts, pulse.changed, moment)
 
     def _info(self) -> Info:
         now = time.monotonic()
         if self._known is None or now - self._known[0] > INFO_SECONDS:
-            self._known = now, self._catalogue.info()
+            self._known = now, self._catalogue().info()
         return self._known[1]
 
     def _troubles(self, info: Info) -> Iterator[Trouble]:
-        model, text_version = self._catalogue.model, self._catalogue.text_version
+        catalogue = self._catalogue()
+        model, text_version = catalogue.model, catalogue.text_version
         if not info.texts:
             yield Trouble(
                 "The catalogue is empty.",

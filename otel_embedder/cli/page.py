@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from otel_embedder.api.settings import DEFAULT_LISTEN
 from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.errors import SettingsError
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
-from otel_embedder.sidecar.checks import find_open_page
+from otel_embedder.sidecar.checks import find_missing_page, find_open_page
 from otel_embedder.sidecar.stopping import stop_on_signals
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
@@ -42,6 +44,8 @@ def command(**flags: object) -> None:
     Example: otel-embedder page --catalogue sqlite:///spans.db
     """
     settings = settings_from(flags, (find_open_page,))
+    if missing := find_missing_page(settings.model_copy(update={"http_listen": DEFAULT_LISTEN})):
+        raise SettingsError(missing)
     with catalogue_store(settings, readonly=False) as store, _showing(store, settings) as address:
         click.echo(f"otel-embedder: the page is at {address}", err=True)
         asyncio.run(_until_stopped())
@@ -68,6 +72,6 @@ def _showing(store: Store, settings: Settings) -> Iterator[str]:
             text_version=new_renderer(render_options(settings)).text_version,
             link=trace_link(settings.trace_link),
         )
-        telling = Telling(catalogue, settings.catalogue or "", None)
-        with showing(settings, catalogue, telling) as address:
+        telling = Telling(lambda: catalogue, settings.catalogue or "", None)
+        with showing(settings, lambda: catalogue, telling) as address:
             yield address

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
@@ -21,7 +20,6 @@ from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
 from otel_embedder.search.recorder import Bounds, Recorder
 from otel_embedder.search.store import DAY, NANOSECONDS, Kept
-from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.writing import CatalogueWriter, Idle
 from otel_embedder.sidecar.group_alerts import GroupAlerts
 from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
@@ -30,12 +28,12 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.embedder.nest import Nest
     from otel_embedder.pipeline.passed import Passed
-    from otel_embedder.search.store import Batch
+    from otel_embedder.search.store import Batch, Store
     from otel_embedder.settings import Settings
     from otel_embedder.telemetry.metrics import Metrics
 
@@ -239,10 +237,10 @@ def _idle(settings: Settings, nest: Nest, text_version: str) -> Idle:
 
 @asynccontextmanager
 async def cataloguing(
-    settings: Settings, nest: Nest, metrics: Metrics
+    settings: Settings, opened: Callable[[], Store] | None, nest: Nest, metrics: Metrics
 ) -> AsyncIterator[Cataloguing | None]:
     """Fill the catalogue that the settings name, if they do; one that can't be opened is told."""
-    if settings.catalogue is None:
+    if opened is None:
         yield None
         return
     kept = Kept(
@@ -259,7 +257,7 @@ async def cataloguing(
         told=None if webhook is None else webhook.offer,
     )
     writer = CatalogueWriter(
-        partial(open_store, settings.catalogue),
+        opened,
         kept,
         most_texts=settings.catalogue_texts,
         metrics=metrics,

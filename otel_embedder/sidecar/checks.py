@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
 if TYPE_CHECKING:
     from otel_embedder.settings import Settings
 
+PAGE_REMEDY = "what serves the page is not installed; install otel-embedder[page]"
 LOCALHOST = {"127.0.0.1", "::1"}
 
 
@@ -99,4 +101,19 @@ def find_open_page(settings: Settings) -> list[str]:
     return [problem]
 
 
-CHECKS = (find_exposure, find_loop, find_open_page)
+def find_empty_page(settings: Settings) -> list[str]:
+    """Tell whether there is a page, and nothing to show on it."""
+    if settings.http_listen is None or settings.catalogue is not None:
+        return []
+    return ["http_listen: the page shows a catalogue, and none is set; set catalogue, too"]
+
+
+def find_missing_page(settings: Settings) -> list[str]:
+    """Tell whether there is to be a page, and what serves it is not installed."""
+    is_there = find_spec("starlette") and find_spec("uvicorn")
+    if settings.http_listen is None or is_there:
+        return []
+    return [f"http_listen: {PAGE_REMEDY}"]
+
+
+CHECKS = (find_exposure, find_loop, find_open_page, find_empty_page, find_missing_page)

@@ -25,9 +25,11 @@ from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
+from otel_embedder.search.stores.opening import opener
 from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.cataloguing import cataloguing
 from otel_embedder.sidecar.memory import collecting, trimming
+from otel_embedder.sidecar.page import asked_catalogue, page
 from otel_embedder.sidecar.stopping import stop_on_signals
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
@@ -106,7 +108,12 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         )
         embedders = await parts.enter_async_context(nest(settings, model, turns, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
-        taken = await parts.enter_async_context(cataloguing(settings, embedders, metrics))
+        opened = opener(settings.catalogue) if settings.catalogue else None
+        taken = await parts.enter_async_context(cataloguing(settings, opened, embedders, metrics))
+        catalogue = opened and asked_catalogue(
+            settings, opened, embedders, text_version=renderer.text_version
+        )
+        await parts.enter_async_context(page(settings, catalogue, metrics))
         processor = Processor(
             renderer,
             embedders.fallback,

@@ -352,6 +352,24 @@ class Metrics:
         """Give what a metric stands at, 0 if nothing was recorded."""
         return self.registry.get_sample_value(f"{NAMESPACE}_{name}", labels) or 0.0
 
+    def total(self, name: str) -> float:
+        """Give the sum of a counter over all its labels."""
+        samples = (each for metric in self._counters[name].collect() for each in metric.samples)
+        return sum(each.value for each in samples if each.name == f"{NAMESPACE}_{name}")
+
+    def buckets(self, name: str) -> list[tuple[float, float]]:
+        """Give a histogram's upper bounds, each with how many were not above it."""
+        samples = (each for metric in self._histograms[name].collect() for each in metric.samples)
+        return [
+            (float(each.labels["le"]), each.value)
+            for each in samples
+            if each.name.endswith("_bucket")
+        ]
+
+    def memory(self) -> int:
+        """Give the bytes that this process has in memory; 0 where the system does not tell."""
+        return int(self.registry.get_sample_value("process_resident_memory_bytes") or 0)
+
 
 @contextmanager
 def serving_metrics(listen: str, metrics: Metrics) -> Iterator[None]:

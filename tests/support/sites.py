@@ -70,7 +70,7 @@ def served(
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=2, waiting=8))
         closing = threading.Event()
-        site = Site(catalogue, Telling(catalogue, "memory", None), pool, closing)
+        site = Site(lambda: catalogue, Telling(lambda: catalogue, "memory", None), pool, closing)
         app = new_app(site, hosts=hosts, tokens=tokens)
         port = parts.enter_context(serving(app, ANY_PORT, tls))
         parts.callback(closing.set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,17 @@ from otel_embedder.errors import StoreError
 from otel_embedder.search.settings import MEMORY, SQLITE_SCHEME, check_catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_embedder.search.store import Store
+
+
+def opener(url: str) -> Callable[[], Store]:
+    """Give what opens a catalogue for each of those who share it in a process."""
+    if url != MEMORY:
+        return partial(open_store, url)
+    store = open_store(url)
+    return lambda: store
 
 
 def open_store(url: str, *, readonly: bool = False) -> Store:
