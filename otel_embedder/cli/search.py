@@ -21,6 +21,7 @@ from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.filled import FilledStore, SoughtSpan, fill
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.queries import query_from, query_options
+from otel_embedder.cli.remote import page_at, said_by
 from otel_embedder.cli.tables import (
     COSINE_DIGITS,
     columns,
@@ -33,6 +34,7 @@ from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
+from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.json_form import hit_as_json, rfc3339
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
 from otel_embedder.search.asking.targets import SPAN
@@ -42,10 +44,10 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from otel_embedder.files.named_forms import Form
-    from otel_embedder.search.asking.answers import Answer, Hit
+    from otel_embedder.search.asking.answers import Hit
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
 
@@ -86,6 +88,7 @@ class Wanted(NamedTuple):
     help="What to look for the like of: any span of FILE..., 16 hex digits.",
 )
 @click.option("--errors-only", is_flag=True, help="The same as --status ERROR.")
+@click.option("--url", metavar="URL", help="Ask a page that runs, at http://HOST:PORT.")
 @form_option
 @query_options(SearchQuery, without=("question",))
 @click.option(
@@ -95,7 +98,15 @@ class Wanted(NamedTuple):
     show_default=True,
     help="A table with long texts cut, a line of JSON for each text, whole, or trace ids alone.",
 )
-@settings_options("catalogue", "trace_link", *TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
+@settings_options(
+    "catalogue",
+    "trace_link",
+    "http_token",
+    "http_token_file",
+    *TEXT_SETTINGS,
+    "attribute_prefix",
+    *MODEL_SETTINGS,
+)
 def command(  # noqa: PLR0913 - an option is an argument
     *,
     words: tuple[str, ...],
@@ -103,6 +114,7 @@ def command(  # noqa: PLR0913 - an option is an argument
     text: str | None,
     span_id: str | None,
     errors_only: bool,
+    url: str | None,
     form: Form | None,
     output: str,
     **flags: object,
@@ -129,11 +141,25 @@ def command(  # noqa: PLR0913 - an option is an argument
     if wanted.span_id is not None and not wanted.files:
         raise click.UsageError("--to-span is of FILE...; a catalogue is asked by --like.")
     settings = settings_from(flags)
+    if url is not None:
+        if wanted.files or flags["catalogue"] is not None:
+            raise click.UsageError("ask --url, FILE... or --catalogue, one of them.")
+        with page_at(url, settings) as page:
+            name = "search" if isinstance(query, SearchQuery) else "like"
+            answer = page.ask(name, said_by(query, filters), Answer)
+        _tell_of_left_out(answer, ())
+        _show(answer, output)
+        return
     if not wanted.files and settings.catalogue is None:
-        raise click.UsageError("say where to look: FILE... or --catalogue sqlite:///PATH.")
+        raise click.UsageError("say where to look: FILE..., --catalogue sqlite:///PATH or --url.")
     with _asking(settings, wanted) as (catalogue, filled):
         answer = _answer(catalogue, filled, query)
-        _tell_of_left_out(answer, catalogue, is_file=bool(wanted.files))
+        if not wanted.files:
+            _tell_of_left_out(answer, catalogue.info().models)
+    _show(answer, output)
+
+
+def _show(answer: Answer, output: str) -> None:
     SHOWN[output](answer)
     tell_of_unknown_words(int(not answer.is_understood), ", and only words are compared")
 
@@ -208,14 +234,14 @@ def _answer(
     return catalogue.like(query, target=None if filled is None else filled.target)
 
 
-def _tell_of_left_out(answer: Answer, catalogue: Catalogue, *, is_file: bool) -> None:
+def _tell_of_left_out(answer: Answer, models: Iterable[str]) -> None:
     """Tell which texts were not compared, and how they can be."""
     left_out = answer.left_out
-    if not left_out.total or is_file:
+    if not left_out.total:
         return
-    models = [name for name in catalogue.info().models if name != answer.model]
+    others = ", ".join(name for name in models if name != answer.model)
     reasons = {
-        f"with vectors of another model ({', '.join(models)})": left_out.other_model,
+        f"with vectors of another model{others and f' ({others})'}": left_out.other_model,
         "of another text version": left_out.other_text_version,
         "without a vector yet": left_out.waiting,
     }
