@@ -72,7 +72,7 @@ docs: $(INSTALLED)  ## Put the tables of settings, metrics and errors into the d
 	$(BIN)/cog -r -I . README.md docs/errors.md
 
 proto: build/proto  ## Generate otel_embedder/proto from proto
-	cp build/proto/otel_embedder/proto/* otel_embedder/proto/
+	cp -r build/proto/otel_embedder/proto/* otel_embedder/proto/
 
 bench: $(INSTALLED) build/otelcol build/peer  ## Measure the sidecar beside a Collector that only passes on, and one that does its job in Go
 	$(BIN)/python -m tests.bench
@@ -289,10 +289,12 @@ build/eval/failing.bin: tests/bench/failing.py tests/support/failing.py $(INSTAL
 build/eval/failing.tsv: build/eval/failing.bin ;
 
 # `-I otel_embedder/proto=proto`: the code is to live there, and imports what it needs from there.
-build/proto: proto/*.proto $(INSTALLED)
+# What others speak with us stands in proto/otel_embedder/v1, and becomes otel_embedder.proto.v1.
+build/proto: proto/*.proto proto/otel_embedder/v1/*.proto $(INSTALLED)
 	rm -rf $@ && mkdir -p $@
 	$(BIN)/python -m grpc_tools.protoc -I otel_embedder/proto=proto \
-	    --python_out=$@ --pyi_out=$@ $(patsubst %,otel_embedder/%,$(filter %.proto,$^))
+	    -I otel_embedder/proto/v1=proto/otel_embedder/v1 --python_out=$@ --pyi_out=$@ \
+	    $(patsubst proto/%,otel_embedder/proto/%,$(subst /otel_embedder/v1,/v1,$(filter %.proto,$^)))
 
 build/otelcol: collector-config/builder.yaml
 build/peer: tests/bench/peers/builder.yaml tests/bench/peers/vectorprocessor/*

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
@@ -18,6 +20,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from otel_embedder.api.counting import counted
 from otel_embedder.api.events import Events
 from otel_embedder.api.guard import Guard
 from otel_embedder.api.problems import answer_error, answer_fault, problem
@@ -36,9 +39,11 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from otel_embedder.api.counting import QuestionMetrics
     from otel_embedder.api.pool import Pool
     from otel_embedder.api.questions import Question
     from otel_embedder.api.telling import Telling
@@ -63,6 +68,7 @@ class Site:
         telling: tells how all is.
         pool: runs what takes a while.
         closing: set when it is over.
+        metrics: who counts questions.
 
     """
 
@@ -70,6 +76,7 @@ class Site:
     telling: Telling
     pool: Pool
     closing: threading.Event
+    metrics: QuestionMetrics
 
 
 def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
@@ -94,8 +101,10 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
         Route("/healthz", _alive),
         Route("/readyz", partial(_ready, site)),
     ]
+    tools = _tools(site)
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *([] if tools is None else [Route("/mcp", _Tools(tools))])],
+        lifespan=lambda _: nullcontext() if tools is None else tools.run(),
         middleware=[
             Middleware(GZipMiddleware, minimum_size=LEAST_TO_COMPRESS, compresslevel=COMPRESSION)
         ],
@@ -106,12 +115,39 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
         },
     )
     names = {name.strip().lower() for name in hosts.split(",") if name.strip()}
-    return Guard(app, hosts=names, session=session)
+    return Guard(app, hosts=names, session=session, metrics=site.metrics)
+
+
+def _tools(site: Site) -> StreamableHTTPSessionManager | None:
+    """Give the tools for assistants, where their extra is installed."""
+    if find_spec("mcp") is None:
+        return None
+    from mcp.server.streamable_http_manager import (  # noqa: PLC0415
+        StreamableHTTPSessionManager,
+    )
+
+    from otel_embedder.api.tools import new_server  # noqa: PLC0415
+
+    server = new_server(site.catalogue, site.pool, site.metrics)
+    # No sessions: each call stands for itself, and nothing is kept for who never comes back.
+    return StreamableHTTPSessionManager(server, json_response=True, stateless=True)
+
+
+class _Tools:
+    """The tools, as an application that Starlette does not look into."""
+
+    def __init__(self, tools: StreamableHTTPSessionManager) -> None:
+        self._tools = tools
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an assistant."""
+        await self._tools.handle_request(scope, receive, send)
 
 
 async def _ask(site: Site, question: Question, request: Request) -> Response:
-    values = await _values(question, request)
-    said = await site.pool.run(lambda: question.ask_as_json(site.catalogue(), values))
+    with counted(site.metrics, "http"):
+        values = await _values(question, request)
+        said = await site.pool.run(lambda: question.ask_as_json(site.catalogue(), values))
     return _tagged(request, said)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 
+from otel_embedder.api.counting import REFUSED
 from otel_embedder.api.problems import problem_of
 from otel_embedder.errors import (
     ForeignSiteError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from otel_embedder.api.counting import QuestionMetrics
     from otel_embedder.api.session import Session
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -54,18 +56,27 @@ OPEN = {"/api/v1/session"}
 class Guard:
     """Stands before an application: refuses, bounds, and says in each answer what it may do."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], session: Session) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str],
+        session: Session,
+        metrics: QuestionMetrics,
+    ) -> None:
         """Guard.
 
         Args:
             app: the application.
             hosts: by which names it may be asked for, beside IP addresses; in small letters.
             session: knows who may look.
+            metrics: who counts what is refused.
 
         """
         self._app = app
         self._hosts = hosts
         self._session = session
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -79,6 +90,7 @@ class Guard:
             await self._check_token(scope, headers)
             body = await _body(headers, receive)
         except OtelEmbedderError as error:
+            self._metrics.asked("http", REFUSED)
             answer = problem_of(error)
             # What comes of the rest of its body is not wanted.
             answer.headers["Connection"] = "close"

@@ -16,6 +16,7 @@ from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from otel_embedder.api.counting import QuestionMetrics
     from otel_embedder.api.settings import PageSettings
     from otel_embedder.api.telling import Telling
     from otel_embedder.credentials.tokens import Tokens
@@ -28,7 +29,10 @@ WAITING = 64
 
 @contextmanager
 def showing(
-    settings: PageSettings, catalogue: Callable[[], Catalogue], telling: Telling
+    settings: PageSettings,
+    catalogue: Callable[[], Catalogue],
+    telling: Telling,
+    metrics: QuestionMetrics,
 ) -> Iterator[str]:
     """Show a catalogue over HTTP; give the page's address.
 
@@ -36,6 +40,7 @@ def showing(
         settings: where, and to whom.
         catalogue: gives it.
         telling: tells how all is.
+        metrics: who counts questions.
 
     Raises:
         ListenError: the address can't be had.
@@ -48,7 +53,7 @@ def showing(
     closing = threading.Event()
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
-        site = Site(catalogue, telling, pool, closing)
+        site = Site(catalogue, telling, pool, closing, metrics)
         app = new_app(site, hosts=settings.http_hosts, tokens=tokens_of(settings))
         port = parts.enter_context(serving(app, listen, tls))
         parts.callback(closing.set)

@@ -140,7 +140,7 @@ def _config(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Config:
         app,
         http=BoundedProtocol,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         access_log=False,
         # What clients do wrong they are told; what we do wrong `api.failed` tells.
         log_config=None,

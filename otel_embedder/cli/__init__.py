@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS = (
     *("serve", "render", "embed", "annotate", "index", "search", "nearest", "groups", "changes"),
     *("compare", "catalogue", "page", "reembed", "eval", "profile", "send", "health", "model"),
-    *("completion", "demo"),
+    *("completion", "demo", "mcp"),
 )
 
 

@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.api.settings import DEFAULT_LISTEN
+from otel_embedder.cli.asked import asked_catalogue
 from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.engines import load_model, model_choice
-from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import SettingsError
-from otel_embedder.search.catalogue import Catalogue
-from otel_embedder.search.links import trace_link
 from otel_embedder.sidecar.checks import find_missing_page, find_open_page
 from otel_embedder.sidecar.stopping import stop_on_signals
-from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
+from otel_embedder.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +27,6 @@ PAGE_SETTINGS = (
     *("http_listen", "http_hosts", "http_certificate", "http_key", "http_token_file"),
     *("http_token", "http_insecure"),
 )
-# Questions are asked again while one types.
-MAX_QUESTIONS = 1_000
 
 
 @click.command("page")
@@ -61,17 +54,7 @@ def _showing(store: Store, settings: Settings) -> Iterator[str]:
     from otel_embedder.api.opening import showing  # noqa: PLC0415
     from otel_embedder.api.telling import Telling  # noqa: PLC0415
 
-    choice = model_choice(settings)
-    with BulkEmbedder(
-        load_model(choice), threads=choice.threads, max_texts=MAX_QUESTIONS
-    ) as embedder:
-        catalogue = Catalogue(
-            store,
-            embedder,
-            model=model_name(settings.model),
-            text_version=new_renderer(render_options(settings)).text_version,
-            link=trace_link(settings.trace_link),
-        )
+    with asked_catalogue(store, settings) as catalogue:
         telling = Telling(lambda: catalogue, settings.catalogue or "", None)
-        with showing(settings, lambda: catalogue, telling) as address:
+        with showing(settings, lambda: catalogue, telling, Metrics()) as address:
             yield address

@@ -213,9 +213,15 @@ class NestTextEmbedder:
             EmbeddingError: the model is not there, or failed.
 
         """
-        return asyncio.run_coroutine_threadsafe(self._embed(contents), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self.embed_async(contents), self._loop).result()
 
-    async def _embed(self, contents: Sequence[str]) -> list[Embedding]:
+    async def embed_async(self, contents: Sequence[str]) -> list[Embedding]:
+        """Give one embedding a text, in order, on the loop itself.
+
+        Raises:
+            EmbeddingError: the model is not there, or failed.
+
+        """
         wanted = [WantedText(content, urgent=False) for content in contents]
         # Behind the cache: these are to push nobody out of it.
         return [*await asyncio.gather(*self._nest.batcher.embed(wanted))]

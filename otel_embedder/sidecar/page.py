@@ -11,15 +11,14 @@ from otel_embedder.search.asking.opening import LazyCatalogue
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.sidecar.background import beside
-from otel_embedder.sidecar.cataloguing import NestTextEmbedder
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from otel_embedder.embedder.nest import Nest
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
+    from otel_embedder.sidecar.cataloguing import NestTextEmbedder
     from otel_embedder.sidecar.watching import Watch
     from otel_embedder.telemetry.metrics import Metrics
 
@@ -29,18 +28,21 @@ log = get_logger()
 
 
 def asked_catalogue(
-    settings: Settings, opened: Callable[[], Store], nest: Nest, *, text_version: str
+    settings: Settings,
+    opened: Callable[[], Store],
+    embedder: NestTextEmbedder,
+    *,
+    text_version: str,
 ) -> LazyCatalogue:
     """Give the catalogue that a sidecar fills, to be asked.
 
     Args:
         settings: say which model embeds, and where traces can be looked at.
         opened: opens what keeps it.
-        nest: embeds questions, behind spans that are urgent.
+        embedder: embeds questions.
         text_version: of texts that are compared.
 
     """
-    embedder = NestTextEmbedder(nest, asyncio.get_running_loop())
     return LazyCatalogue(
         opened,
         lambda store: Catalogue(
@@ -88,4 +90,4 @@ def _show(
 
     watch = Watch(settings, metrics)
     telling = Telling(catalogue.get, settings.catalogue or "", watch)
-    return watch, shown.enter_context(showing(settings, catalogue.get, telling))
+    return watch, shown.enter_context(showing(settings, catalogue.get, telling, metrics))

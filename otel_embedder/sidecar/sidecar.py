@@ -27,9 +27,10 @@ from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.search.stores.opening import opener
 from otel_embedder.sidecar.background import beside
-from otel_embedder.sidecar.cataloguing import cataloguing
+from otel_embedder.sidecar.cataloguing import NestTextEmbedder, cataloguing
 from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.sidecar.page import asked_catalogue, page
+from otel_embedder.sidecar.rpcs import rpc_handlers
 from otel_embedder.sidecar.stopping import stop_on_signals
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
@@ -110,8 +111,9 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         metrics.watch_queue(embedders.batcher.queue_size)
         opened = opener(settings.catalogue) if settings.catalogue else None
         taken = await parts.enter_async_context(cataloguing(settings, opened, embedders, metrics))
+        asked = NestTextEmbedder(embedders, asyncio.get_running_loop())
         catalogue = opened and asked_catalogue(
-            settings, opened, embedders, text_version=renderer.text_version
+            settings, opened, asked, text_version=renderer.text_version
         )
         await parts.enter_async_context(page(settings, catalogue, metrics))
         processor = Processor(
@@ -138,6 +140,17 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         handlers = (
             TraceReceiver(processor, calls, taken_in, metrics=metrics).rpc_handler(),
             *PassThrough(exporter, calls, taken_in, metrics=metrics).rpc_handlers(),
+            *await parts.enter_async_context(
+                rpc_handlers(
+                    settings,
+                    catalogue=catalogue,
+                    embedder=asked,
+                    renderer=renderer,
+                    closing=closing,
+                    turns=turns,
+                    metrics=metrics,
+                )
+            ),
         )
         await parts.enter_async_context(beside(_prepare()))
         yield await parts.enter_async_context(listening(handlers, settings, closing))

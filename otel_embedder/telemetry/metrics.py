@@ -171,6 +171,14 @@ METRICS = (
         "catalogue_write_duration_seconds", "histogram", "Time that the catalogue took for a batch."
     ),
     Metric(
+        "questions_total",
+        "counter",
+        "Questions, by the way that they came (http, rpc or mcp), and by outcome: answered, "
+        "refused (the question is wrong, or from whom it comes), busy or failed.",
+        ("face", "outcome"),
+    ),
+    Metric("question_duration_seconds", "histogram", "Time that an answer took.", ("face",)),
+    Metric(
         "dropped_log_lines_total",
         "counter",
         "Lines of the log that could not be written.",
@@ -325,6 +333,14 @@ class Metrics:
             self._failing_services.add(service)
         label = service if service in self._failing_services else "other"
         self._counters["new_error_groups_total"].labels(label).inc()
+
+    def asked(self, face: str, outcome: str) -> None:
+        """Count a question."""
+        self._counters["questions_total"].labels(face, outcome).inc()
+
+    def answered(self, face: str, *, seconds: float) -> None:
+        """Record how long an answer took."""
+        self._histograms["question_duration_seconds"].labels(face).observe(seconds)
 
     def watch_send_limit(self, limit: Callable[[], int]) -> None:
         """Report how large a request may be, whenever it is asked for."""

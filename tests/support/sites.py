@@ -16,6 +16,7 @@ from otel_embedder.api.telling import Telling
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.stores.memory import MemoryStore
+from otel_embedder.telemetry.metrics import Metrics
 from tests.support.made_up import MODEL, TEXT_VERSION, FakeEmbedder, write
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def served(
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=2, waiting=8))
         closing = threading.Event()
-        site = Site(lambda: catalogue, Telling(lambda: catalogue, "memory", None), pool, closing)
+        telling = Telling(lambda: catalogue, "memory", None)
+        site = Site(lambda: catalogue, telling, pool, closing, Metrics())
         app = new_app(site, hosts=hosts, tokens=tokens)
         port = parts.enter_context(serving(app, ANY_PORT, tls))
         parts.callback(closing.set)

@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -140,9 +141,13 @@ def _said(text: str) -> str:
     return text
 
 
-Moment = Annotated[timedelta | AwareDatetime, BeforeValidator(_moment)]
-Stretched = Annotated[timedelta | Stretch, BeforeValidator(_stretch), AfterValidator(_lasting)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+# None is said as JSON's schemas have durations, which is P0DT15M.
+_SAID = WithJsonSchema({"type": "string"})
+Moment = Annotated[timedelta | AwareDatetime, BeforeValidator(_moment), _SAID]
+Stretched = Annotated[
+    timedelta | Stretch, BeforeValidator(_stretch), AfterValidator(_lasting), _SAID
+]
+Duration = Annotated[timedelta, BeforeValidator(_duration), _SAID]
 Pattern = Annotated[str, StringConstraints(min_length=1)]
 Words = Annotated[str, AfterValidator(_said)]
 

@@ -1,0 +1,126 @@
+"""How an RPC is taken in and how it ends: for all services of this room."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+
+from otel_embedder.errors import (
+    BusyError,
+    EmbeddingError,
+    IncompleteRequestError,
+    MalformedRequestError,
+    OtelEmbedderError,
+    QueryError,
+    RequestTooLargeError,
+    StoreError,
+    SurplusRequestError,
+    UnknownEntryError,
+)
+from otel_embedder.otlp.words import fit
+from otel_embedder.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    Context = grpc.aio.ServicerContext[bytes, bytes]
+    Handler = grpc.RpcMethodHandler[bytes, bytes]
+
+Request = TypeVar("Request", bound=Message)
+
+RPC_FAILED = "rpc.failed"
+MAX_DETAILS = 1_024  # of bytes: gRPC's clients refuse a call for headers over 8 KiB
+
+# The first that fits.
+CODES: tuple[tuple[type[OtelEmbedderError], grpc.StatusCode], ...] = (
+    (QueryError, grpc.StatusCode.INVALID_ARGUMENT),
+    (MalformedRequestError, grpc.StatusCode.INVALID_ARGUMENT),
+    (SurplusRequestError, grpc.StatusCode.INVALID_ARGUMENT),
+    (UnknownEntryError, grpc.StatusCode.NOT_FOUND),
+    (RequestTooLargeError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (BusyError, grpc.StatusCode.UNAVAILABLE),
+    (IncompleteRequestError, grpc.StatusCode.UNAVAILABLE),
+    (StoreError, grpc.StatusCode.UNAVAILABLE),
+    (EmbeddingError, grpc.StatusCode.UNAVAILABLE),
+)
+
+log = get_logger()
+
+
+class Arrived(Protocol):
+    """A message that has arrived."""
+
+    @property
+    def encoded(self) -> bytes:
+        """Its bytes, inflated."""
+        ...
+
+
+class Intake(Protocol):
+    """Takes messages in, within bounds of its own."""
+
+    def received(self, context: Context) -> AbstractAsyncContextManager[Arrived]:
+        """Give a call's message, which is in flight until the end, or raise why not."""
+        ...
+
+
+class Rpcs:
+    """Makes handlers of functions."""
+
+    def __init__(self, intake: Intake, *, max_bytes: int) -> None:
+        """Take in by this, and nothing that has more bytes."""
+        self._intake = intake
+        self._max_bytes = max_bytes
+
+    def handler(
+        self, request: type[Request], answer: Callable[[Request], Awaitable[Message]]
+    ) -> Handler:
+        """Give the handler of a method.
+
+        To gRPC it is one for streams, which leaves the reading to the intake.
+
+        Args:
+            request: what comes.
+            answer: gives what goes back, or raises.
+
+        """
+
+        async def answered(_: object, context: Context) -> bytes:
+            async with _ending(context), self._intake.received(context) as message:
+                asked = self._parsed(request, message.encoded)
+                return (await answer(asked)).SerializeToString()
+
+        return grpc.stream_unary_rpc_method_handler(answered)
+
+    def _parsed(self, kind: type[Request], encoded: bytes) -> Request:
+        if len(encoded) > self._max_bytes:
+            raise RequestTooLargeError(f"a question may have {self._max_bytes} bytes at most")
+        try:
+            return kind.FromString(encoded)
+        except DecodeError as error:
+            raise MalformedRequestError(f"the message is no {kind.DESCRIPTOR.full_name}") from error
+
+
+@asynccontextmanager
+async def _ending(context: Context) -> AsyncIterator[None]:
+    """End a call that fails with the status that fits."""
+    try:
+        yield
+    except OtelEmbedderError as error:
+        code = next((code for kind, code in CODES if isinstance(error, kind)), _ANY)
+        await _end(context, code, str(error))
+    except Exception as error:
+        log.exception(RPC_FAILED, exc_info=error)
+        await _end(context, grpc.StatusCode.INTERNAL, "a fault of ours; the log tells of it")
+
+
+_ANY = grpc.StatusCode.UNKNOWN
+
+
+async def _end(context: Context, code: grpc.StatusCode, details: str) -> NoReturn:
+    await context.abort(code, fit(details, MAX_DETAILS))

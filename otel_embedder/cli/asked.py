@@ -1,0 +1,44 @@
+"""A catalogue with a model, for commands that let others ask it again and again."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from otel_embedder.embedder.bulk import BulkEmbedder
+from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.links import trace_link
+from otel_embedder.text.options import render_options
+from otel_embedder.text.rendering import new_renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_embedder.search.store import Store
+    from otel_embedder.settings import Settings
+
+# Questions are asked again while one types.
+MAX_QUESTIONS = 1_000
+
+
+@contextmanager
+def asked_catalogue(store: Store, settings: Settings) -> Iterator[Catalogue]:
+    """Give a catalogue to be asked again and again, with the model of the settings.
+
+    Raises:
+        EmbeddingError: there is no such model.
+
+    """
+    choice = model_choice(settings)
+    with BulkEmbedder(
+        load_model(choice), threads=choice.threads, max_texts=MAX_QUESTIONS
+    ) as embedder:
+        yield Catalogue(
+            store,
+            embedder,
+            model=model_name(settings.model),
+            text_version=new_renderer(render_options(settings)).text_version,
+            link=trace_link(settings.trace_link),
+        )

@@ -1,0 +1,32 @@
+"""`otel-embedder mcp`."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.util import find_spec
+
+import click
+
+from otel_embedder.cli.asked import asked_catalogue
+from otel_embedder.cli.catalogues import catalogue_store
+from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
+
+
+@click.command("mcp")
+@settings_options("catalogue", "trace_link", *TEXT_SETTINGS, *MODEL_SETTINGS)
+def command(**flags: object) -> None:
+    """Let an assistant ask a catalogue, over the Model Context Protocol on stdin and stdout.
+
+    Example: otel-embedder mcp --catalogue sqlite:///spans.db
+    """
+    if find_spec("mcp") is None:
+        raise click.UsageError("the MCP SDK is not installed; install otel-embedder[mcp]")
+    # Of an extra, which other commands do not need.
+    from otel_embedder.api.stdio import speak  # noqa: PLC0415
+
+    settings = settings_from(flags)
+    with (
+        catalogue_store(settings, readonly=True) as store,
+        asked_catalogue(store, settings) as catalogue,
+    ):
+        asyncio.run(speak(catalogue))

@@ -1,0 +1,1 @@
+"""Code that `make proto` generates from proto/otel_embedder/v1."""

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+import numpy as np
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2
+
+from otel_embedder.api.questions import QUESTIONS
+from otel_embedder.api.rpc.catalogue import CATALOGUE_SERVICE, METHODS
+from otel_embedder.api.rpc.embedding import EMBEDDING_SERVICE, MAX_SPANS
+from otel_embedder.proto.v1 import catalogue_pb2, embedding_pb2
+from otel_embedder.search.asking.browsing import MAX_TEXTS
+from otel_embedder.sidecar.rpcs import MAX_MESSAGE_BYTES
+from tests.sidecar.test_cataloguing import now_span
+from tests.support.in_process import sidecar_in_process, tiny_model
+from tests.support.otlp_samples import request
+from tests.support.peers import FakeNextHop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from google.protobuf.message import Message
+
+    from tests.support.in_process import InProcess
+
+    Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+    Reflection = grpc.aio.StreamStreamMultiCallable[
+        reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
+    ]
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+async def sidecar(tiny_bert: Path) -> AsyncIterator[InProcess]:
+    async with (
+        FakeNextHop() as next_hop,
+        sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), catalogue="memory") as running,
+    ):
+        yield running
+
+
+async def called(sidecar: InProcess, method: str, asked: Message | bytes) -> bytes:
+    encoded = asked if isinstance(asked, bytes) else asked.SerializeToString()
+    call: Call = sidecar.client.channel.unary_unary(method)
+    return await call(encoded)
+
+
+async def code_of(sidecar: InProcess, method: str, asked: Message | bytes) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await called(sidecar, method, asked)
+    return raised.value.code()
+
+
+def test_requests_have_the_fields_of_the_queries() -> None:
+    queries = {question.name: question.query for question in QUESTIONS}
+    for name, (_, asked, _) in METHODS.items():
+        assert {field.name for field in asked.DESCRIPTOR.fields} == {*queries[name].model_fields}
+
+
+@pytest.mark.integration
+async def test_texts_are_embedded_as_those_of_spans_are(sidecar: InProcess) -> None:
+    sent = request(now_span("pay a bill"), now_span("pay a bill", span_id=2), now_span("ask"))
+    said = await called(
+        sidecar,
+        f"/{EMBEDDING_SERVICE}/EmbedSpans",
+        embedding_pb2.EmbedSpansRequest(otlp=sent.SerializeToString()),
+    )
+    spans = embedding_pb2.EmbedSpansResponse.FromString(said)
+    assert [each.text for each in spans.spans] == [0, 0, 1]
+    assert spans.spans[1].span_id == (2).to_bytes(8)
+    texts = [each.text for each in spans.texts]
+    said = await called(
+        sidecar, f"/{EMBEDDING_SERVICE}/Embed", embedding_pb2.EmbedRequest(texts=texts)
+    )
+    alone = embedding_pb2.EmbedResponse.FromString(said)
+    for one, other in zip(spans.texts, alone.embeddings, strict=True):
+        assert one.embedding == other
+        assert np.linalg.norm(other.vector) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.integration
+async def test_what_is_wrong_has_a_status_that_says_so(sidecar: InProcess) -> None:
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    embed, spans = f"/{EMBEDDING_SERVICE}/Embed", f"/{EMBEDDING_SERVICE}/EmbedSpans"
+    search, like = f"/{CATALOGUE_SERVICE}/Search", f"/{CATALOGUE_SERVICE}/Like"
+    pb = embedding_pb2
+    many = request(*(now_span("a", span_id=each + 1) for each in range(MAX_SPANS + 1)))
+    assert await code_of(sidecar, embed, pb.EmbedRequest()) == invalid
+    assert await code_of(sidecar, embed, pb.EmbedRequest(texts=[" "])) == invalid
+    assert await code_of(sidecar, embed, pb.EmbedRequest(texts=["a"] * (MAX_TEXTS + 1))) == invalid
+    assert await code_of(sidecar, embed, b"\xff") == invalid
+    assert await code_of(sidecar, spans, pb.EmbedSpansRequest(otlp=b"\xff")) == invalid
+    assert (
+        await code_of(sidecar, spans, pb.EmbedSpansRequest(otlp=many.SerializeToString()))
+        == invalid
+    )
+    assert await code_of(sidecar, search, catalogue_pb2.SearchRequest()) == invalid
+    soon = catalogue_pb2.SearchRequest(question="a", since="soon")
+    assert await code_of(sidecar, search, soon) == invalid
+    unknown = catalogue_pb2.LikeRequest(like="f" * 32)
+    assert await code_of(sidecar, like, unknown) == grpc.StatusCode.NOT_FOUND
+    large = pb.EmbedRequest(texts=["a" * MAX_MESSAGE_BYTES])
+    assert await code_of(sidecar, embed, large) == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.integration
+async def test_reflection_knows_the_services_and_their_messages(sidecar: InProcess) -> None:
+    call: Reflection = sidecar.client.channel.stream_stream(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    asked = reflection_pb2.ServerReflectionRequest
+    stream = call(
+        iter(
+            [
+                asked(list_services=""),
+                asked(file_containing_symbol=CATALOGUE_SERVICE),
+                asked(file_containing_symbol=EMBEDDING_SERVICE),
+            ]
+        )
+    )
+    listed, *files = [answer async for answer in stream]
+    names = {each.name for each in listed.list_services_response.service}
+    assert names >= {CATALOGUE_SERVICE, EMBEDDING_SERVICE}
+    assert all(each.file_descriptor_response.file_descriptor_proto for each in files)
