@@ -23,6 +23,7 @@ from starlette.routing import Route
 from otel_embedder.api.counting import counted
 from otel_embedder.api.events import Events
 from otel_embedder.api.guard import Guard
+from otel_embedder.api.openapi import document
 from otel_embedder.api.problems import answer_error, answer_fault, problem
 from otel_embedder.api.questions import QUESTIONS, values_of
 from otel_embedder.api.session import COOKIE, Session
@@ -98,6 +99,7 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
         Route(f"{V1}/events", Events(site.telling.beat, site.pool, site.closing).answer),
         Route(f"{V1}/session", partial(_begin, session), methods=["POST"]),
         Route(f"{V1}/session", _end, methods=["DELETE"]),
+        Route(f"{V1}/openapi.json", _document),
         Route("/healthz", _alive),
         Route("/readyz", partial(_ready, site)),
     ]
@@ -222,6 +224,10 @@ async def _end(_: Request) -> Response:
     answer = Response(status_code=HTTPStatus.NO_CONTENT)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
+
+
+async def _document(_: Request) -> Response:
+    return JSONResponse(document())
 
 
 async def _alive(_: Request) -> Response:

@@ -10,6 +10,7 @@ from otel_embedder.api.app import Site, new_app
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.serving import serving
 from otel_embedder.api.settings import DEFAULT_LISTEN
+from otel_embedder.api.tls import tls_context
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 
@@ -55,9 +56,10 @@ def showing(
         pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
         site = Site(catalogue, telling, pool, closing, metrics)
         app = new_app(site, hosts=settings.http_hosts, tokens=tokens_of(settings))
-        port = parts.enter_context(serving(app, listen, tls))
+        context = parts.enter_context(tls_context(tls)) if tls.certificate else None
+        port = parts.enter_context(serving(app, listen, context))
         parts.callback(closing.set)
-        scheme = "http" if tls.certificate is None else "https"
+        scheme = "http" if context is None else "https"
         yield f"{scheme}://{listen.rpartition(':')[0]}:{port}/"
 
 

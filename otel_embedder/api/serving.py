@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -16,15 +15,15 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from otel_embedder.errors import CredentialsError, ListenError, SettingsError
+from otel_embedder.errors import ListenError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from starlette.types import ASGIApp
     from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
-    from otel_embedder.credentials.tls_files import TlsFiles
 
 MAX_CONNECTIONS = 256
 BACKLOG = 128
@@ -110,15 +109,18 @@ def listening_socket(address: str) -> socket.socket:
 
 
 @contextmanager
-def serving(app: ASGIApp, address: str, tls: TlsFiles | None = None) -> Iterator[int]:
+def serving(app: ASGIApp, address: str, context: ssl.SSLContext | None = None) -> Iterator[int]:
     """Serve an application in a thread of its own; give the port.
+
+    Args:
+        app: it.
+        address: HOST:PORT.
+        context: shows a certificate; None is HTTP without TLS.
 
     Raises:
         ListenError: the address can't be had.
-        SettingsError: the certificate can't be read any more.
 
     """
-    context = _context(tls)
     listening = listening_socket(address)
     server = uvicorn.Server(_config(app, context))
     thread = threading.Thread(target=_run, args=(server, listening), name="http", daemon=True)
@@ -152,15 +154,3 @@ def _config(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Config:
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_context_factory=(lambda *_: context) if context else None,
     )
-
-
-def _context(tls: TlsFiles | None) -> ssl.SSLContext | None:
-    if tls is None or tls.certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, CredentialsError) as error:
-        raise SettingsError([f"http_certificate, http_key: {error}"]) from error
-    return context

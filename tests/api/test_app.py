@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
 from tests.support.made_up import MODEL, Seen, vector_of
@@ -146,3 +148,16 @@ def test_events_come_each_second_until_the_page_closes(page: Served) -> None:
         events = [line for line in islice(lines, 8) if line.startswith("data: ")]
     assert len(events) == 2
     assert json.loads(events[0].removeprefix("data: "))["texts"] == 2
+
+
+def test_the_document_describes_each_path_by_the_query_and_the_answer(page: Served) -> None:
+    document = page.client.get("/api/v1/openapi.json").json()
+    for question in QUESTIONS:
+        path = document["paths"][f"/api/v1/{question.name}"]
+        names = [each["name"] for each in path["get"]["parameters"]]
+        assert names == [*question.query.model_fields]
+    schemas = document["components"]["schemas"]
+    references = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document))
+    assert {*references} <= {*schemas}
+    hit = page.client.get("/api/v1/search?question=bank").json()["hits"][0]
+    assert {*hit} == {*schemas["Hit"]["properties"]}

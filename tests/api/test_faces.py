@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import grpc.aio
 import httpx2
 import pytest
 from mcp import Client as McpClient
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
+    import grpc.aio
     from google.protobuf.message import Message
 
     from tests.support.in_process import InProcess

@@ -20,9 +20,9 @@ from otel_embedder.telemetry.metrics import Metrics
 from tests.support.made_up import MODEL, TEXT_VERSION, FakeEmbedder, write
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
-    from otel_embedder.credentials.tls_files import TlsFiles
     from otel_embedder.credentials.tokens import Tokens
     from tests.support.made_up import Seen
 
@@ -62,7 +62,7 @@ def served(
     *seen: Seen,
     tokens: Tokens | None = None,
     hosts: str = "localhost",
-    tls: TlsFiles | None = None,
+    context: ssl.SSLContext | None = None,
 ) -> Iterator[Served]:
     """Serve a page of these texts."""
     store = MemoryStore()
@@ -74,7 +74,7 @@ def served(
         telling = Telling(lambda: catalogue, "memory", None)
         site = Site(lambda: catalogue, telling, pool, closing, Metrics())
         app = new_app(site, hosts=hosts, tokens=tokens)
-        port = parts.enter_context(serving(app, ANY_PORT, tls))
+        port = parts.enter_context(serving(app, ANY_PORT, context))
         parts.callback(closing.set)
         client = parts.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}"))
         yield Served(client, port, store, catalogue)
