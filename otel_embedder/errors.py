@@ -71,27 +71,6 @@ class SettingsError(OtelEmbedderError):
         self.problems = problems
 
 
-class QueryError(OtelEmbedderError):
-    """Raised when what is asked for is put wrong.
-
-    Attributes:
-        field: which part of it; empty where it is none of them.
-
-    """
-
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-class ForeignSiteError(OtelEmbedderError):
-    """Raised when another site's page asks, or the page is asked for by a name that is not its."""
-
-
-class UnknownEntryError(OtelEmbedderError):
-    """Raised when a catalogue has nothing of the id that it is asked for."""
-
-
 class ListenError(OtelEmbedderError):
     """Raised when the address to listen on can't be had."""
 
@@ -114,6 +93,27 @@ class UnwritableFileError(OtelEmbedderError):
 
 class StoreError(OtelEmbedderError):
     """Raised when a catalogue can't be opened, read or written; says what to do."""
+
+
+class QueryError(OtelEmbedderError):
+    """Raised when what is asked for is put wrong.
+
+    Attributes:
+        field: which part of it; empty where it is none of them.
+
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ForeignSiteError(OtelEmbedderError):
+    """Raised when another site's page asks, or the page is asked for by a name that is not its."""
+
+
+class UnknownEntryError(OtelEmbedderError):
+    """Raised when a catalogue has nothing of the id that it is asked for."""
 
 
 class GroupError(OtelEmbedderError):

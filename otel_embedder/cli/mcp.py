@@ -15,7 +15,9 @@ from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_fr
 @click.command("mcp")
 @settings_options("catalogue", "trace_link", *TEXT_SETTINGS, *MODEL_SETTINGS)
 def command(**flags: object) -> None:
-    """Let an assistant ask a catalogue, over the Model Context Protocol on stdin and stdout.
+    """Let an assistant ask a catalogue, by the Model Context Protocol.
+
+    It speaks on stdin and stdout, as assistants do with what they start.
 
     Example: otel-embedder mcp --catalogue sqlite:///spans.db
     """

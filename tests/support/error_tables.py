@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from otel_embedder import errors
+from otel_embedder.api.problems import STATUSES
 from otel_embedder.cli import EXIT_FAILED, EXIT_SKIPPED, EXIT_USAGE
 from otel_embedder.exporter.health import (
     HTTP_PORT,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 AS_IT_SAYS, SEE_ABOVE = "as it says", "see above"
 SENDERS, NEXT_HOP = "A request that came in", "A next hop"
+ASKED = "What the page and the API are asked"
 
 
 class Section(NamedTuple):
@@ -72,7 +74,7 @@ SECTIONS = (
         ("search", "cli.index", "cli.search", "cli.catalogue", "cli.reembed", "cli.groups"),
         elsewhere="StoreError",
     ),
-    Section("What the page and the API are asked", ("api", "cli.page", "cli.mcp")),
+    Section(ASKED, ("api", "cli.page", "cli.mcp")),
     Section(
         "A model",
         ("embedder.models", "cli.model"),
@@ -210,6 +212,8 @@ MET_BY_SENDERS = {
         errors.RetryableExportError(""),
     )
 }
+# Of the API's room, and met by whoever starts it, or by a command.
+NO_ANSWERS = {"api.client", "api.serving", "api.settings", "api.tls"}
 THE_SAME_CODE = {"PermanentExportError", "TooLargeExportError"}
 
 
@@ -242,6 +246,8 @@ def ending_of(message: Message) -> str:
     section = section_of(message).title
     if section == "A program that uses the library":
         return f"`{message.error}`"
+    if section == ASKED and (status := _status(message)):
+        return status
     if section in {SENDERS, NEXT_HOP} and (code := _code(message)):
         return f"{code}; `send`: {EXIT_FAILED}" if section == NEXT_HOP else code
     return str(_exit_code(message, section))
@@ -255,11 +261,19 @@ def _code(message: Message) -> str:
     return refusal(error).code.name if error else ""
 
 
+def _status(message: Message) -> str:
+    """Give what whoever asks is answered over HTTP; nothing, if it is no answer."""
+    if message.module in NO_ANSWERS:
+        return ""
+    found = (status for kind, status in STATUSES if kind.__name__ == message.error)
+    return next((f"HTTP {status.value}" for status in found), "")
+
+
 def _exit_code(message: Message, section: str) -> int:
     if message.error in CLICKS:
         exit_code: int = getattr(click, message.error).exit_code
         return exit_code
-    if section == "A setting" and message.error in {"ValueError", "CredentialsError"}:
+    if section in {"A setting", ASKED} and message.error in {"ValueError", "CredentialsError"}:
         return EXIT_USAGE
     return EXIT_CODES.get(message.error, EXIT_FAILED)
 
