@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +18,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from otel_embedder.api.bodies import json_object, tagged
 from otel_embedder.api.counting import counted
 from otel_embedder.api.events import Events
+from otel_embedder.api.groups import GroupRoutes
 from otel_embedder.api.guard import Guard
 from otel_embedder.api.openapi import document
 from otel_embedder.api.problems import answer_error, answer_fault, problem
@@ -30,7 +30,6 @@ from otel_embedder.api.session import COOKIE, Session
 from otel_embedder.api.static_files import StaticFiles
 from otel_embedder.api.status import Status
 from otel_embedder.errors import (
-    MalformedRequestError,
     OtelEmbedderError,
     QueryError,
     UnauthenticatedError,
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.catalogue import Catalogue
 
 V1 = "/api/v1"
-JSON = "application/json"
 LEAST_TO_COMPRESS = 1_000
 COMPRESSION = 5
 SESSION_SECONDS = 30 * 24 * 3_600
@@ -95,6 +93,7 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
             Route(f"{V1}/{each.name}", partial(_ask, site, each), methods=["GET", "POST"])
             for each in QUESTIONS
         ),
+        *GroupRoutes(site.catalogue, site.pool, site.metrics).routes(V1),
         Route(f"{V1}/status", partial(_status, site)),
         Route(f"{V1}/events", Events(site.telling.beat, site.pool, site.closing).answer),
         Route(f"{V1}/session", partial(_begin, session), methods=["POST"]),
@@ -150,7 +149,7 @@ async def _ask(site: Site, question: Question, request: Request) -> Response:
     with counted(site.metrics, "http"):
         values = await _values(question, request)
         said = await site.pool.run(lambda: question.ask_as_json(site.catalogue(), values))
-    return _tagged(request, said)
+    return tagged(request, said)
 
 
 async def _values(question: Question, request: Request) -> Mapping[str, object]:
@@ -170,36 +169,9 @@ async def _values(question: Question, request: Request) -> Mapping[str, object]:
     return {**values, **in_body}
 
 
-async def json_object(request: Request) -> Mapping[str, object]:
-    """Give the object of JSON that a request brings.
-
-    Raises:
-        MalformedRequestError: it brings something else.
-
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise MalformedRequestError(f"the body must be an object of JSON, and say {JSON}")
-    try:
-        found = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequestError("the body is no JSON: an object is wanted") from error
-    if not isinstance(found, dict):
-        raise MalformedRequestError("the body is no object of JSON")
-    return found
-
-
-def _tagged(request: Request, content: bytes) -> Response:
-    """Give JSON, or nothing to whoever has it already."""
-    headers = {"ETag": f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'}
-    headers["Cache-Control"] = "no-cache, private"
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, headers=headers, media_type=JSON)
-
-
 async def _status(site: Site, request: Request) -> Response:
     status = await site.pool.run(site.telling.status)
-    return _tagged(request, STATUS.dump_json(status))
+    return tagged(request, STATUS.dump_json(status))
 
 
 async def _begin(session: Session, request: Request) -> Response:

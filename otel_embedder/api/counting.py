@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.errors import (
     BusyError,
+    GroupError,
     MalformedRequestError,
     QueryError,
     UnknownEntryError,
@@ -46,7 +47,7 @@ def counted(metrics: QuestionMetrics, face: str) -> Iterator[None]:
     except BusyError:
         outcome = BUSY
         raise
-    except (MalformedRequestError, QueryError, UnknownEntryError):
+    except (GroupError, MalformedRequestError, QueryError, UnknownEntryError):
         outcome = REFUSED
         raise
     else:

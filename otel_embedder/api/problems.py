@@ -12,6 +12,7 @@ from otel_embedder.errors import (
     BusyError,
     EmbeddingError,
     ForeignSiteError,
+    GroupError,
     IncompleteRequestError,
     MalformedRequestError,
     OtelEmbedderError,
@@ -20,6 +21,7 @@ from otel_embedder.errors import (
     StoreError,
     UnauthenticatedError,
     UnknownEntryError,
+    UnknownGroupError,
 )
 from otel_embedder.telemetry.logs import get_logger
 
@@ -36,6 +38,8 @@ STATUSES: tuple[tuple[type[OtelEmbedderError], HTTPStatus], ...] = (
     (QueryError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (MalformedRequestError, HTTPStatus.BAD_REQUEST),
     (UnknownEntryError, HTTPStatus.NOT_FOUND),
+    (UnknownGroupError, HTTPStatus.NOT_FOUND),
+    (GroupError, HTTPStatus.CONFLICT),
     (UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
     (ForeignSiteError, HTTPStatus.FORBIDDEN),
     (RequestTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

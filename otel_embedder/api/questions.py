@@ -23,8 +23,10 @@ from otel_embedder.search.asking.browsing import (
     FacetsQuery,
     MapQuery,
 )
-from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
+from otel_embedder.search.asking.queries import ChangesQuery, GroupsQuery, LikeQuery, SearchQuery
 from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.changes.answers import Changes
+from otel_embedder.search.groups.found import GroupsAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +94,20 @@ QUESTIONS = (
         LikeQuery,
         Answer,
         Catalogue.like,
+    ),
+    _question(
+        "groups",
+        "Which failures there are: new and regressed ones first.",
+        GroupsQuery,
+        GroupsAnswer,
+        Catalogue.groups,
+    ),
+    _question(
+        "changes",
+        "What is different in a window, the likeliest cause first.",
+        ChangesQuery,
+        Changes,
+        Catalogue.changes,
     ),
     _question(
         "entries",

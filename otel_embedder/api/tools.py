@@ -38,9 +38,9 @@ INSTRUCTIONS = (
 DEFAULT_COUNT = 5
 MAX_COUNT = 20
 MAX_TEXT = 300  # characters
-MAX_ITEMS = {"examples": 2}
+MAX_ITEMS = {"examples": 2, "examples_before": 1, "examples_after": 2, "reads_like": 1}
 # Of no use without a picture, or said by another field.
-LEFT_OUT = {"trend", "since", "step", "first_seen", "span_id", "cosine"}
+LEFT_OUT = {"trend", "step", "span_id", "cosine"}
 MAX_ANSWER = 12_000  # characters: some 4,000 tokens
 
 
@@ -72,6 +72,18 @@ TOOLS = (
         "like",
         "Find what reads like a span that is known: by TRACE_ID, TRACE_ID:SPAN_ID, the text_id of "
         "a hit, or a text such as an error message from a log.",
+    ),
+    ToolOf(
+        "error_groups",
+        "groups",
+        "Which failures there are, by their cause: those that are new or came again first, with "
+        "how many traces, where, and examples. Give state new or regressed for what needs a look.",
+    ),
+    ToolOf(
+        "what_changed",
+        "changes",
+        "What is slower, fails more or is new in the last minutes against the time before, the "
+        "likeliest cause first, with what that rests on. The first thing to ask in an incident.",
     ),
 )
 

@@ -10,6 +10,7 @@ from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
+from otel_embedder.search.store import DAY, NANOSECONDS
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
@@ -41,4 +42,5 @@ def asked_catalogue(store: Store, settings: Settings) -> Iterator[Catalogue]:
             model=model_name(settings.model),
             text_version=new_renderer(render_options(settings)).text_version,
             link=trace_link(settings.trace_link),
+            quiet_after=round(settings.group_quiet_after * DAY) * NANOSECONDS,
         )

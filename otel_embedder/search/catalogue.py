@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         FacetsQuery,
         MapQuery,
     )
+    from otel_embedder.search.asking.deciding import Decision
     from otel_embedder.search.asking.held import Passing, Seen
     from otel_embedder.search.asking.queries import (
         ChangesQuery,
@@ -260,6 +261,22 @@ class Catalogue:
 
         """
         return self._groups.show(name, self._embedder)
+
+    def decide(self, name: str, decision: Decision) -> FoundGroup:
+        """Decide about a group of failures, and give what it is then.
+
+        Args:
+            name: its id, or the beginning of it.
+            decision: what is decided.
+
+        Raises:
+            GroupError: none is named so, or it can't become that.
+            QueryError: a time is over.
+            StoreError: the catalogue can't be written.
+
+        """
+        decision.apply(self._store.groups, name, self._clock())
+        return self._groups.show(name)
 
     def changes(self, query: ChangesQuery) -> Changes:
         """Tell what is different in a window, the likeliest cause first.

@@ -18,9 +18,8 @@ from otel_embedder.api.rpc.catalogue import CATALOGUE_SERVICE
 from otel_embedder.cli import run
 from otel_embedder.proto.v1 import catalogue_pb2 as pb
 from otel_embedder.sidecar.page import PAGE_SHOWN
-from tests.sidecar.test_cataloguing import now_span
 from tests.support.in_process import sidecar_in_process, tiny_model
-from tests.support.otlp_samples import request
+from tests.support.otlp_samples import new_span, request
 from tests.support.peers import FakeNextHop
 from tests.support.processes import OTEL_EMBEDDER, own_environment
 
@@ -70,7 +69,7 @@ async def asked(tmp_path: Path, tiny_bert: Path) -> AsyncIterator[Asked]:
             sidecar_in_process(next_hop.url, **model, **options) as sidecar,
         ):
             page = next(line["address"] for line in lines if line["event"] == PAGE_SHOWN)
-            await sidecar.client.export(request(*map(now_span, NAMES)))
+            await sidecar.client.export(request(*map(new_span, NAMES)))
             await _filled(page)
             flags = [f"--model={model['model']}", f"--model-cache={model['model_cache']}"]
             yield Asked(sidecar, url, page, flags)

@@ -14,9 +14,8 @@ from otel_embedder.api.rpc.embedding import EMBEDDING_SERVICE, MAX_SPANS
 from otel_embedder.proto.v1 import catalogue_pb2, embedding_pb2
 from otel_embedder.search.asking.browsing import MAX_TEXTS
 from otel_embedder.sidecar.rpcs import MAX_MESSAGE_BYTES
-from tests.sidecar.test_cataloguing import now_span
 from tests.support.in_process import sidecar_in_process, tiny_model
-from tests.support.otlp_samples import request
+from tests.support.otlp_samples import new_span, request
 from tests.support.peers import FakeNextHop
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def test_requests_have_the_fields_of_the_queries() -> None:
 
 @pytest.mark.integration
 async def test_texts_are_embedded_as_those_of_spans_are(sidecar: InProcess) -> None:
-    sent = request(now_span("pay a bill"), now_span("pay a bill", span_id=2), now_span("ask"))
+    sent = request(new_span("pay a bill"), new_span("pay a bill"), new_span("ask"))
     said = await called(
         sidecar,
         f"/{EMBEDDING_SERVICE}/EmbedSpans",
@@ -89,7 +88,7 @@ async def test_what_is_wrong_has_a_status_that_says_so(sidecar: InProcess) -> No
     embed, spans = f"/{EMBEDDING_SERVICE}/Embed", f"/{EMBEDDING_SERVICE}/EmbedSpans"
     search, like = f"/{CATALOGUE_SERVICE}/Search", f"/{CATALOGUE_SERVICE}/Like"
     pb = embedding_pb2
-    many = request(*(now_span("a", span_id=each + 1) for each in range(MAX_SPANS + 1)))
+    many = request(*(new_span("a") for each in range(MAX_SPANS + 1)))
     assert await code_of(sidecar, embed, pb.EmbedRequest()) == invalid
     assert await code_of(sidecar, embed, pb.EmbedRequest(texts=[" "])) == invalid
     assert await code_of(sidecar, embed, pb.EmbedRequest(texts=["a"] * (MAX_TEXTS + 1))) == invalid

@@ -14,10 +14,9 @@ from otel_embedder.errors import SettingsError
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.checks import CHECKS
 from otel_embedder.sidecar.page import PAGE_SHOWN
-from tests.sidecar.test_cataloguing import now_span
 from tests.support.certificates import Authority
 from tests.support.in_process import sidecar_in_process, tiny_model
-from tests.support.otlp_samples import request
+from tests.support.otlp_samples import new_span, request
 from tests.support.peers import FakeNextHop
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ async def test_what_passes_a_sidecar_is_found_on_its_page(
             sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), **options) as sidecar,
             httpx2.AsyncClient(base_url=address_in(lines)) as client,
         ):
-            await sidecar.client.export(request(now_span("pay a bill")))
+            await sidecar.client.export(request(new_span("pay a bill")))
             [hit] = await found(client)
             status = (await client.get("/api/v1/status")).json()
     assert "pay a bill" in str(hit["text"])
@@ -81,7 +80,7 @@ async def test_spans_mind_neither_slow_connections_nor_many_questions(tiny_bert:
                     each.sendall(b"GET / HT")
                 asking = [asyncio.create_task(client.get(SEARCH)) for _ in range(100)]
                 for number in range(spans):
-                    await sidecar.client.export(request(now_span(f"pay {number}")))
+                    await sidecar.client.export(request(new_span(f"pay {number}")))
                 answers = await asyncio.gather(*asking)
     assert (
         sum(
@@ -106,7 +105,7 @@ async def test_a_catalogue_that_is_not_there_is_told_and_no_span_minds(
             sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), **options) as sidecar,
             httpx2.AsyncClient(base_url=address_in(lines)) as client,
         ):
-            await sidecar.client.export(request(now_span("pay a bill")))
+            await sidecar.client.export(request(new_span("pay a bill")))
             answer = await client.get(SEARCH)
             page = await client.get("/")
     assert answer.status_code == 503

@@ -20,6 +20,7 @@ from otel_embedder.errors import (
     StoreError,
     SurplusRequestError,
     UnknownEntryError,
+    UnknownGroupError,
 )
 from otel_embedder.otlp.words import fit
 from otel_embedder.telemetry.logs import get_logger
@@ -42,6 +43,7 @@ CODES: tuple[tuple[type[OtelEmbedderError], grpc.StatusCode], ...] = (
     (MalformedRequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (SurplusRequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (UnknownEntryError, grpc.StatusCode.NOT_FOUND),
+    (UnknownGroupError, grpc.StatusCode.NOT_FOUND),
     (RequestTooLargeError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (BusyError, grpc.StatusCode.UNAVAILABLE),
     (IncompleteRequestError, grpc.StatusCode.UNAVAILABLE),

@@ -29,6 +29,8 @@ CATALOGUE_SERVICE = "otel_embedder.v1.CatalogueService"
 METHODS: Mapping[str, tuple[str, type[Message], type[Message]]] = {
     "search": ("Search", pb.SearchRequest, pb.AnswerResponse),
     "like": ("Like", pb.LikeRequest, pb.AnswerResponse),
+    "groups": ("Groups", pb.GroupsRequest, pb.GroupsResponse),
+    "changes": ("Changes", pb.ChangesRequest, pb.ChangesResponse),
 }
 
 
