@@ -151,7 +151,9 @@ def command(  # noqa: PLR0913 - an option is an argument
         _show(answer, output)
         return
     if not wanted.files and settings.catalogue is None:
-        raise click.UsageError("say where to look: FILE..., --catalogue sqlite:///PATH or --url.")
+        raise click.UsageError(
+            "say where to look: FILE... or --catalogue sqlite:///PATH, or --url."
+        )
     with _asking(settings, wanted) as (catalogue, filled):
         answer = _answer(catalogue, filled, query)
         if not wanted.files:

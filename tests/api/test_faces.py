@@ -6,12 +6,13 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import pytest
 from mcp import Client as McpClient
 from mcp import StdioServerParameters
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from structlog.testing import capture_logs
 
 from otel_embedder.api.rpc.catalogue import CATALOGUE_SERVICE
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 
     import grpc.aio
     from google.protobuf.message import Message
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from tests.support.in_process import InProcess
-
-    Call = grpc.aio.UnaryUnaryMultiCallable[Message, pb.AnswerResponse]
 
 pytestmark = [pytest.mark.timeout(90), pytest.mark.integration]
 
 NAMES = ("pay a bill", "ask for the time", "pay by card", "send a parcel", "bill of the bank")
 Found = list[tuple[str, float]]
+Answer = TypeVar("Answer", bound="Message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +89,30 @@ def scores(hits: Iterable[Mapping[str, object]]) -> Found:
     return [(str(hit["text_id"]), float(str(hit["score"]))) for hit in hits]
 
 
-async def by_rpc(sidecar: InProcess, method: str, asking: Message) -> Found:
-    call: Call = sidecar.client.channel.unary_unary(
+async def called(sidecar: InProcess, method: str, asking: Message, answer: type[Answer]) -> Answer:
+    call: grpc.aio.UnaryUnaryMultiCallable[Message, Answer] = sidecar.client.channel.unary_unary(
         f"/{CATALOGUE_SERVICE}/{method}",
         request_serializer=lambda message: message.SerializeToString(),
-        response_deserializer=pb.AnswerResponse.FromString,
+        response_deserializer=answer.FromString,
     )
-    answer = await call(asking)
+    return await call(asking)
+
+
+async def by_rpc(sidecar: InProcess, method: str, asking: Message) -> Found:
+    answer = await called(sidecar, method, asking, pb.AnswerResponse)
     return [(hit.text_id, hit.score) for hit in answer.hits]
 
 
-async def by_tool(page: str, tool: str, values: dict[str, object]) -> Found:
+async def by_assistant(page: str, tool: str, values: dict[str, object]) -> dict[str, Any]:
     async with McpClient(f"{page}mcp") as client:
         answer = await client.call_tool(tool, values)
     assert not answer.is_error
-    return scores(json.loads(answer.content[0].text)["hits"])  # type: ignore[union-attr]
+    said: dict[str, Any] = json.loads(answer.content[0].text)  # type: ignore[union-attr]
+    return said
+
+
+async def by_tool(page: str, tool: str, values: dict[str, object]) -> Found:
+    return scores((await by_assistant(page, tool, values))["hits"])
 
 
 async def test_each_way_gives_the_same_hits(
@@ -144,7 +154,55 @@ async def test_an_assistant_can_start_it_and_ask(tmp_path: Path, tiny_bert: Path
             listed = (await client.list_tools()).tools
             wrong = await client.call_tool("search_spans", {"question": "a", "since": "soon"})
             found = await client.call_tool("search_spans", {"question": "pay"})
-    assert {tool.name for tool in listed} >= {"search_spans", "like_this_span"}
+    assert {tool.name for tool in listed} >= {"search_spans", "error_groups"}
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in listed)
     assert wrong.is_error
     assert not found.is_error
+
+
+def a_failure(words: str) -> Span:
+    failed = new_span("charge a card")
+    failed.parent_span_id = b""
+    failed.status.code, failed.status.message = Status.STATUS_CODE_ERROR, words
+    return failed
+
+
+async def test_groups_and_changes_are_the_same_by_each_way_and_can_be_decided_about(
+    tmp_path: Path, tiny_bert: Path
+) -> None:
+    async with (
+        asked(tmp_path, tiny_bert) as here,
+        httpx2.AsyncClient(base_url=here.page, timeout=30) as client,
+    ):
+        await here.sidecar.client.export(request(a_failure("the bank is away")))
+        groups: dict[str, Any] = {"groups": []}
+        while not groups["groups"]:
+            await asyncio.sleep(0.1)
+            groups = (await client.get("/api/v1/groups")).json()
+        [group] = groups["groups"]
+        rpc = await called(here.sidecar, "Groups", pb.GroupsRequest(), pb.GroupsResponse)
+        tool = await by_assistant(here.page, "error_groups", {})
+        assert rpc.groups[0].id == tool["groups"][0]["id"] == group["id"]
+        assert rpc.groups[0].title == group["title"]
+        changes = (await client.get("/api/v1/changes")).json()
+        rpc_changes = await called(here.sidecar, "Changes", pb.ChangesRequest(), pb.ChangesResponse)
+        assert rpc_changes.window.spans == changes["window"]["spans"]
+        await by_assistant(here.page, "what_changed", {})
+        path = f"/api/v1/groups/{group['id']}"
+        for word, body, status, state in (
+            ("mute", {"until": "2h"}, 200, "muted"),
+            ("reopen", {}, 200, "new"),
+            ("resolve", {}, 200, "resolved"),
+            ("note", {"text": "see INC-7"}, 200, "resolved"),
+            ("mute", {"until": "2020-01-01T00:00:00Z"}, 422, "resolved"),
+            ("merge", {}, 422, "resolved"),
+            ("merge", {"into": "f" * 12}, 404, "resolved"),
+            ("split", {"place": 9}, 409, "resolved"),
+        ):
+            decided = await client.post(f"{path}/{word}", json=body)
+            assert decided.status_code == status, decided.text
+            assert (await client.get(path)).json()["state"] == state
+        assert (await client.get(path)).json()["note"] == "see INC-7"
+        foreign = {"Origin": "https://evil.example"}
+        assert (await client.post(f"{path}/reopen", json={}, headers=foreign)).status_code == 403
+        assert (await client.get("/api/v1/groups/ffffffff")).status_code == 404

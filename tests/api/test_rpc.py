@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import grpc
 import grpc.aio
@@ -12,7 +13,10 @@ from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.api.rpc.catalogue import CATALOGUE_SERVICE, METHODS
 from otel_embedder.api.rpc.embedding import EMBEDDING_SERVICE, MAX_SPANS
 from otel_embedder.proto.v1 import catalogue_pb2, embedding_pb2
+from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.browsing import MAX_TEXTS
+from otel_embedder.search.changes.answers import Changes
+from otel_embedder.search.groups.found import GroupsAnswer
 from otel_embedder.sidecar.rpcs import MAX_MESSAGE_BYTES
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import new_span, request
@@ -61,6 +65,38 @@ def test_requests_have_the_fields_of_the_queries() -> None:
         assert {field.name for field in asked.DESCRIPTOR.fields} == {*queries[name].model_fields}
 
 
+def fields_of(kind: object) -> dict[str, object]:
+    """Give the names of an answer's fields, and of those of what they hold."""
+    [*inner] = (each for each in get_args(kind) if is_dataclass(each) or get_args(each))
+    found = [*inner, kind] if is_dataclass(kind) else inner
+    names: dict[str, object] = {}
+    for each in found:
+        if is_dataclass(each) and isinstance(each, type):
+            names[each.__name__] = {field.name for field in fields(each)}
+            for hint in get_type_hints(each).values():
+                names |= fields_of(hint)
+        elif each is not kind:
+            names |= fields_of(each)
+    return names
+
+
+RENAMED = {
+    "Answer": "AnswerResponse",
+    "GroupsAnswer": "GroupsResponse",
+    "Changes": "ChangesResponse",
+    "FoundGroup": "Group",
+    "FoundExample": "Example",
+}
+
+
+@pytest.mark.parametrize("answer", [Answer, GroupsAnswer, Changes])
+def test_responses_have_the_fields_of_the_answers(answer: type) -> None:
+    messages = catalogue_pb2.DESCRIPTOR.message_types_by_name
+    for name, names in fields_of(answer).items():
+        message = messages[RENAMED.get(name, name)]
+        assert {field.name for field in message.fields} == names
+
+
 @pytest.mark.integration
 async def test_texts_are_embedded_as_those_of_spans_are(sidecar: InProcess) -> None:
     sent = request(new_span("pay a bill"), new_span("pay a bill"), new_span("ask"))
@@ -71,7 +107,9 @@ async def test_texts_are_embedded_as_those_of_spans_are(sidecar: InProcess) -> N
     )
     spans = embedding_pb2.EmbedSpansResponse.FromString(said)
     assert [each.text for each in spans.spans] == [0, 0, 1]
-    assert spans.spans[1].span_id == (2).to_bytes(8)
+    assert [each.span_id for each in spans.spans] == [
+        each.span_id for each in sent.resource_spans[0].scope_spans[0].spans
+    ]
     texts = [each.text for each in spans.texts]
     said = await called(
         sidecar, f"/{EMBEDDING_SERVICE}/Embed", embedding_pb2.EmbedRequest(texts=texts)

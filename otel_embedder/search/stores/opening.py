@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from otel_embedder.errors import StoreError
@@ -17,10 +18,23 @@ if TYPE_CHECKING:
 
 def opener(url: str) -> Callable[[], Store]:
     """Give what opens a catalogue for each of those who share it in a process."""
-    if url != MEMORY:
-        return partial(open_store, url)
-    store = open_store(url)
-    return lambda: store
+    opened = partial(open_store, url)
+    return _Once(opened) if url == MEMORY else opened
+
+
+class _Once:
+    """Opens a store when it is first wanted, and gives the same one from then on."""
+
+    def __init__(self, opened: Callable[[], Store]) -> None:
+        self._opened = opened
+        self._lock = Lock()
+        self._store: Store | None = None
+
+    def __call__(self) -> Store:
+        with self._lock:
+            if self._store is None:
+                self._store = self._opened()
+            return self._store
 
 
 def open_store(url: str, *, readonly: bool = False) -> Store:
