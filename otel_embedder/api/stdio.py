@@ -8,17 +8,17 @@ from mcp.server.stdio import stdio_server
 
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.tools import new_server
-from otel_embedder.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from otel_embedder.api.counting import QuestionMetrics
     from otel_embedder.search.catalogue import Catalogue
 
 WAITING = 16
 
 
-async def speak(catalogue: Catalogue) -> None:
-    """Answer until stdin ends."""
+async def speak(catalogue: Catalogue, metrics: QuestionMetrics) -> None:
+    """Answer until stdin ends; `metrics` counts what was asked."""
     with Pool(threads=1, waiting=WAITING) as pool:
-        server = new_server(lambda: catalogue, pool, Metrics())
+        server = new_server(lambda: catalogue, pool, metrics)
         async with stdio_server() as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())

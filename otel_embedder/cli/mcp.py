@@ -25,10 +25,11 @@ def command(**flags: object) -> None:
         raise click.UsageError("the MCP SDK is not installed; install otel-embedder[mcp]")
     # Of an extra, which other commands do not need.
     from otel_embedder.api.stdio import speak  # noqa: PLC0415
+    from otel_embedder.telemetry.metrics import Metrics  # noqa: PLC0415
 
     settings = settings_from(flags)
     with (
         catalogue_store(settings, readonly=True) as store,
         asked_catalogue(store, settings) as catalogue,
     ):
-        asyncio.run(speak(catalogue))
+        asyncio.run(speak(catalogue, Metrics()))
