@@ -19,6 +19,8 @@ from otel_embedder.otlp.attributes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_embedder.annotation.settings import AnnotationSettings, Encoding
     from otel_embedder.embedder.embedding import Embedding, Vector
 
@@ -68,6 +70,7 @@ class Annotator:
         self._names = Names.with_prefix(prefix)
         self.keys = frozenset(name.encode() for name in self._names)
         self._remembered = lru_cache(max_remembered)(self._encode)
+        self._referring = lru_cache(max_remembered)(self._refer)
 
     def attributes(self, embedding: Embedding, text: str | None) -> bytes:
         """Give an embedding of `text` as attributes, in this annotator's syntax.
@@ -79,20 +82,42 @@ class Annotator:
             return self._remembered(embedding, text)
         return self._encode(embedding, text)
 
+    def references(self, embedding: Embedding, text: str | None) -> bytes:
+        """Give what `attributes` does, but for a model's vector: that is on another span."""
+        if embedding.source == "model":
+            return self._referring(embedding, text)
+        return self._encode(embedding, text)
+
+    def first_seen(self, embedding: Embedding, text: str | None) -> bytes:
+        """Give what `attributes` does, and that this is the span which brings the vector."""
+        fields = self._vector_field(embedding) | self._fields(embedding, text)
+        return self._joined(fields | {self._names.first_seen: self._syntax.true})
+
     def _encode(self, embedding: Embedding, text: str | None) -> bytes:
+        return self._joined(self._vector_field(embedding) | self._fields(embedding, text))
+
+    def _refer(self, embedding: Embedding, text: str | None) -> bytes:
+        return self._joined(self._fields(embedding, text))
+
+    def _joined(self, fields: Mapping[str, list[bytes]]) -> bytes:
+        attribute = self._syntax.attribute
+        return self._syntax.separator.join(
+            attribute(name.encode(), value) for name, value in fields.items()
+        )
+
+    def _vector_field(self, embedding: Embedding) -> dict[str, list[bytes]]:
+        return {self._names.vector: self._encode_vector(embedding.vector)}
+
+    def _fields(self, embedding: Embedding, text: str | None) -> dict[str, list[bytes]]:
         string, names = self._syntax.string, self._names
         fields = {
-            names.vector: self._encode_vector(embedding.vector),
             names.model_name: string(embedding.model),
             names.source: string(embedding.source),
             names.text_version: string(self._origin.text_version),
         }
         if text is not None:
             fields |= self._text_fields(text)
-        attribute = self._syntax.attribute
-        return self._syntax.separator.join(
-            attribute(name.encode(), value) for name, value in fields.items()
-        )
+        return fields
 
     def _text_fields(self, text: str) -> dict[str, list[bytes]]:
         string, names = self._syntax.string, self._names

@@ -1,8 +1,8 @@
 """The names of our attributes.
 
 OpenInference's are used where it has one (embedding.vector, embedding.model_name,
-embedding.text); embedding.source, embedding.text_version and embedding.text_id are ours,
-and by the version we know our own.
+embedding.text); embedding.source, embedding.text_version, embedding.text_id and
+embedding.first_seen are ours, and by the version we know our own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Names(NamedTuple):
     text_version: str
     text: str
     text_id: str
+    first_seen: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> Names:

@@ -24,6 +24,7 @@ class Standing(StrEnum):
 
     NONE = "none"
     CURRENT = "current"  # the vector we would make: leave it
+    REFERRING = "referring"  # the id of a text whose vector, current, another span has
     OUTDATED = "outdated"  # the vector of another model or text: replace it by a model's
     STAND_IN = "stand-in"  # ours, but no model's whole vector: replace it by whatever there is
     FOREIGN = "foreign"  # somebody else's: never touch it
@@ -66,10 +67,21 @@ def judge(found: Mapping[str, object], names: Names, origin: Origin) -> Standing
     if not _says(found, names.source, "model"):
         return Standing.STAND_IN
     is_models = _says(found, names.model_name, origin.model)
-    if whole_vector(found.get(names.vector), origin.dimension if is_models else None) is None:
+    refers = _refers(found, names)
+    dimension = origin.dimension if is_models else None
+    if not refers and whole_vector(found.get(names.vector), dimension) is None:
         return Standing.STAND_IN
-    is_current = is_models and _says(found, names.text_version, origin.text_version)
-    return Standing.CURRENT if is_current else Standing.OUTDATED
+    if not (is_models and _says(found, names.text_version, origin.text_version)):
+        return Standing.OUTDATED
+    return Standing.REFERRING if refers else Standing.CURRENT
+
+
+def _refers(found: Mapping[str, object], names: Names) -> bool:
+    """Tell whether a span leaves its vector to another one that reads alike, on purpose."""
+    # What says that it brings a vector, and has none, has lost it.
+    return found.keys().isdisjoint({names.vector, names.first_seen}) and isinstance(
+        found.get(names.text_id), str
+    )
 
 
 def _says(found: Mapping[str, object], name: str, word: str) -> bool:
@@ -86,8 +98,9 @@ def prefers(standing: Standing, source: str) -> bool:
         source: what made the embedding: "model", or "fallback".
 
     """
-    # A vector of another model is still true; a stand-in would be noise in its place.
-    return source == "model" or standing is not Standing.OUTDATED
+    # A vector of another model is still true, and so is an id that leads to one; a stand-in would
+    # be noise in their place.
+    return source == "model" or standing not in {Standing.OUTDATED, Standing.REFERRING}
 
 
 def is_ours(found: Mapping[str, object], names: Names) -> bool:

@@ -14,12 +14,16 @@ from otel_embedder.exporter.answers import Verdict, refused
 from otel_embedder.exporter.splitting import Splitter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
     from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.exporter.taken import Progress
     from otel_embedder.otlp.wire import TraceRequest
 
+    # Is called with what the next hop has taken, all of it.
+    Arrived = Callable[[TraceRequest], None]
 
 # More than any message has.
 NO_LIMIT = sys.maxsize
@@ -40,16 +44,20 @@ class Delivery:
 
     """
 
-    def __init__(self, request: TraceRequest, progress: Progress) -> None:
+    def __init__(
+        self, request: TraceRequest, progress: Progress, arrived: Arrived | None = None
+    ) -> None:
         """Begin to deliver.
 
         Args:
             request: what is left of it to be sent.
             progress: what is noted of it for another try.
+            arrived: is called with each chunk that the next hop took all of.
 
         """
         self.has_accepted = False
         self._progress = progress
+        self._arrived = arrived
         self._left = [_Left(Splitter(request, is_strict=False), NO_LIMIT)] if request.spans else []
         self._max_bytes = NO_LIMIT
         self._refused = Verdict()
@@ -80,6 +88,8 @@ class Delivery:
         """Note a chunk that the next hop took, all of it or the most."""
         self.has_accepted = True
         self._progress.take(chunk.request, verdict)
+        if self._arrived is not None and not verdict.rejected:
+            self._arrived(chunk.request)
 
     def refuse(self, chunk: Chunk, error: PermanentExportError) -> None:
         """Note a chunk that the next hop will never take."""

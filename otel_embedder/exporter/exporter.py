@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+    from otel_embedder.exporter.delivery import Arrived
     from otel_embedder.exporter.sender import Way
     from otel_embedder.exporter.settings import NextHopSettings
     from otel_embedder.exporter.splitting import Chunk
@@ -151,7 +152,12 @@ class OtlpExporter:
         return self._sender.room(seconds, call_bytes=min(size, self._limit.current()))
 
     async def export(
-        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+        self,
+        request: TraceRequest,
+        *,
+        deadline: float,
+        metadata: Metadata,
+        arrived: Arrived | None = None,
     ) -> ExportTraceServiceResponse:
         """Send a request, in several where it is too large; sum up what was rejected.
 
@@ -163,6 +169,7 @@ class OtlpExporter:
             request: the spans.
             deadline: the event loop's time at which the caller stops waiting.
             metadata: the caller's own headers; the configured ones go before them.
+            arrived: is called with each part of it that the next hop took all of, at once.
 
         Raises:
             RetryableExportError: the next hop did not take all of them: send all of it again.
@@ -175,7 +182,7 @@ class OtlpExporter:
             left = await progress.left_of(request)
             self._count_skipped(request.spans - left.spans)
             way = self._sender.way(left.size, deadline, metadata)
-            return await self._deliver(Delivery(left, progress), way)
+            return await self._deliver(Delivery(left, progress, arrived), way)
         except BaseException:
             # Whoever hangs up comes again as well.
             await progress.remember()

@@ -28,6 +28,7 @@ KEY_TAG = b"\x0a"  # KeyValue.key = 1
 VALUE_TAG = b"\x12"  # KeyValue.value = 2
 STRING_TAG = b"\x0a"  # AnyValue.string_value = 1
 ARRAY_TAG = b"\x2a"  # AnyValue.array_value = 5
+TRUE = b"\x10\x01"  # AnyValue.bool_value = 2
 BYTES_TAG = b"\x3a"  # AnyValue.bytes_value = 7
 # An element of an ArrayValue that is a double: ArrayValue.values = 1, a message
 # of nine bytes, AnyValue.double_value = 4, the double.
@@ -43,6 +44,7 @@ class Syntax:
         doubles: what writes an array of doubles as a value.
         binary: what writes bytes as a value.
         string: what writes a string as a value.
+        true: the value true.
         attribute: what writes an attribute, of its key and its value.
         separator: what stands between two attributes.
         double_bytes: about what a double takes in an array.
@@ -52,6 +54,7 @@ class Syntax:
     doubles: Callable[[Floats], list[bytes]]
     binary: Callable[[bytes], list[bytes]]
     string: Callable[[str], list[bytes]]
+    true: list[bytes]
     attribute: Callable[[bytes, list[bytes]], bytes]
     separator: bytes
     double_bytes: int
@@ -78,7 +81,7 @@ def _string(value: str) -> list[bytes]:
     return length_delimited(STRING_TAG, [value.encode()])
 
 
-PROTOBUF = Syntax(_doubles, _binary, _string, _attribute, separator=b"", double_bytes=11)
+PROTOBUF = Syntax(_doubles, _binary, _string, [TRUE], _attribute, separator=b"", double_bytes=11)
 
 
 def _json_attribute(key: bytes, value: list[bytes]) -> bytes:
@@ -104,7 +107,13 @@ def _quoted(value: str) -> bytes:
 
 
 JSON = Syntax(
-    _json_doubles, _json_binary, _json_string, _json_attribute, separator=b",", double_bytes=37
+    _json_doubles,
+    _json_binary,
+    _json_string,
+    [b'{"boolValue":true}'],
+    _json_attribute,
+    separator=b",",
+    double_bytes=37,
 )
 
 

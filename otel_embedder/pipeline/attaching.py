@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.pipeline.bare import Shortage
 
+    # Is called with what the next hop has taken, all of it.
+    Arrived = Callable[[TraceRequest], None]
 
 # So many vectors are encoded at once, at 60 us each.
 PIECE = 32
@@ -40,20 +42,25 @@ class Encoded(dict[Key, bytes]):
 
     Attributes:
         with_text: whether the keys have texts.
+        with_vector: whether what a model made is attached with its vector.
 
     """
 
-    def __init__(self, annotator: Annotator, grow: Callable[[int], None]) -> None:
+    def __init__(
+        self, annotator: Annotator, grow: Callable[[int], None], *, with_vector: bool = True
+    ) -> None:
         """Begin with none.
 
         Args:
             annotator: encodes.
             grow: takes memory in bytes, or raises BusyError.
+            with_vector: whether to attach what a model made with its vector, or only its id.
 
         """
         super().__init__()
         self.with_text = annotator.tells_text
-        self._annotator = annotator
+        self.with_vector = with_vector
+        self._encode = annotator.attributes if with_vector else annotator.references
         self._grow = grow
         self._has_room = True
 
@@ -63,7 +70,7 @@ class Encoded(dict[Key, bytes]):
         return encoded
 
     def _paid(self, embedding: Embedding, text: str | None) -> bytes:
-        encoded = self._annotator.attributes(embedding, text)
+        encoded = self._encode(embedding, text)
         try:
             self._grow(len(encoded))
         except BusyError:
@@ -78,6 +85,7 @@ class Attaching:
 
     Attributes:
         bare: how many spans went without theirs, by what was short.
+        arrived: wants to know of what the next hop takes, if that matters.
 
     """
 
@@ -91,6 +99,7 @@ class Attaching:
 
         """
         self.bare: Counter[Shortage] = Counter()
+        self.arrived: Arrived | None = None
         self._request = request
         self._encoded = encoded
         self._turn = turn
@@ -117,10 +126,11 @@ class Attaching:
 
     def _attach(self, works: Sequence[Work], embeddings: Sequence[Embedding | None]) -> None:
         encoded, with_text = self._encoded, self._encoded.with_text
+        vectors = encoded.with_vector
         spans, added = [], []
         for work, embedding in zip(works, embeddings, strict=True):
             has_one = work.standing is not Standing.NONE
-            if embedding is None or (has_one and not work.wants(embedding)):
+            if embedding is None or (has_one and not work.wants(embedding, with_vector=vectors)):
                 continue
             attributes = encoded[(embedding, work.content) if with_text else embedding]
             if not attributes:

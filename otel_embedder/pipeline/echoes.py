@@ -43,7 +43,8 @@ class Echoes:
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
-        self._sent: LRUCache[SpanIds, None] = LRUCache(MAX_REMEMBERED)
+        # Whether the span came with nothing of ours.
+        self._sent: LRUCache[SpanIds, bool] = LRUCache(MAX_REMEMBERED)
         self._is_logged = False
 
     def remember(self, request: TraceRequest) -> None:
@@ -56,7 +57,7 @@ class Echoes:
         span = self._representative(request)
         # What came with its vector may be an archive, sent again on purpose.
         if span is not None and span.added:
-            self._sent[span_ids(span.encoded)] = None
+            self._sent[span_ids(span.encoded)] = not span.origin
 
     def is_echo(self, request: TraceRequest) -> bool:
         """Tell whether a request has come back with the vectors that it was sent on with.
@@ -66,10 +67,13 @@ class Echoes:
 
         """
         span = self._representative(request)
-        # Nearly no span has a vector, which is told at once.
-        if span is None or self._annotator.standing(span.encoded) is not Standing.CURRENT:
+        # Nearly no span has an embedding, which is told at once.
+        standing = Standing.NONE if span is None else self._annotator.standing(span.encoded)
+        if span is None or standing not in {Standing.CURRENT, Standing.REFERRING}:
             return False
-        is_echo = span_ids(span.encoded) in self._sent
+        came_bare = self._sent.get(span_ids(span.encoded))
+        # What refers to a vector may have done so before, and come again after a failure.
+        is_echo = came_bare is not None and (came_bare or standing is Standing.CURRENT)
         if is_echo and not self._is_logged:
             self._is_logged = True
             log.warning(LOOP_SUSPECTED, remedy=LOOP_REMEDY)

@@ -14,22 +14,25 @@ from google.protobuf.message import DecodeError
 from otel_embedder.annotation.work import SpanReader, StandingCounter
 from otel_embedder.errors import MalformedRequestError
 from otel_embedder.pipeline.attaching import Attaching, Encoded
+from otel_embedder.pipeline.attaching_new import AttachingNew
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
 from otel_embedder.pipeline.budget import Budget
 from otel_embedder.pipeline.echoes import Echoes
 from otel_embedder.pipeline.passed import Passed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.annotation.first_sight import FirstSights
     from otel_embedder.annotation.work import SpanRenderer, Work
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.fairness import SharedTurn, Turns
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.attaching import Arrived
     from otel_embedder.pipeline.passed import Taken
 
 
@@ -49,9 +52,17 @@ class Exporter(Protocol):
         ...
 
     async def export(
-        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+        self,
+        request: TraceRequest,
+        *,
+        deadline: float,
+        metadata: Metadata,
+        arrived: Arrived | None = None,
     ) -> ExportTraceServiceResponse:
-        """Send a request on by `deadline`, in the event loop's time, or raise ExportError."""
+        """Send a request on by `deadline`, in the event loop's time, or raise ExportError.
+
+        `arrived` is called with whatever of it the next hop has taken, all of that.
+        """
         ...
 
 
@@ -82,6 +93,7 @@ class Processor:
         turns: Turns,
         metrics: ProcessorMetrics,
         taken: Taken | None = None,
+        sights: FirstSights | None = None,
     ) -> None:
         self.reader = SpanReader(renderer, annotator)
         self._embedder = embedder
@@ -93,6 +105,7 @@ class Processor:
         self._bare = BareSpans(metrics, clock=_now)
         self._echoes = Echoes(annotator)
         self._taken = taken
+        self._sights = sights
 
     async def consume(self, request: TraceRequest, call: Call) -> ExportTraceServiceResponse:
         """Annotate and send on; give the next hop's answer.
@@ -108,7 +121,7 @@ class Processor:
         embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
         # What was late to end is part of what it takes from here on.
         with self._budget.learning(size, since=min(end, _now())) as lesson:
-            attaching = Attaching(request, Encoded(self._annotator, call.grow), turn)
+            attaching = self._attaching(request, call.grow, turn)
             async with turn:
                 until = self._budget.attaching_end(end, call.deadline)
                 await attaching.attach(works, embeddings, until=until)
@@ -116,15 +129,23 @@ class Processor:
                 lesson.share = await attaching.fit(works, room)
             self._bare.note(attaching.bare)
             passed = Passed(request, works, embeddings) if self._taken is not None else None
+            arrived = attaching.arrived
             # As many as spans, and the next hop may take its time.
             del works, embeddings, attaching
             self._echoes.remember(request)
             answer = await self._exporter.export(
-                request, deadline=call.deadline, metadata=call.metadata
+                request, deadline=call.deadline, metadata=call.metadata, arrived=arrived
             )
         if self._taken is not None and passed is not None:
             _tell(self._taken, passed, answer)
         return answer
+
+    def _attaching(
+        self, request: TraceRequest, grow: Callable[[int], None], turn: SharedTurn
+    ) -> Attaching:
+        if self._sights is None:
+            return Attaching(request, Encoded(self._annotator, grow), turn)
+        return AttachingNew(request, self._annotator, grow, turn, self._sights)
 
     async def _read(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
         """Give what there is to do, rendered as far as that is possible until `end`."""

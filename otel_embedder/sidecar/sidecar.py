@@ -8,10 +8,12 @@ nothing new and finishes what is in flight, then model, batcher and channel go.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.annotator import annotator
+from otel_embedder.annotation.first_sight import FirstSights
 from otel_embedder.embedder.models.engines import model_choice, reviving_model
 from otel_embedder.embedder.nest import nested
 from otel_embedder.exporter.exporter import otlp_exporter
@@ -125,6 +127,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             turns=turns,
             metrics=metrics,
             taken=taken,
+            sights=first_sights(settings, metrics),
         )
         known = processor.reader.known
         metrics.watch_known_spans(known.hits, known.memory)
@@ -154,6 +157,15 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         )
         await parts.enter_async_context(beside(_prepare()))
         yield await parts.enter_async_context(listening(handlers, settings, closing))
+
+
+def first_sights(settings: Settings, metrics: Metrics) -> FirstSights | None:
+    """Give what knows whose vector has arrived, if that matters."""
+    if settings.attach == "all":
+        return None
+    sights = FirstSights(window=settings.attach_window, clock=time.monotonic)
+    metrics.watch_first_seen(sights.vectors, sights.memory)
+    return sights
 
 
 async def _prepare() -> None:

@@ -107,6 +107,17 @@ METRICS = (
         ("shortage",),
     ),
     Metric(
+        "first_seen_spans_total",
+        "counter",
+        "Spans that brought the vector of their text to the next hop, where attach is new.",
+        is_watched=True,
+    ),
+    Metric(
+        "first_seen_bytes",
+        "gauge",
+        "Memory in which it is known whose vector the next hop has: 16 MiB at most.",
+    ),
+    Metric(
         "embedded_texts_total",
         "counter",
         "Distinct texts of requests, by source: cache or model.",
@@ -354,6 +365,11 @@ class Metrics:
         """Report spans of known texts, and the bytes of these, whenever it is asked for."""
         self._watched["known_spans_total"].watch(hits)
         self._gauges["known_spans_bytes"].set_function(memory)
+
+    def watch_first_seen(self, vectors: Callable[[], int], memory: Callable[[], int]) -> None:
+        """Report vectors that arrived, and the bytes of their texts, whenever it is asked for."""
+        self._watched["first_seen_spans_total"].watch(vectors)
+        self._gauges["first_seen_bytes"].set_function(memory)
 
     def watch_queue(self, size: Callable[[], int]) -> None:
         """Report how many texts wait, whenever it is asked for."""

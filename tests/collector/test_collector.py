@@ -39,6 +39,7 @@ pytestmark = [pytest.mark.collector, pytest.mark.integration]
 
 SIDECAR_YAML = CONFIGURATIONS / "sidecar.yaml"
 DIRECT_YAML = CONFIGURATIONS / "direct.yaml"
+SAMPLING_YAML = CONFIGURATIONS / "sampling.yaml"
 
 TRACES = REPOSITORY.parent / "shared" / "data" / "otlp"
 GENERATED = "generated"
@@ -98,9 +99,11 @@ def throttled(seconds: float) -> grpc.Status:
     return rpc_status.to_status(status)
 
 
-@pytest.mark.parametrize("config", [SIDECAR_YAML, DIRECT_YAML], ids=lambda config: config.name)
-def test_a_collector_finds_nothing_wrong_with_a_configuration(config: Path) -> None:
-    command = [str(collector_binary()), "validate", "--config", str(config)]
+@pytest.mark.parametrize(
+    "configs", [[SIDECAR_YAML], [DIRECT_YAML], [SIDECAR_YAML, SAMPLING_YAML]], ids=str
+)
+def test_a_collector_finds_nothing_wrong_with_a_configuration(configs: Sequence[Path]) -> None:
+    command = [str(collector_binary()), "validate", *(f"--config={config}" for config in configs)]
 
     validation = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -110,7 +113,9 @@ def test_a_collector_finds_nothing_wrong_with_a_configuration(config: Path) -> N
 def test_no_configuration_goes_untested() -> None:
     configurations = {path.name for path in CONFIGURATIONS.glob("*.yaml")}
 
-    assert configurations == {"builder.yaml", SIDECAR_YAML.name, DIRECT_YAML.name}
+    own = {SIDECAR_YAML.name, DIRECT_YAML.name, SAMPLING_YAML.name}
+    # Those that balance are tried by `make test-gateway`.
+    assert configurations == {"builder.yaml", "gateway.yaml", "gateway-builder.yaml", *own}
 
 
 @pytest.mark.parametrize("source", SOURCES)

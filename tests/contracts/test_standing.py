@@ -208,9 +208,47 @@ def test_what_is_outdated_is_renewed(way: Way, prefix: str, changed: Attributes)
 
     # Its text did not speak of what was there before.
     assert renewed == fresh
-    assert {name for name in renewed if name.startswith(prefix)} == {*Names.with_prefix(prefix)} - {
-        Names.with_prefix(prefix).text
+    names = Names.with_prefix(prefix)
+    assert {name for name in renewed if name.startswith(prefix)} == {*names} - {
+        names.text,
+        names.first_seen,
     }
+
+
+REFERRING: Attributes = {key: value for key, value in ours().items() if key != "vector"} | {
+    "text_id": "9f0c9f0c9f0c9f0c"
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_refers_to_a_vector_gets_it_where_all_spans_do(way: Way, prefix: str) -> None:
+    referring = {"bank": "northern", **named(REFERRING, prefix)}
+
+    assert way(referring, prefix) == way({"bank": "northern"}, prefix)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_lost_the_vector_that_it_brought_gets_another(way: Way) -> None:
+    lost = named({**REFERRING, "first_seen": True}, "embedding.")
+
+    assert way(lost, "embedding.") == way({}, "embedding.")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_brings_a_vector_stays(way: Way) -> None:
+    attributes = named({**ours(), "text_id": "9f0c9f0c9f0c9f0c", "first_seen": True}, "embedding.")
+
+    assert way(attributes, "embedding.") == attributes
+
+
+@pytest.mark.parametrize("changed", [{}, {"model_name": "another"}], ids=["current", "outdated"])
+def test_a_stand_in_does_not_take_the_place_of_what_refers_in_the_sdk(
+    changed: Attributes,
+) -> None:
+    attributes = named({**REFERRING, **changed}, "embedding.")
+
+    assert through_the_sdk_without_a_model(attributes) == [attributes]
 
 
 WHOLE = embedding_of("kept").vector

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Self
 import grpc
 import grpc.aio
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from otel_embedder.errors import PermanentExportError, RetryableExportError
 from otel_embedder.otlp.names import TRACE_SERVICE
@@ -25,7 +28,6 @@ from tests.support.wire import annotate_all
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_embedder.otlp.call import Metadata
@@ -519,6 +521,31 @@ async def test_a_span_that_is_too_large_for_the_next_hop_goes_bare(next_hop: Fak
     assert next_hop.requests[1] == request(span("large"))
     assert not wire.is_bare()
     assert metrics.counts == {"sent": 1, "sent_bare": 1}
+
+
+async def test_of_what_was_taken_in_part_or_not_at_all_nothing_is_told_to_have_arrived(
+    next_hop: FakeNextHop,
+) -> None:
+    next_hop.answers = [Answer(), Answer(rejected=1), Answer(grpc.StatusCode.INVALID_ARGUMENT)]
+    parts: list[TraceRequest] = []
+    wire = parse_request(request(*SPANS).SerializeToString())
+    async with exporting(next_hop.url, max_send_bytes=2_000) as exporter:
+        await exporter.export(wire, deadline=math.inf, metadata=(), arrived=parts.append)
+    first, _, _, *others = next_hop.requests
+    told = [ExportTraceServiceRequest.FromString(part.encode()) for part in parts]
+
+    assert told == [first, *others]
+
+
+async def test_what_arrived_is_told_though_the_rest_did_not(next_hop: FakeNextHop) -> None:
+    next_hop.answers = [Answer(), Answer(grpc.StatusCode.UNAVAILABLE, retry_after=60)]
+    parts: list[TraceRequest] = []
+    wire = parse_request(request(*SPANS).SerializeToString())
+    async with exporting(next_hop.url, max_send_bytes=2_000) as exporter:
+        with pytest.raises(RetryableExportError):
+            await exporter.export(wire, deadline=math.inf, metadata=(), arrived=parts.append)
+
+    assert [part.spans for part in parts] == [len(spans_in(next_hop.requests[0]))]
 
 
 async def test_a_span_too_large_by_itself_keeps_its_vector_where_that_is_taken(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from otel_embedder.exporter.replay import Clock, Exporter
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.attaching import Arrived
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -63,11 +64,16 @@ class SlowExporter(FakeExporter):
         self._start = clock.now
 
     async def export(
-        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+        self,
+        request: TraceRequest,
+        *,
+        deadline: float,
+        metadata: Metadata,
+        arrived: Arrived | None = None,
     ) -> ExportTraceServiceResponse:
         self.times.append(self._clock.now - self._start)
         self._clock.now += self._seconds.pop(0)
-        return await super().export(request, deadline=deadline, metadata=metadata)
+        return await super().export(request, deadline=deadline, metadata=metadata, arrived=arrived)
 
 
 class Source:

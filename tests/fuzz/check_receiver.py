@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.attaching import Arrived
     from otel_embedder.receiver.intake.messages import Context
 
 MAX_BYTES = 1024 * 1024
@@ -120,6 +121,7 @@ class BytesExporter:
         *,
         deadline: float,  # noqa: ARG002 - the protocol's
         metadata: Metadata,  # noqa: ARG002 - the protocol's
+        arrived: Arrived | None = None,  # noqa: ARG002 - the protocol's
     ) -> ExportTraceServiceResponse:
         self.sent.append(request.encode())
         return ExportTraceServiceResponse()

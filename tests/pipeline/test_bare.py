@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.attaching import Arrived
     from otel_embedder.pipeline.processor import SpanEmbedder
 
 pytestmark = pytest.mark.timeout(60)
@@ -220,14 +221,19 @@ class Keeping(FakeExporter):
             await self._came.wait_for(lambda: len(self.kept) >= requests)
 
     async def export(
-        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+        self,
+        request: TraceRequest,
+        *,
+        deadline: float,
+        metadata: Metadata,
+        arrived: Arrived | None = None,
     ) -> ExportTraceServiceResponse:
         self.kept.append(request)
         self.objects.append(sum(isinstance(each, Work | StandIn) for each in gc.get_objects()))
         async with self._came:
             self._came.notify_all()
         await self._free.wait()
-        return await super().export(request, deadline=deadline, metadata=metadata)
+        return await super().export(request, deadline=deadline, metadata=metadata, arrived=arrived)
 
 
 async def test_what_was_to_be_done_is_forgotten_before_the_next_hop_takes_its_time() -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.attaching import Arrived
     from otel_embedder.pipeline.passed import Passed
     from otel_embedder.pipeline.processor import SpanEmbedder
     from otel_embedder.text.renderer import Rendering
@@ -330,11 +331,16 @@ class OnTime(FakeExporter):
         self.left: list[float] = []
 
     async def export(
-        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+        self,
+        request: TraceRequest,
+        *,
+        deadline: float,
+        metadata: Metadata,
+        arrived: Arrived | None = None,
     ) -> ExportTraceServiceResponse:
         self.left.append(deadline - asyncio.get_running_loop().time())
         await asyncio.sleep(self.seconds)
-        return await super().export(request, deadline=deadline, metadata=metadata)
+        return await super().export(request, deadline=deadline, metadata=metadata, arrived=arrived)
 
 
 async def test_what_sending_took_is_kept_free_the_next_time() -> None:

@@ -66,7 +66,7 @@ SECTIONS = (
         (
             *("settings", "fields", "credentials", "telemetry", "text", "sidecar", "receiver.add"),
             *("receiver.se", "exporter.settings", "exporter.exporter", "embedder.models.choice"),
-            "search.settings",
+            *("search.settings", "annotation.settings"),
         ),
     ),
     Section(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.waiting import Party
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.pipeline.attaching import Arrived
 
 # Long enough for a busy machine, and short enough to say which wait it was that hung.
 PATIENCE = 10.0
@@ -43,6 +44,16 @@ def embedding_of(content: str) -> Embedding:
     seed = int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
     vector = np.random.default_rng(seed).standard_normal(DIMENSION)
     return Embedding((vector / np.linalg.norm(vector)).astype(np.float32), FAKE_MODEL, "model")
+
+
+class FakeClock:
+    """Stands still until somebody turns it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class FakeModel:
@@ -207,7 +218,12 @@ class FakeExporter:
         return self.has_room
 
     async def export(
-        self, request: TraceRequest, *, deadline: float, metadata: Metadata
+        self,
+        request: TraceRequest,
+        *,
+        deadline: float,
+        metadata: Metadata,
+        arrived: Arrived | None = None,
     ) -> ExportTraceServiceResponse:
         self.encoded.append(request.encode())
         self.requests.append(ExportTraceServiceRequest.FromString(request.encode()))
@@ -215,6 +231,8 @@ class FakeExporter:
         self.metadata.append(metadata)
         if isinstance(self._response, Exception):
             raise self._response
+        if arrived is not None and not self._response.partial_success.rejected_spans:
+            arrived(request)
         return self._response
 
 

@@ -216,15 +216,17 @@ def running_collector(
     config: Path,
     environment: Mapping[str, str],
     *,
+    more: Sequence[Path] = (),
     overrides: Sequence[str] = (),
     program: Path = COLLECTOR,
     wrapper: Sequence[str] = (),
 ) -> Iterator[Collector]:
-    """Run a Collector that listens already; `overrides` are keys of its file, as `yaml:` has them.
+    """Run a Collector that listens already.
 
-    It is the one that `make otelcol` builds, if `program` names no other; `wrapper` is what starts
-    it, if it is not started by itself. Where applications send their spans, and what else needs a
-    free port, it chooses itself.
+    Files of `more` are read behind its own; `overrides` are keys of it, as `yaml:` has them. It is
+    the one that `make otelcol` builds, if `program` names no other; `wrapper` is what starts it, if
+    it is not started by itself. Where applications send their spans, and what else needs a free
+    port, it chooses itself.
     """
     apps = free_address()
     own = {
@@ -232,9 +234,9 @@ def running_collector(
         "OTELCOL_HEALTH_ENDPOINT": free_address(),
         "OTELCOL_METRICS_LEVEL": "none",
     }
-    command = [*wrapper, str(built(program)), "--config", str(config)]
-    for override in overrides:
-        command += ["--config", f"yaml:{override}"]
+    command = [*wrapper, str(built(program))]
+    for part in (*map(str, (config, *more)), *(f"yaml:{override}" for override in overrides)):
+        command += ["--config", part]
     with Collector(command, own_environment(own | dict(environment))) as collector:
         collector.address = apps
         collector.wait_for_line("Everything is ready")
