@@ -7,13 +7,13 @@ whoever wanted it has gone on with a stand-in, is remembered all the same.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.embedder.known import Known
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from otel_embedder.embedder.embedding import Embedder, Embedding, WantedText
@@ -50,6 +50,12 @@ class CachingEmbedder:
         self._metrics.looked_up(hits=len(texts) - len(missing), misses=len(missing))
         fresh = iter(self._ask(missing, party))
         return [known or next(fresh) for known in answers]
+
+    def recall(self, content: str, embedding: Embedding) -> bool:
+        """Know a text's embedding of before all others; tell whether there is room for it."""
+        done: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
+        done.set_result(embedding)
+        return self._known.recall(content, done)
 
     def _ask(
         self, missing: Sequence[WantedText], party: Party | None

@@ -56,6 +56,19 @@ class Known(Generic[Value]):
         if len(self._values) > self._max_texts:
             self._values.popitem(last=False)
 
+    def recall(self, content: str, value: Value) -> bool:
+        """Know this of a text that was asked for before all others; tell whether there is room.
+
+        What is known of it already stays.
+        """
+        if content in self._values:
+            return True
+        if len(self._values) >= self._max_texts:
+            return False
+        self._values[content] = value
+        self._values.move_to_end(content, last=False)
+        return True
+
     def info(self) -> CacheInfo:
         """Tell how it does."""
         return CacheInfo(self._hits, self._misses, self._max_texts, len(self._values))

@@ -138,6 +138,21 @@ class Vectors(NamedTuple):
     matrix: npt.NDArray[np.float32]
 
 
+class WithVector(NamedTuple):
+    """A text of a catalogue with its vector.
+
+    Attributes:
+        words: the text.
+        text_version: of the renderer that made it last, or that it was brought over to.
+        embedded: its vector.
+
+    """
+
+    words: str
+    text_version: str
+    embedded: Embedded
+
+
 class Stems(NamedTuple):
     """The words of some of the entries of a catalogue.
 
@@ -227,6 +242,10 @@ class Store(Protocol):
 
     def vector(self, key: int) -> Vector | None:
         """Give the vector of an entry, if it has one."""
+        ...
+
+    def with_vectors(self, keys: Iterable[int]) -> list[WithVector]:
+        """Give what these entries say and their vectors, in this order, without those of none."""
         ...
 
     def rows(self) -> Mapping[int, RowKey]:

@@ -22,6 +22,7 @@ from otel_embedder.search.recorder import Bounds, Recorder
 from otel_embedder.search.store import DAY, NANOSECONDS, Kept
 from otel_embedder.search.writing import CatalogueWriter, Idle
 from otel_embedder.sidecar.group_alerts import GroupAlerts
+from otel_embedder.sidecar.warming import Opened, warming
 from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.text.options import render_options
@@ -262,8 +263,9 @@ async def cataloguing(
         metrics=metrics,
         told=None if webhook is None else webhook.offer,
     )
+    awaited = Opened(opened, asyncio.get_running_loop())
     writer = CatalogueWriter(
-        opened,
+        awaited.open,
         kept,
         most_texts=settings.catalogue_texts,
         metrics=metrics,
@@ -273,7 +275,8 @@ async def cataloguing(
     recorder = Recorder(uuid4().hex, renderer, bounds=Bounds())
     filling = Cataloguing(recorder, writer, interval=settings.catalogue_interval, metrics=metrics)
     try:
-        yield filling
+        async with warming(awaited, settings, nest, renderer.text_version, metrics):
+            yield filling
     finally:
         await asyncio.to_thread(filling.close)
         if webhook is not None:

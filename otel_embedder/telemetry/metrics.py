@@ -124,6 +124,11 @@ METRICS = (
         ("source",),
     ),
     Metric(
+        "warmed_texts_total",
+        "counter",
+        "Texts whose vectors were taken from the catalogue at the start.",
+    ),
+    Metric(
         "known_spans_total",
         "counter",
         "Spans whose text was known by their bytes, since one before said the same.",
@@ -319,6 +324,10 @@ class Metrics:
             self._counters["embedded_texts_total"].labels("cache").inc(hits)
         if misses:
             self._counters["embedded_texts_total"].labels("model").inc(misses)
+
+    def warmed(self, *, texts: int) -> None:
+        """Count texts whose vectors were taken from the catalogue."""
+        self._counters["warmed_texts_total"].inc(texts)
 
     def left_queue(self, *, seconds: float) -> None:
         """Record how long a text has waited for its turn."""

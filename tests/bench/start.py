@@ -7,17 +7,30 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.comparison import delivery
 from tests.support.generated import requests_of_texts
-from tests.support.processes import Sidecar, Sink, resident_bytes, running_sidecar, send
+from tests.support.processes import (
+    Sidecar,
+    Sink,
+    free_address,
+    resident_bytes,
+    running_sidecar,
+    send,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 SPANS = 10_000
 TEXTS = 1_200  # more than are remembered
+KNOWN_TEXTS = 900  # as many as that
+MINUTE = 60.0
+TEXTS_METRIC = "otel_embedder_embedded_texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +55,31 @@ class Starts:
     sources: set[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """What a catalogue makes of a start.
+
+    Attributes:
+        without: starts without a catalogue.
+        with_one: starts with one.
+        before: the share of texts known in the last minute before it was ended.
+        after: the same in the first minute of the next start.
+
+    """
+
+    without: Starts
+    with_one: Starts
+    before: float
+    after: float
+
+
 class Starter:
     """Starts sidecars whose Python code is compiled already, as an installed one's is."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._converted = scratch / "converted"
+        self._metrics = free_address()
 
     def with_converted_model(self, times: int) -> Starts:
         self._start(self._converted)  # compiles the code, converts the model
@@ -56,14 +88,55 @@ class Starter:
     def without_converted_model(self, times: int) -> Starts:
         return _summed_up([self._start(self._scratch / f"new-{time}") for time in range(times)])
 
-    def _start(self, model_cache: Path) -> Start:
+    def _start(self, model_cache: Path, settings: Sequence[str] = ()) -> Start:
         [request] = requests_of_texts(1, texts=1)
         started = time.perf_counter()
-        with Sink() as sink, self._sidecar(sink, model_cache) as sidecar:
+        with Sink() as sink, self._sidecar(sink, model_cache, settings) as sidecar:
             send(sidecar.address, [request])
             seconds = time.perf_counter() - started
         [source] = delivery(sink.requests).sources
         return Start(seconds, source)
+
+    def warm(self, times: int) -> Warm:
+        """Start with a catalogue of KNOWN_TEXTS texts and without, turn about."""
+        self._start(self._converted)
+        catalogue = f"sqlite:///{self._scratch}/catalogue.db"
+        settings = ["--catalogue", catalogue, "--catalogue-retention", "3650"]
+        requests = requests_of_texts(2 * KNOWN_TEXTS, texts=KNOWN_TEXTS, spans_a_request=20)
+        with Sink() as sink, self._sidecar(sink, self._converted, settings) as sidecar:
+            sidecar.wait_for_model()
+            send(sidecar.address, requests)
+            before = self._hits(sidecar, requests)
+        starts = [
+            (self._start(self._converted), self._start(self._converted, settings))
+            for _ in range(times)
+        ]
+        without, with_one = (_summed_up([*each]) for each in zip(*starts, strict=True))
+        with Sink() as sink, self._sidecar(sink, self._converted, settings) as sidecar:
+            after = self._hits(sidecar, requests)
+        return Warm(without, with_one, before, after)
+
+    def _hits(self, sidecar: Sidecar, requests: Sequence[bytes]) -> float:
+        """Give the share of texts whose vectors were known, of requests in MINUTE seconds."""
+        known, asked = self._looked_up()
+        for request in requests:
+            send(sidecar.address, [request])
+            time.sleep(MINUTE / len(requests))
+        known_then, asked_then = self._looked_up()
+        return (known_then - known) / (asked_then - asked)
+
+    def _looked_up(self) -> tuple[float, float]:
+        """Give how many texts of requests were known so far, and how many there were."""
+        with urlopen(f"http://{self._metrics}/metrics") as answer:
+            families = {
+                each.name: each for each in text_string_to_metric_families(answer.read().decode())
+            }
+        counted = {
+            each.labels.get("source"): each.value
+            for each in families[TEXTS_METRIC].samples
+            if each.name.endswith("_total")
+        }
+        return counted.get("cache", 0), sum(counted.values())
 
     def resident_bytes(self) -> int:
         """Give the memory that a sidecar holds after SPANS spans of TEXTS texts."""
@@ -73,12 +146,14 @@ class Starter:
             return resident_bytes(sidecar.pid)
 
     @contextmanager
-    def _sidecar(self, sink: Sink, model_cache: Path) -> Iterator[Sidecar]:
+    def _sidecar(
+        self, sink: Sink, model_cache: Path, more: Sequence[str] = ()
+    ) -> Iterator[Sidecar]:
         environment = {
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(self._scratch / "pycache"),
         }
-        settings = ["--model-cache", str(model_cache)]
+        settings = ["--model-cache", str(model_cache), "--metrics-listen", self._metrics, *more]
         with running_sidecar(sink.address, settings=settings, environment=environment) as sidecar:
             yield sidecar
 

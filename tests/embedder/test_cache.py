@@ -11,7 +11,14 @@ from otel_embedder.embedder.fallback import FallbackEmbedder
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.errors import EmbeddingFailedError
 from otel_embedder.fairness import Turns
-from tests.support.fakes import DIMENSION, FakeEmbedder, FakeMetrics, SpanText, errors_of
+from tests.support.fakes import (
+    DIMENSION,
+    FakeEmbedder,
+    FakeMetrics,
+    SpanText,
+    embedding_of,
+    errors_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -179,3 +186,17 @@ async def test_a_failure_that_nobody_waits_for_is_no_noise(
     next_.futures.clear()
 
     assert caplog.records == []
+
+
+async def test_what_is_recalled_is_older_than_all_that_is_known() -> None:
+    next_ = FakeEmbedder(at_once=True)
+    cache = caching(next_, max_texts=3)
+    [known] = await gathered(cache.embed(texts("a")))
+    had_room = [cache.recall(each, embedding_of(each)) for each in "abcd"]
+    await gathered(cache.embed(texts("e")))
+    [again, *others] = await gathered(cache.embed(texts("abc")))
+
+    assert had_room == [True, True, True, False]
+    assert again is known
+    assert next_.contents() == [["a"], ["e"], ["c"]]
+    assert others[0].vector.tobytes() == embedding_of("b").vector.tobytes()

@@ -289,6 +289,9 @@ class FakeMetrics:
     def error_group_came(self, service: str) -> None:
         self.counts[f"error_group_came {service}"] += 1
 
+    def warmed(self, *, texts: int) -> None:
+        self.counts["warmed"] += texts
+
     def catalogue_dropped(self, reason: str, *, spans: int) -> None:
         self.counts[f"catalogue_dropped {reason}"] += spans
 

@@ -23,6 +23,7 @@ from otel_embedder.search.store import (
     Columns,
     Stems,
     Vectors,
+    WithVector,
 )
 from otel_embedder.search.stores.postings import Postings
 from otel_embedder.search.stores.sqlite_groups import GroupsInMemory
@@ -202,6 +203,16 @@ class MemoryStore:
         with self._lock:
             _, embedded = self._vectors.get(key, (0, None))
             return None if embedded is None else embedded.vector
+
+    def with_vectors(self, keys: Iterable[int]) -> list[WithVector]:
+        """Give what these entries say and their vectors, in this order."""
+        with self._lock:
+            found = [int(key) for key in keys if int(key) in self._vectors]
+            entries = [self._entries[key] for key in found]
+            return [
+                WithVector(entry.words, entry.text_version, self._vectors[key][1])
+                for key, entry in zip(found, entries, strict=True)
+            ]
 
     def rows(self) -> Mapping[int, RowKey]:
         """Give the rows by their numbers."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import Embedded, Entry
     from otel_embedder.search.groups.kept import Came
-    from otel_embedder.search.store import Batch, Kept
+    from otel_embedder.search.store import Batch, Kept, WithVector
     from otel_embedder.search.stores.group_writing import GroupWriting
 
 PATIENCE = 10.0
@@ -184,6 +184,11 @@ class SqliteStore:
             found = connection.execute("SELECT vector FROM vectors WHERE key = ?", (int(key),))
             vector: tuple[bytes] | None = found.fetchone()
             return None if vector is None else np.frombuffer(vector[0], "<f4")
+
+    def with_vectors(self, keys: Iterable[int]) -> list[WithVector]:
+        """Give what these entries say and their vectors, in this order."""
+        with self._connections.reading() as connection:
+            return sqlite_reading.with_vectors(connection, keys)
 
     def rows(self) -> Mapping[int, RowKey]:
         """Give the rows by their numbers."""

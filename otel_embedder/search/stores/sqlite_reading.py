@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.search.counts import NOTHING
-from otel_embedder.search.entries import Entry
+from otel_embedder.search.entries import Embedded, Entry
 from otel_embedder.search.packing import unpack_examples
-from otel_embedder.search.store import Stems
+from otel_embedder.search.store import Stems, WithVector
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from otel_embedder.search.counts import Integers
 
@@ -53,6 +53,20 @@ def entry_of(
         examples=unpack_examples(examples),
         model=names[model],
     )
+
+
+def with_vectors(connection: sqlite3.Connection, keys: Iterable[int]) -> list[WithVector]:
+    """Give what entries say and their vectors, in this order, without those of none."""
+    query = (
+        "SELECT words, text_version, vectors.model, vector"
+        " FROM vectors JOIN texts USING (key) JOIN entries USING (key) WHERE key = ?"
+    )
+    names = names_of(connection)
+    found = (connection.execute(query, (int(key),)).fetchone() for key in keys)
+    return [
+        WithVector(words, names[version], Embedded(names[model], np.frombuffer(vector, "<f4")))
+        for words, version, model, vector in filter(None, found)
+    ]
 
 
 def columns_after(connection: sqlite3.Connection, after: int) -> Integers:

@@ -43,6 +43,7 @@ def test_a_new_store_has_nothing(store: Store) -> None:
     assert store.entries([1]) == []
     assert list(store.vectors(MODEL)) == []
     assert store.vector(1) is None
+    assert store.with_vectors([1]) == []
     assert (store.rows(), store.services()) == ({}, {})
     assert store.with_stems(["pay"], most=3).tolist() == []
     assert store.stem_counts(["pay"]) == {}
@@ -211,6 +212,14 @@ def test_vectors_come_back_bit_for_bit(store: Store) -> None:
     assert first is not None
     assert first.tobytes() == vectors[0].tobytes()
     assert list(store.vectors("another")) == []
+    [none_yet] = [entry.key for entry in entries_of(store) if not entry.model]
+    second, known = store.with_vectors([found.keys[1], none_yet, 99, found.keys[0]])
+    assert (second.words, second.text_version) == (
+        "text 1",
+        store.entries(found.keys)[1].text_version,
+    )
+    assert (known.embedded.model, known.words) == (MODEL, "text 0")
+    assert known.embedded.vector.tobytes() == vectors[0].tobytes()
 
 
 def test_a_vector_of_the_same_model_stays_and_one_of_another_takes_its_place(
