@@ -148,7 +148,8 @@ def running_contestants() -> Iterator[list[Contestant]]:
                 Contestant(name, peer.pid, peer.address),
                 Contestant(f"sidecar, {encoding}", sidecar.pid, sidecar.address, name),
             ]
-        yield contestants
+        new = running.enter_context(running_sidecar(sink_address, settings=["--attach", "new"]))
+        yield [*contestants, Contestant("sidecar, attach new", new.pid, new.address)]
 
 
 def courses(contestants: list[Contestant], scratch: Path) -> Iterator[Course]:
