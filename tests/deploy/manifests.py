@@ -1,7 +1,8 @@
 """Makes what of `deploy/` follows from elsewhere: `make manifests`. A test sees that it is current.
 
 The chart's schema of settings follows from the program's own, its Collectors' configurations from
-`collector-config`, and the plain manifests from the chart.
+`collector-config`, its alerts and its dashboard from `observability`, and the plain manifests from
+the chart.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from otel_embedder.settings import Settings
+from tests.deploy.dashboard import dashboard
 from tests.support.charts import CHART, DEPLOY, named, pod_spec, rendered
 from tests.support.charts import manifests as read_manifests
 from tests.support.processes import CONFIGURATIONS
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA = CHART / "values.schema.json"
 MANIFESTS = DEPLOY / "manifests"
+OBSERVABILITY = DEPLOY / "observability"
 
 # What the chart sets itself, by what its other values say. A secret has no place in a ConfigMap.
 CHARTS_OWN = {
@@ -79,6 +82,9 @@ def made() -> dict[Path, str]:
             CHART / "files" / name: (CONFIGURATIONS / name).read_text(encoding="utf-8")
             for name in ("gateway.yaml", "sidecar.yaml")
         },
+        OBSERVABILITY / "dashboard.json": dashboard(),
+        CHART / "files" / "dashboard.json": dashboard(),
+        CHART / "files" / "rules.yaml": (OBSERVABILITY / "rules.yaml").read_text(encoding="utf-8"),
         **{MANIFESTS / f"{mode}.yaml": _plain(text) for mode, text in plain.items()},
         **_native_sidecar(plain["sidecar"]),
     }

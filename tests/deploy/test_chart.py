@@ -67,6 +67,7 @@ FILES = {
     "extraVolumes": [{"name": "model", "persistentVolumeClaim": {"claimName": "model"}}],
     "extraVolumeMounts": [{"name": "model", "mountPath": "/models"}],
 }
+WATCHED = {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboard")}
 HERE = [{"podSelector": {"matchLabels": {"app": "collector"}}}]
 GATEWAY, SIDECAR, DAEMONSET, OPERATOR = (
     VALUES[mode] for mode in ("gateway", "sidecar", "daemonset", "operator")
@@ -74,7 +75,7 @@ GATEWAY, SIDECAR, DAEMONSET, OPERATOR = (
 MATRIX: dict[str, dict[str, object]] = {
     **VALUES,
     **{f"{mode} placed": {**values, **PLACED} for mode, values in VALUES.items()},
-    **{f"{mode} watched": {**v, "serviceMonitor": {"enabled": True}} for mode, v in VALUES.items()},
+    **{f"{mode} watched": {**values, **WATCHED} for mode, values in VALUES.items()},
     **{f"{mode} with settings": {**v, "settings": SETTINGS} for mode, v in VALUES.items()},
     **{f"{mode} with files": {**values, **FILES} for mode, values in VALUES.items()},
     **{

@@ -23,7 +23,7 @@ KUBERNETES = "1.37"
 RELEASE, NAMESPACE = "otel-embedder", "observability"
 
 # What has no schema in Kubernetes: of the OpenTelemetry and the Prometheus Operator.
-CUSTOM_KINDS = {"OpenTelemetryCollector", "ServiceMonitor"}
+CUSTOM_KINDS = {"OpenTelemetryCollector", "PrometheusRule", "ServiceMonitor"}
 
 
 class ToolError(Exception):
