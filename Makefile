@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
-    otelcol wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
+    otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
     docs-site image-context image-test check-deploy check-rules manifests test-gateway test-extras sbom
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
@@ -55,7 +55,7 @@ test-reference: build/reference/installed  ## Compare with sentence-transformers
 	build/reference/bin/python -m tests.bench.reference
 
 # What cog writes tables into.
-GENERATED := docs/settings.md docs/metrics.md docs/errors.md
+GENERATED := docs/settings.md docs/metrics.md docs/errors.md docs/scale.md
 
 check: $(INSTALLED) build/proto docs-site  ## Check style, types, imports, spelling and that generated code is current
 	$(BIN)/ruff check
@@ -112,6 +112,10 @@ fuzz: $(INSTALLED) build/fuzz/installed  ## Look for inputs that break a promise
 	$(BIN)/pytest tests/contracts/test_fuzz.py --hypothesis-profile=fuzz --timeout=600 \
 	    $(if $(SEED),--hypothesis-seed=$(SEED))
 	build/fuzz/bin/python -m tests.fuzz --seconds 60 $(if $(SEED),--seed $(SEED))
+
+# `make capacity` asks; `make capacity LOAD='--spans 20000 --services 40 --texts 3000'` doesn't.
+capacity: $(INSTALLED)  ## Say how many sidecars a load needs, and how large
+	@$(BIN)/python -m tests.capacity $(LOAD)
 
 soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
 	$(BIN)/python -m tests.bench.soak

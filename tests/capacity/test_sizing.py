@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.capacity.__main__ import main
+from tests.capacity.sizing import (
+    ADDED_BYTES,
+    CORES_OF_THAT,
+    RESIDENT_BYTES,
+    SPAN_MICROSECONDS,
+    TEXTS_A_SECOND,
+    WORST_BYTES,
+    Load,
+    size_of,
+)
+from tests.support.processes import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COSTS = (REPOSITORY / "docs" / "costs.md").read_text(encoding="utf-8")
+SCALE = (REPOSITORY / "docs" / "scale.md").read_text(encoding="utf-8")
+SMALL = Load(1_000, 10, 100, span_bytes=600, encoding="array", cores=2)
+
+VECTORS: Mapping[str, AnyValue] = {
+    "array": AnyValue(array_value=ArrayValue(values=[AnyValue(double_value=0.1)] * 384)),
+    "bytes": AnyValue(bytes_value=bytes(1536)),
+    "base64": AnyValue(string_value="A" * 2048),
+}
+BESIDE = {
+    "embedding.model_name": "all-MiniLM-L6-v2",
+    "embedding.source": "model",
+    "embedding.text_version": "words-4",
+    "embedding.text_id": "0123456789abcdef",
+}
+
+
+def test_the_numbers_are_those_that_were_measured() -> None:
+    for encoding in ("array", "bytes"):
+        [measured] = re.findall(rf"^sidecar, {encoding} +([\d.]+)", COSTS, re.MULTILINE)
+        assert SPAN_MICROSECONDS[encoding] == float(measured)
+    [texts] = re.findall(rf"texts, {CORES_OF_THAT} at a time +(\d+) texts/s", COSTS)
+    [megabytes] = re.findall(r"^resident memory .* (\d+) MB ", COSTS, re.MULTILINE)
+    assert (int(texts), int(megabytes) * 1_000_000) == (TEXTS_A_SECOND, RESIDENT_BYTES)
+
+
+@pytest.mark.parametrize("encoding", VECTORS)
+def test_what_a_vector_adds_is_what_it_takes(encoding: str) -> None:
+    others = [KeyValue(key=k, value=AnyValue(string_value=v)) for k, v in BESIDE.items()]
+    vector = KeyValue(key="embedding.vector", value=VECTORS[encoding])
+
+    assert Span(attributes=[vector, *others]).ByteSize() == ADDED_BYTES[encoding]
+
+
+def test_the_document_has_the_formula_with_these_numbers() -> None:
+    numbers = [*SPAN_MICROSECONDS.values(), TEXTS_A_SECOND, round(WORST_BYTES / 1e6)]
+
+    assert all(f"{number}" in SCALE for number in numbers)
+    assert all(f"{added:,}" in SCALE for added in ADDED_BYTES.values())
+
+
+def test_a_small_load_is_one_replica_with_the_default_cache() -> None:
+    size = size_of(SMALL)
+
+    assert (size.replicas, size.cache_size, size.resident_bytes) == (1, 1_000, RESIDENT_BYTES)
+    assert (size.bytes_in, size.bytes_out) == (600_000, 5_002_000)
+    assert size.cores < 0.1
+
+
+def test_what_one_core_cannot_pass_on_wants_more_replicas_however_many_cores() -> None:
+    much = replace(SMALL, spans=100_000, cores=64)
+
+    assert size_of(much).replicas == 3
+
+
+def test_what_the_model_cannot_embed_wants_more_replicas() -> None:
+    many = replace(SMALL, texts=30_000)
+
+    assert size_of(many).replicas == 4
+    assert size_of(replace(many, cores=8)).replicas == 1
+
+
+def test_cores_of_all_replicas_bear_the_load_with_room_for_bursts() -> None:
+    size = size_of(replace(SMALL, spans=50_000, texts=20_000))
+
+    busy = size.passing_cores + size.model_cores
+    assert size.cores * size.replicas == pytest.approx(busy / 0.7)
+    assert size.cores <= SMALL.cores
+
+
+def test_it_asks_for_what_it_is_not_given() -> None:
+    asked = CliRunner().invoke(main, ["--services", "40"], input="20000\n3000\n")
+    given = CliRunner().invoke(main, ["--services=40", "--spans=20000", "--texts=3000"])
+
+    assert "Spans a second: " in asked.output
+    assert given.output.startswith("20,000 spans/s of 40 services, 3,000 texts a minute\n")
+    assert asked.output.endswith(given.output)
+    assert given.output in SCALE
+
+
+def test_a_load_that_is_none_is_refused() -> None:
+    refused = CliRunner().invoke(main, ["--services=0", "--spans=1", "--texts=1"])
+
+    assert refused.exit_code == 2
+    assert "Invalid value for '--services'" in refused.output
+
+
+def test_it_says_when_services_are_fewer_than_replicas() -> None:
+    told = CliRunner().invoke(main, ["--services=1", "--spans=100000", "--texts=3000"]).output
+
+    assert "a sidecar for each Collector" in told
