@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
     otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
-    docs-site image-context image-test check-deploy check-rules manifests test-gateway test-extras sbom
+    docs-site image-context image-test check-deploy check-rules manifests test-gateway test-host test-extras sbom
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -48,7 +48,7 @@ test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a re
 	$(PYTEST) --cov --durations 10
 
 test-unit: $(INSTALLED)  ## Run the tests that need neither, in a minute
-	$(PYTEST) -m 'not (integration or collector or reference or deploy or gateway or image)'
+	$(PYTEST) -m 'not (integration or collector or reference or deploy or gateway or host or image)'
 
 test-reference: build/reference/installed  ## Compare with sentence-transformers (installs 5 GB)
 	build/reference/bin/pytest -m reference
@@ -176,10 +176,14 @@ manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema, the 
 test-gateway: $(INSTALLED) build/otelcol-gateway  ## Run two sidecars behind a real loadbalancing exporter
 	$(BIN)/pytest tests/deploy -m gateway
 
+# In namespaces of a user's own, with a registry in reach.
+test-host: wheel  ## Type what docs/deploy.md has one type on a host with systemd
+	$(BIN)/pytest tests/deploy -m host
+
 # What a release says of itself, for who looks for a vulnerable package in it.
 sbom: wheel build/sbom/installed  ## Write the wheel's bill of materials into dist, with all that it asks for
 	$(call environment,build/sbom/release,requirements/runtime.txt)
-	$(UV) pip install --quiet --no-deps --python build/sbom/release dist/*.whl
+	$(UV) pip install --quiet --no-deps --no-index --find-links dist --python build/sbom/release otel-embedder
 	build/sbom/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
 	    --output-file dist/sbom.cdx.json build/sbom/release/bin/python
 
