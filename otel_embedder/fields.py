@@ -32,7 +32,7 @@ class RoomSettings(BaseModel):
         if (is_empty and not may_be_empty) or (value is None and field.default is not None):
             raise ValueError("must have a value; leave it out for the default")
         if isinstance(value, bytes) or (isinstance(value, bool) and field.annotation is not bool):
-            raise ValueError("must be text or a number, as in the README")
+            raise ValueError("must be text or a number, as in docs/settings.md")
         return value
 
 

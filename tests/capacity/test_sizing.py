@@ -13,6 +13,7 @@ from tests.capacity.__main__ import main
 from tests.capacity.sizing import (
     ADDED_BYTES,
     CORES_OF_THAT,
+    REQUEST_MICROSECONDS,
     RESIDENT_BYTES,
     SPAN_MICROSECONDS,
     TEXTS_A_SECOND,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 COSTS = (REPOSITORY / "docs" / "costs.md").read_text(encoding="utf-8")
 SCALE = (REPOSITORY / "docs" / "scale.md").read_text(encoding="utf-8")
-SMALL = Load(1_000, 10, 100, span_bytes=600, encoding="array", cores=2)
+SMALL = Load(1_000, 10, 100, span_bytes=600, request_spans=512, encoding="array", cores=2)
 
 VECTORS: Mapping[str, AnyValue] = {
     "array": AnyValue(array_value=ArrayValue(values=[AnyValue(double_value=0.1)] * 384)),
@@ -42,13 +43,28 @@ BESIDE = {
 }
 
 
+def measured(row: str) -> float:
+    """Give what docs/costs.md has in a row, the first number behind these words."""
+    found = re.search(rf"^{row} +([\d.]+) ", COSTS, re.MULTILINE)
+    assert found, row
+    return float(found[1])
+
+
 def test_the_numbers_are_those_that_were_measured() -> None:
-    for encoding in ("array", "bytes"):
-        [measured] = re.findall(rf"^sidecar, {encoding} +([\d.]+)", COSTS, re.MULTILINE)
-        assert SPAN_MICROSECONDS[encoding] == float(measured)
-    [texts] = re.findall(rf"texts, {CORES_OF_THAT} at a time +(\d+) texts/s", COSTS)
-    [megabytes] = re.findall(r"^resident memory .* (\d+) MB ", COSTS, re.MULTILINE)
-    assert (int(texts), int(megabytes) * 1_000_000) == (TEXTS_A_SECOND, RESIDENT_BYTES)
+    distinct = r"and with a thread and a port +sidecar, array"
+    assert measured(distinct) == SPAN_MICROSECONDS["array"]
+    assert measured(rf"{distinct} .*\n +sidecar, bytes") == SPAN_MICROSECONDS["bytes"]
+    assert measured(rf"1000 texts, {CORES_OF_THAT} at a time") == TEXTS_A_SECOND
+    spans = r"resident memory after 10000 spans of 1200 texts"
+    assert measured(spans) * 1_000_000 == RESIDENT_BYTES
+
+
+def test_what_a_request_costs_is_what_small_ones_cost_more() -> None:
+    large = measured(r"512 spans .*\n.*\n +sidecar, array")
+    for spans in (64, 10):
+        more = measured(rf"{spans} spans +sidecar, array") - large
+
+        assert more * spans == pytest.approx(REQUEST_MICROSECONDS, rel=0.1)
 
 
 @pytest.mark.parametrize("encoding", VECTORS)
@@ -77,7 +93,8 @@ def test_a_small_load_is_one_replica_with_the_default_cache() -> None:
 def test_what_one_core_cannot_pass_on_wants_more_replicas_however_many_cores() -> None:
     much = replace(SMALL, spans=100_000, cores=64)
 
-    assert size_of(much).replicas == 3
+    assert size_of(much).replicas == 4
+    assert size_of(replace(much, request_spans=10)).replicas == 18
 
 
 def test_what_the_model_cannot_embed_wants_more_replicas() -> None:

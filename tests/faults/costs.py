@@ -17,7 +17,7 @@ from tests.support.generated import requests_of_texts
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-# README, "Limits": a sidecar, its model, and what is in flight by default.
+# docs/limits.md: a sidecar, its model, and what is in flight by default.
 MAX_BYTES = 450 * MEGABYTE
 # Without a model, and with an eighth of the default in flight.
 FEW_BYTES = 220 * MEGABYTE

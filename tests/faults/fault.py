@@ -24,7 +24,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault, and what the README allows to come of it.
+    """A fault, and what docs/guarantees.md allows to come of it.
 
     Attributes:
         name: what it is called in the table.

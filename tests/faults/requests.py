@@ -39,7 +39,7 @@ TOO_LARGE = (
 )
 UNKNOWN_COMPRESSION = (
     "gRPC's C core answers INTERNAL to zstd before any of our code runs, and the Collector drops; "
-    "README and configurations say `none` or `gzip`"
+    "docs/sidecar.md and configurations say `none` or `gzip`"
 )
 NO_REQUEST = "nobody can count the spans of what is cut off, or too large to be read: refused"
 

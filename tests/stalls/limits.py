@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 # Never, whatever comes: on these a Collector drops, and they tell of a fault of ours.
 OURS = {"UNKNOWN", "INTERNAL"}
 TOO_LATE = "DEADLINE_EXCEEDED"
-# By default (`max_inflight_bytes`), and what README promises of memory by it.
+# By default (`max_inflight_bytes`), and what docs/limits.md promises of memory by it.
 INFLIGHT_BYTES = 64 * MEBIBYTE
 # Less CPU than this is not worth a comparison: the clock's tick is 10 ms.
 MIN_CPU_SECONDS = 0.4
@@ -80,7 +80,7 @@ class Limits:
 
 
 def promised_bytes(cost: Cost, resting_bytes: int) -> int:
-    """Give what may be held beside a request: as README says, under *Limits*.
+    """Give what may be held beside a request: as docs/limits.md says.
 
     What is in flight, half as much again for what is sent, twice; the request that is read, and
     gRPC's buffers for its connection, twice its size.

@@ -123,7 +123,7 @@ REMEDIES = {
     "`compare` and `eval` do so by themselves",
     "the file is damaged": "another copy of it",
     "the file is no JSON": "without `--form`, if it is OTLP",
-    "the file, which is no JSON, is not": "a file of traces, as README says which",
+    "the file, which is no JSON, is not": "a file of traces, docs/commands.md says which",
     "the last ": "a part of `the file is cut off`",
     "the list of requests has no end": "a part of `the file is cut off`",
     "a zstd frame has no end": "a part of `the file is damaged`",
