@@ -6,11 +6,11 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from otel_embedder.api.app import Site, new_app
+from otel_embedder.api.http.app import Site, new_app
+from otel_embedder.api.http.serving import serving
+from otel_embedder.api.http.tls import tls_context
 from otel_embedder.api.pool import Pool
-from otel_embedder.api.serving import serving
 from otel_embedder.api.settings import DEFAULT_LISTEN
-from otel_embedder.api.tls import tls_context
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from otel_embedder import errors
-from otel_embedder.api.problems import STATUSES
+from otel_embedder.api.http.problems import STATUSES
 from otel_embedder.cli import EXIT_FAILED, EXIT_SKIPPED, EXIT_USAGE
 from otel_embedder.exporter.health import (
     HTTP_PORT,
@@ -213,7 +213,7 @@ MET_BY_SENDERS = {
     )
 }
 # Of the API's room, and met by whoever starts it, or by a command.
-NO_ANSWERS = {"api.client", "api.serving", "api.settings", "api.tls"}
+NO_ANSWERS = {"api.client", "api.http.serving", "api.http.tls", "api.settings"}
 THE_SAME_CODE = {"PermanentExportError", "TooLargeExportError"}
 
 

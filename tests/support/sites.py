@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from otel_embedder.api.app import Site, new_app
+from otel_embedder.api.http.app import Site, new_app
+from otel_embedder.api.http.serving import serving
 from otel_embedder.api.pool import Pool
-from otel_embedder.api.serving import serving
 from otel_embedder.api.telling import Telling
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link

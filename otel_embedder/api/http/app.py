@@ -18,16 +18,16 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from otel_embedder.api.bodies import json_object, tagged
 from otel_embedder.api.counting import counted
-from otel_embedder.api.events import Events
-from otel_embedder.api.groups import GroupRoutes
-from otel_embedder.api.guard import Guard
-from otel_embedder.api.openapi import document
-from otel_embedder.api.problems import answer_error, answer_fault, problem
+from otel_embedder.api.http.bodies import json_object, tagged
+from otel_embedder.api.http.events import Events
+from otel_embedder.api.http.groups import GroupRoutes
+from otel_embedder.api.http.guard import Guard
+from otel_embedder.api.http.openapi import document
+from otel_embedder.api.http.problems import answer_error, answer_fault, problem
+from otel_embedder.api.http.session import COOKIE, Session
+from otel_embedder.api.http.static_files import StaticFiles
 from otel_embedder.api.questions import QUESTIONS, values_of
-from otel_embedder.api.session import COOKIE, Session
-from otel_embedder.api.static_files import StaticFiles
 from otel_embedder.api.status import Status
 from otel_embedder.errors import (
     OtelEmbedderError,

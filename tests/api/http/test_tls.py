@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from otel_embedder.api.http.tls import PAGE_TLS_NOT_RENEWED, PAGE_TLS_RENEWED, tls_context
 from otel_embedder.api.opening import showing
 from otel_embedder.api.settings import PageSettings
 from otel_embedder.api.telling import Telling
-from otel_embedder.api.tls import PAGE_TLS_NOT_RENEWED, PAGE_TLS_RENEWED, tls_context
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.errors import SettingsError
 from otel_embedder.search.stores.memory import MemoryStore

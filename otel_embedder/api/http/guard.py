@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 
 from otel_embedder.api.counting import REFUSED
-from otel_embedder.api.problems import problem_of
+from otel_embedder.api.http.problems import problem_of
 from otel_embedder.errors import (
     ForeignSiteError,
     IncompleteRequestError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from otel_embedder.api.counting import QuestionMetrics
-    from otel_embedder.api.session import Session
+    from otel_embedder.api.http.session import Session
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 10.0

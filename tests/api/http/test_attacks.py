@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from otel_embedder.api.guard import MAX_BODY_BYTES
-from otel_embedder.api.serving import MAX_CONNECTIONS, MAX_HEADER_BYTES
-from otel_embedder.api.session import COOKIE
+from otel_embedder.api.http.guard import MAX_BODY_BYTES
+from otel_embedder.api.http.serving import MAX_CONNECTIONS, MAX_HEADER_BYTES
+from otel_embedder.api.http.session import COOKIE
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
 from tests.support.made_up import Seen
 from tests.support.sites import served
