@@ -3,8 +3,9 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
-    otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean \
-    docs-site image-context image-test check-deploy check-rules manifests test-gateway test-host test-extras sbom
+    otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
+    image-context image-test check-deploy check-rules manifests test-gateway test-host test-extras \
+    sbom browser screenshots
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
 # commands on PATH for versions that it does not have. For another: `make clean`, `make PYTHON=...`.
@@ -44,11 +45,16 @@ WORKERS := auto
 TESTS := tests
 PYTEST := $(BIN)/pytest $(TESTS) --numprocesses $(WORKERS) --dist worksteal
 
-test: $(INSTALLED) build/otelcol  ## Run all tests, with the real model and a real Collector
+test: $(INSTALLED) build/otelcol build/browser  ## Run all tests, with the real model and a real Collector
 	$(PYTEST) --cov --durations 10
 
 test-unit: $(INSTALLED)  ## Run the tests that need neither, in a minute
-	$(PYTEST) -m 'not (integration or collector or reference or deploy or gateway or host or image)'
+	$(PYTEST) -m 'not (integration or collector or browser or reference or deploy or gateway or host or image)'
+
+browser: build/browser  ## Find a browser for the page's tests, or install one
+
+screenshots: $(INSTALLED) build/browser  ## Make the pictures of the page in docs/images
+	$(BIN)/python -m tests.page.screenshots
 
 test-reference: build/reference/installed  ## Compare with sentence-transformers (installs 5 GB)
 	build/reference/bin/pytest -m reference
@@ -314,6 +320,16 @@ build/reference/installed: requirements/reference.txt pyproject.toml $(UV)
 	$(call environment,build/reference,$<)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python build/reference --editable .
 	touch $@
+
+# One that is installed, else the one that Playwright brings, else Debian's.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+build/browser: $(INSTALLED)
+	@echo '==> build/browser: looking for a browser'
+	mkdir -p $(@D)
+	{ for name in $(BROWSERS); do command -v $$name && break; done; } > $@ \
+	    || { $(BIN)/playwright install chromium && echo playwright > $@; } \
+	    || { apt-get update -q && apt-get install -qy --no-install-recommends chromium \
+	        && command -v chromium > $@; } || { rm -f $@; exit 1; }
 
 build/eval/shop.bin: tests/bench/shop.py otel_embedder/cli/demo/shop.py $(INSTALLED)
 	mkdir -p $(@D)

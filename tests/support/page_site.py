@@ -1,0 +1,220 @@
+"""The page, served for real over a shop that was made up, to be looked at with a browser."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from otel_embedder.api.app import Site, new_app
+from otel_embedder.api.pool import Pool
+from otel_embedder.api.serving import serving
+from otel_embedder.api.status import Moment, Sidecar, Trouble
+from otel_embedder.api.telling import Telling
+from otel_embedder.search.stores.memory import MemoryStore
+from tests.support import page_answers
+from tests.support.made_up import Seen, write
+from tests.support.sites import a_catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from otel_embedder.credentials.tokens import Tokens
+    from tests.support.page_answers import Json
+
+V1 = "/api/v1/"
+MINUTE = 60
+HOUR = 3_600
+SHOP = (
+    ("payment", "POST /v1/charges", "CLIENT", "charge card bank", 41.0),
+    ("payment", "acquire connection", "INTERNAL", "connection pool wait", 0.4),
+    ("checkout", "PlaceOrder", "SERVER", "place order", 120.0),
+    ("catalog", "ListProducts", "SERVER", "list products", 4.1),
+    ("shipping", "GET /quote", "CLIENT", "quote carrier rates", 88.0),
+    ("cart", "SET", "CLIENT", "store basket in redis", 1.2),
+    ("invoices", "RenderPdf", "INTERNAL", "render invoice as pdf", 1_820.0),
+)
+WAYS = ("once", "again after timeout", "for a guest", "with a coupon", "abroad", "at night")
+
+
+def the_shop() -> list[Seen]:
+    """Give a shop's texts of the last two hours, some of them failed, the last ones new."""
+    now = int(time.time())
+    seen = []
+    for place, (service, operation, kind, words, milliseconds) in enumerate(SHOP):
+        for turn, way in enumerate(WAYS):
+            number = 1_000 * place + 10 * turn + 1
+            ago = (7_200 - 1_100 * turn) if turn < len(WAYS) - 1 else 120
+            said = Seen(
+                f"{words} {way} {service}",
+                service=service,
+                operation=operation,
+                kind=kind,
+                status="ERROR" if turn == 1 else "UNSET",
+                milliseconds=(milliseconds, milliseconds * 1.3),
+                at=now - ago,
+                spans=20 + 7 * turn,
+                number=number,
+            )
+            seen.append(said)
+    return seen
+
+
+class FakeWatch:
+    """Watches a sidecar that does well, but for its next hop."""
+
+    def moment(self) -> Moment:
+        return Moment(42.0, 0.0, 0.981, 0, 3, 212_000_000, 2.1, 6.4, 18.0)
+
+    def sidecar(self) -> Sidecar:
+        since = int(time.time()) - HOUR
+        moments = (*(self.moment() for _ in range(59)), self.moment())
+        return Sidecar("127.0.0.1:4317", "tempo:4317", 512, since, MINUTE, moments)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        return (
+            Trouble(
+                "The next hop is slow to answer.",
+                "It took 480 ms. No span is lost: the Collector is asked to wait.",
+                "If it lasts, give the next hop more memory or replicas.",
+                "otel-embedder health",
+                "slow",
+            ),
+        )
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the page is told of changes and groups, and what it has decided.
+
+    Attributes:
+        groups: as the API gives them.
+        changes: as the API gives them.
+        told: each decision: what, of which group, and what was said with it.
+
+    """
+
+    groups: list[Json] = field(default_factory=lambda: [*page_answers.GROUPS])
+    changes: Json = field(
+        default_factory=lambda: page_answers.changes_answer(
+            [page_answers.SLOW_BANK, page_answers.NEW_RETRY], [page_answers.PERHAPS]
+        )
+    )
+    told: list[tuple[str, str, Json]] = field(default_factory=list)
+
+    def answer(self, path: str, states: Sequence[str], said: Json) -> Response:
+        """Answer as the API would."""
+        what, *rest = path.split("/")
+        if what == "changes":
+            return JSONResponse(self.changes)
+        if not rest:
+            found = [each for each in self.groups if not states or each["state"] in states]
+            return JSONResponse(page_answers.groups_answer(found))
+        if len(rest) > 1:
+            self._decide(rest[0], rest[1], said)
+            return Response(status_code=204)
+        found = [group for group in self.groups if group["id"] == rest[0]]
+        if not found:
+            return JSONResponse({"detail": f"there is no group {rest[0]}"}, 404)
+        return JSONResponse(page_answers.groups_answer(found))
+
+    def _decide(self, id_: str, word: str, said: Json) -> None:
+        self.told.append((word, id_, said))
+        states = {"mute": "muted", "resolve": "resolved", "reopen": "ongoing"}
+        more = {"note": said["note"]} if word == "note" else {}
+        if word in states:
+            more = {"state": states[word]}
+        self.groups = [{**each, **more} if each["id"] == id_ else each for each in self.groups]
+
+
+@dataclass(slots=True)
+class PageSite:
+    """A page that can be taken away and brought back.
+
+    Attributes:
+        store: of the catalogue that it shows.
+        answers: what it is told of changes and groups.
+        tokens: of which whoever looks must bring one.
+        watch: how the sidecar does, if there is one.
+        url: where it is.
+
+    """
+
+    store: MemoryStore
+    answers: Answers
+    tokens: Tokens | None = None
+    watch: FakeWatch | None = None
+    url: str = ""
+    _parts: ExitStack = field(default_factory=ExitStack)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    # Playwright has its event loop in the thread of a test: nothing of ours may block there.
+    def start(self) -> None:
+        """Serve it, at the same address as before."""
+        self._thread.submit(self._start).result()
+
+    def stop(self) -> None:
+        """Take it away."""
+        self._thread.submit(self._parts.close).result()
+
+    def close(self) -> None:
+        """End for good."""
+        self._thread.shutdown()
+
+    def see(self, *seen: Seen) -> None:
+        """Put more into its catalogue."""
+        self._thread.submit(write, self.store, *seen).result()
+
+    def _start(self) -> None:
+        catalogue = a_catalogue(self.store)
+        closing = threading.Event()
+        pool = self._parts.enter_context(Pool(threads=2, waiting=32))
+        telling = Telling(catalogue, "sqlite:///shop.db", self.watch)
+        site = Site(catalogue, telling, pool, closing)
+        app = new_app(site, hosts="localhost", tokens=self.tokens)
+        port = self.url.rstrip("/").rpartition(":")[2] or "0"
+        address = f"127.0.0.1:{port}"
+        served = self._parts.enter_context(serving(self._with_answers(app), address, None))
+        self._parts.callback(closing.set)
+        self.url = f"http://127.0.0.1:{served}/"
+
+    def _with_answers(self, app: ASGIApp) -> ASGIApp:
+        async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+            path = scope.get("path", "").removeprefix(V1)
+            if self.tokens is not None or not path.startswith(("groups", "changes")):
+                await app(scope, receive, send)
+                return
+            request = Request(scope, receive)
+            said = await request.json() if scope["method"] == "POST" else {}
+            states = request.query_params.getlist("state")
+            await self.answers.answer(path, states, said)(scope, receive, send)
+
+        return answering
+
+
+@contextmanager
+def page_site(
+    seen: Sequence[Seen] | None = None,
+    *,
+    answers: Answers | None = None,
+    tokens: Tokens | None = None,
+    watch: FakeWatch | None = None,
+) -> Iterator[PageSite]:
+    """Serve the page over these texts, or over a shop's."""
+    site = PageSite(MemoryStore(), answers or Answers(), tokens, watch)
+    if seen is None:
+        seen = the_shop()
+    if seen:
+        site.see(*seen)
+    site.start()
+    yield site
+    site.stop()
+    site.close()
