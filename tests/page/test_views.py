@@ -74,7 +74,7 @@ def test_a_change_opens_in_place_and_leads_to_its_failures_and_traces(look: Look
     look.page.get_by_role("button", name="payment POST /v1/charges").click()
     look.page.get_by_text("Before: 960 spans").wait_for()
     link = look.page.locator(".more a.trace").first
-    assert link.get_attribute("href") == f"https://traces.example/{21:032x}"
+    assert link.get_attribute("href") == f"https://traces.example/{21:08x}{21:024x}"
     assert link.get_attribute("rel") == "noreferrer"
     look.page.get_by_role("link", name="Its failures").click()
     look.page.wait_for_url("**/#/errors/7f3a1c09")

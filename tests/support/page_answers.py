@@ -20,7 +20,7 @@ def rfc3339(seconds_ago: float) -> str:
 
 
 def an_example(number: int, ago: float, milliseconds: float | None = 306.0) -> Json:
-    trace = f"{number:032x}"
+    trace = f"{number:08x}{number:024x}"
     return {
         "trace_id": trace,
         "span_id": f"{number:016x}",

@@ -18,16 +18,18 @@ from otel_embedder.api.serving import serving
 from otel_embedder.api.status import Moment, Sidecar, Trouble
 from otel_embedder.api.telling import Telling
 from otel_embedder.search.stores.memory import MemoryStore
+from otel_embedder.telemetry.metrics import Metrics
 from tests.support import page_answers
 from tests.support.made_up import Seen, write
 from tests.support.sites import a_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from otel_embedder.credentials.tokens import Tokens
+    from otel_embedder.search.catalogue import Catalogue
     from tests.support.page_answers import Json
 
 V1 = "/api/v1/"
@@ -42,17 +44,23 @@ SHOP = (
     ("cart", "SET", "CLIENT", "store basket in redis", 1.2),
     ("invoices", "RenderPdf", "INTERNAL", "render invoice as pdf", 1_820.0),
 )
+# How many minutes ago each of the ways was seen first.
+BEGAN = (120, 100, 80, 60, 40, 5)
 WAYS = ("once", "again after timeout", "for a guest", "with a coupon", "abroad", "at night")
 
 
-def the_shop() -> list[Seen]:
-    """Give a shop's texts of the last two hours, some of them failed, the last ones new."""
+def the_shop() -> list[list[Seen]]:
+    """Give what a shop did in each of the last 120 minutes; each of its ways began at a time."""
     now = int(time.time())
+    return [_minute(now - MINUTE * ago, ago) for ago in range(120, 0, -1)]
+
+
+def _minute(at: int, ago: int) -> list[Seen]:
     seen = []
     for place, (service, operation, kind, words, milliseconds) in enumerate(SHOP):
         for turn, way in enumerate(WAYS):
-            number = 1_000 * place + 10 * turn + 1
-            ago = (7_200 - 1_100 * turn) if turn < len(WAYS) - 1 else 120
+            if ago > BEGAN[turn]:
+                continue
             said = Seen(
                 f"{words} {way} {service}",
                 service=service,
@@ -60,9 +68,9 @@ def the_shop() -> list[Seen]:
                 kind=kind,
                 status="ERROR" if turn == 1 else "UNSET",
                 milliseconds=(milliseconds, milliseconds * 1.3),
-                at=now - ago,
-                spans=20 + 7 * turn,
-                number=number,
+                at=at,
+                spans=1 + (ago * (place + 3)) % 5 if turn == 1 else 20 + (ago * (turn + 2)) % 7,
+                number=1_000 * place + 10 * turn + 1,
             )
             seen.append(said)
     return seen
@@ -144,6 +152,7 @@ class PageSite:
         answers: what it is told of changes and groups.
         tokens: of which whoever looks must bring one.
         watch: how the sidecar does, if there is one.
+        catalogue: makes what is asked of the store.
         url: where it is.
 
     """
@@ -152,6 +161,7 @@ class PageSite:
     answers: Answers
     tokens: Tokens | None = None
     watch: FakeWatch | None = None
+    catalogue: Callable[[MemoryStore], Catalogue] = a_catalogue
     url: str = ""
     _parts: ExitStack = field(default_factory=ExitStack)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -171,14 +181,16 @@ class PageSite:
 
     def see(self, *seen: Seen) -> None:
         """Put more into its catalogue."""
+        if not seen:
+            return
         self._thread.submit(write, self.store, *seen).result()
 
     def _start(self) -> None:
-        catalogue = a_catalogue(self.store)
+        catalogue = self.catalogue(self.store)
         closing = threading.Event()
         pool = self._parts.enter_context(Pool(threads=2, waiting=32))
-        telling = Telling(catalogue, "sqlite:///shop.db", self.watch)
-        site = Site(catalogue, telling, pool, closing)
+        telling = Telling(lambda: catalogue, "sqlite:///shop.db", self.watch)
+        site = Site(lambda: catalogue, telling, pool, closing, Metrics())
         app = new_app(site, hosts="localhost", tokens=self.tokens)
         port = self.url.rstrip("/").rpartition(":")[2] or "0"
         address = f"127.0.0.1:{port}"
@@ -207,13 +219,12 @@ def page_site(
     answers: Answers | None = None,
     tokens: Tokens | None = None,
     watch: FakeWatch | None = None,
+    catalogue: Callable[[MemoryStore], Catalogue] = a_catalogue,
 ) -> Iterator[PageSite]:
     """Serve the page over these texts, or over a shop's."""
-    site = PageSite(MemoryStore(), answers or Answers(), tokens, watch)
-    if seen is None:
-        seen = the_shop()
-    if seen:
-        site.see(*seen)
+    site = PageSite(MemoryStore(), answers or Answers(), tokens, watch, catalogue)
+    for minute in the_shop() if seen is None else [seen]:
+        site.see(*minute)
     site.start()
     yield site
     site.stop()

@@ -24,7 +24,7 @@ const NAV = [
   ['now', 'Now', 'n'],
 ];
 /* Typing and dragging ask often: what is asked is what is left standing for so long. */
-const CALM = 60;
+const CALM = 30;
 const BEFORE_WAITING = 200;
 /* However often the catalogue changes, what is new is looked for so often. */
 const LOOK_AGAIN = 5000;

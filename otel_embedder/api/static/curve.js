@@ -5,20 +5,21 @@ import { clock, exact } from './format.js';
 const SCRIPT = 'vendor/uplot/uPlot.iife.min.js';
 const STYLE = 'vendor/uplot/uPlot.min.css';
 
-let loading;
-/* Its file is as its makers give it: a script that leaves one name behind. */
-const uPlot = () => {
-  loading ??= new Promise((done, fail) => {
-    document.head.append(
-      h('link', { rel: 'stylesheet', href: STYLE }),
-      h('script', {
-        src: SCRIPT,
-        onload: () => done(globalThis.uPlot),
-        onerror: () => fail(new Error(`${SCRIPT} did not come`)),
-      }),
-    );
+const come = (el, where) =>
+  new Promise((done, fail) => {
+    el.addEventListener('load', done);
+    el.addEventListener('error', () => fail(new Error(`${where} did not come`)));
+    document.head.append(el);
   });
-  return loading;
+let loading;
+/* Its files are as its makers give them: a script that leaves one name behind, and its style. */
+const uPlot = async () => {
+  loading ??= Promise.all([
+    come(h('link', { rel: 'stylesheet', href: STYLE }), STYLE),
+    come(h('script', { src: SCRIPT }), SCRIPT),
+  ]);
+  await loading;
+  return globalThis.uPlot;
 };
 
 const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -41,7 +42,7 @@ const options = (box, { from, step, values, tone, value, bars, label, most }) =>
       x: {
         range: [from / 1000, (from + step * (bars ? values.length : values.length - 1)) / 1000],
       },
-      y: { range: (_, __, high) => [0, Math.max(most ?? 0, high * 1.1, 1e-9)] },
+      y: { range: (_, __, high) => [0, Math.max(most ?? 0, high * 1.1, 1)] },
     },
     axes: [
       { ...axis, size: 22, space: 60, values: (_, ticks) => ticks.map((x) => clock(x * 1000)) },

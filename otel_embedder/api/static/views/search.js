@@ -46,16 +46,26 @@ const ask = (at, signal) => {
     ? api.like(like, filters, MOST, signal)
     : api.search(asked(at), filters, MOST, signal);
 };
+/* What filters would leave depends on no question: it is asked once while one types. */
+const COUNTS_LAST = 15_000;
+let counts = { of: null, at: 0, found: null };
+const countsFor = (params) => {
+  const of = JSON.stringify(filtersOf(params));
+  if (counts.of !== of || now() - counts.at > COUNTS_LAST) {
+    counts = { of, at: now(), found: api.filters(filtersOf(params)) };
+    counts.found.catch(() => {
+      counts.of = null;
+    });
+  }
+  return counts.found;
+};
 const REFUSED = [400, 404, 422];
 export const load = async (at, signal) => {
   if (!asked(at) && !example(at)) return null;
   const began = performance.now();
   try {
-    const [found, counts] = await Promise.all([
-      ask(at, signal),
-      api.filters(filtersOf(at.params), signal),
-    ]);
-    return { found, counts, ms: performance.now() - began };
+    const [found, left] = await Promise.all([ask(at, signal), countsFor(at.params)]);
+    return { found, counts: left, ms: performance.now() - began };
   } catch (error) {
     if (!(error instanceof api.Problem) || !REFUSED.includes(error.status)) throw error;
     return { refused: error.message };

@@ -1,0 +1,112 @@
+"""How soon the page can be used, and how soon it answers who types, of 100,000 texts.
+
+In a real browser, over loopback. Texts and vectors are made up; changes and groups are
+answered at once by a fake, so that what is measured is the page, search and the map.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from otel_embedder.embedder.embedding import Embedding
+from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.links import trace_link
+from tests.bench.catalogue import DIMENSION, batches
+from tests.support.browser import a_browser, looking
+from tests.support.catalogues import MODEL
+from tests.support.made_up import vector_of
+from tests.support.page_site import page_site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from playwright.sync_api import Browser
+
+    from otel_embedder.search.store import Store
+    from tests.support.browser import Looking
+
+TEXT_VERSION = "1"
+ROUNDS = 5
+MILLISECONDS = 1_000
+QUESTION = "word7 word21 and word3"
+
+
+class MadeUpEmbedder:
+    """Embeds a question as some vector of the right length, in no time."""
+
+    def embed(self, contents: Sequence[str]) -> list[Embedding]:
+        return [Embedding(vector_of(each, DIMENSION), MODEL, "model") for each in contents]
+
+
+def a_catalogue(store: Store) -> Catalogue:
+    """Ask a store of made-up texts."""
+    embedder = MadeUpEmbedder()
+    return Catalogue(store, embedder, model=MODEL, text_version=TEXT_VERSION, link=trace_link(None))
+
+
+def opening(browser: Browser, url: str, way: str) -> tuple[float, float]:
+    """Give the milliseconds until a view is shown, and the bytes that came over the wire."""
+    with looking(browser, url) as look:
+        sizes: list[int] = []
+        look.page.on(
+            "requestfinished",
+            lambda request: sizes.append(
+                0 if "/api/" in request.url else request.sizes()["responseBodySize"]
+            ),
+        )
+        begin = perf_counter()
+        look.go(way)
+        return (perf_counter() - begin) * MILLISECONDS, sum(sizes)
+
+
+def typing(look: Looking) -> list[float]:
+    """Give the milliseconds of each answer while somebody types."""
+    took = []
+    look.go("search")
+    look.page.locator("#q").focus()
+    for letter in QUESTION:
+        begin = perf_counter()
+        with look.page.expect_response("**/api/v1/search*"):
+            look.page.keyboard.type(letter)
+        took.append((perf_counter() - begin) * MILLISECONDS)
+    return took
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.page", description=__doc__)
+    parser.add_argument("--texts", type=int, default=100_000)
+    texts = parser.parse_args().texts
+    table = Table("what", "median", "most", title=f"The page of {texts:,} texts")
+    with page_site([], catalogue=a_catalogue) as site, a_browser() as browser:
+        for batch in batches(texts):
+            site.store.write(batch)
+        # The first question of all reads the catalogue.
+        first, _ = opening(browser, site.url, "search?q=word7")
+        table.add_row("search, the first of all", f"{first:.0f} ms", "")
+        for way in ("", "errors", "search?q=word7", "map", "now"):
+            took, weights = zip(
+                *(opening(browser, site.url, way) for _ in range(ROUNDS)), strict=True
+            )
+            name = way.partition("?")[0] or "changes"
+            weight = f"{max(weights) / MILLISECONDS:.0f} kB"
+            table.add_row(f"{name} usable ({weight})", *_row(took))
+        with looking(browser, site.url) as look:
+            took = typing(look)
+            table.add_row("an answer while typing", *_row(took))
+            table.add_row("  p95", f"{statistics.quantiles(took, n=20)[-1]:.0f} ms", "")
+    Console().print(table)
+
+
+def _row(took: Sequence[float]) -> tuple[str, str]:
+    return f"{statistics.median(took):.0f} ms", f"{max(took):.0f} ms"
+
+
+if __name__ == "__main__":
+    main()
