@@ -8,6 +8,7 @@ from (`Origin`, `Sec-Fetch-Site`) are looked at always, and a token where one is
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,8 @@ class Guard:
             body = await _body(headers, receive)
         except OtelEmbedderError as error:
             self._metrics.asked("http", REFUSED)
+            if not isinstance(error, (IncompleteRequestError, RequestTooLargeError)):
+                await _drop_body(Headers(scope=scope), receive)
             answer = problem_of(error)
             # What comes of the rest of its body is not wanted.
             answer.headers["Connection"] = "close"
@@ -183,6 +186,12 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
         raise IncompleteRequestError(
             f"the question had not arrived after {BODY_SECONDS:g} s: ask again"
         ) from error
+
+
+async def _drop_body(headers: Headers, receive: Receive) -> None:
+    """Read what nobody wants: a connection that is closed before that loses the answer, too."""
+    with suppress(IncompleteRequestError, RequestTooLargeError):
+        await _body(headers, receive)
 
 
 async def _read(receive: Receive) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,15 @@ def test_what_is_too_large_or_ambiguous_is_refused_before_it_is_read(
     said = answer_to(page, head + asked, body)
     assert said.startswith(b"HTTP/1.1 " + status)
     assert page.client.get(SEARCH).status_code == 200
+
+
+def test_who_is_refused_hears_of_it_even_if_the_body_comes_late(page: Served) -> None:
+    head = b"POST /api/v1/search HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", page.port), timeout=20) as connection:
+        connection.sendall(head)
+        time.sleep(0.1)
+        connection.sendall(b"{}")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 403 ")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "BREW"])
