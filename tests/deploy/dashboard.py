@@ -130,6 +130,13 @@ PANELS = (
         },
     ),
     Panel(
+        "New groups of failures",
+        "ops",
+        {"{{service}}": rates("new_error_groups_total", "service")},
+    ),
+    Panel("Questions", "ops", {"{{outcome}}": rates("questions_total", "outcome")}),
+    Panel("An answer", "s", {"99th percentile": percentile(0.99, "question_duration_seconds")}),
+    Panel(
         "Memory",
         "bytes",
         {

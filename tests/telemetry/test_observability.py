@@ -60,7 +60,11 @@ def told() -> set[str]:
     registry = Metrics().registry
     names = {sample.name for family in registry.collect() for sample in family.samples}
     # What has a label has no sample before it is first counted.
-    return names | {f"{NAMESPACE}_{metric.name}" for metric in METRICS if metric.labels}
+    return names | {
+        f"{NAMESPACE}_{metric.name}{'_bucket' if metric.kind == 'histogram' else ''}"
+        for metric in METRICS
+        if metric.labels
+    }
 
 
 def test_each_metric_that_is_asked_for_is_told() -> None:
@@ -76,10 +80,13 @@ def test_each_metric_of_ours_is_shown() -> None:
         "otel_embedder_batch_size",
         "otel_embedder_catalogue_write_duration_seconds",
         "otel_embedder_exporter_skipped_spans_total",
+        "otel_embedder_first_seen_bytes",
+        "otel_embedder_first_seen_spans_total",
         "otel_embedder_known_spans_bytes",
         "otel_embedder_passed_spans_total",
         "otel_embedder_receiver_inflight_requests",
         "otel_embedder_receiver_other_requests_total",
+        "otel_embedder_warmed_texts_total",
     }
 
 
