@@ -98,9 +98,9 @@ def main() -> None:
             weight = f"{max(weights) / MILLISECONDS:.0f} kB"
             table.add_row(f"{name} usable ({weight})", *_row(took))
         with looking(browser, site.url) as look:
-            took = typing(look)
-            table.add_row("an answer while typing", *_row(took))
-            table.add_row("  p95", f"{statistics.quantiles(took, n=20)[-1]:.0f} ms", "")
+            answers = typing(look)
+            table.add_row("an answer while typing", *_row(answers))
+            table.add_row("  p95", f"{statistics.quantiles(answers, n=20)[-1]:.0f} ms", "")
     Console().print(table)
 
 

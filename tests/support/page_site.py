@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otel_embedder.api.app import Site, new_app
-from otel_embedder.api.serving import serving
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from otel_embedder.api.http.app import Site, new_app
+from otel_embedder.api.http.serving import serving
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.status import Moment, Sidecar, Trouble
 from otel_embedder.api.telling import Telling
