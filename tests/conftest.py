@@ -94,7 +94,11 @@ def _refusing_to_skip(report: Report) -> Report:
 
 
 @pytest.fixture(autouse=True)
-def _no_blocking_of_the_event_loop() -> Iterator[None]:
+def _no_blocking_of_the_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.node.get_closest_marker("browser"):
+        # The loop that runs there is Playwright's, beneath the test itself.
+        yield
+        return
     with blockbuster_ctx("otel_embedder") as blockbuster:
         for call, file, function in MAY_BLOCK:
             blockbuster.functions[call].can_block_in(file, function)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.browser import a_browser, looking
-from tests.support.page_site import FakeWatch, page_site
+from tests.support.page_site import Answers, FakeWatch, page_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site() -> Iterator[PageSite]:
-    with page_site(watch=FakeWatch()) as served:
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def site(answers: Answers) -> Iterator[PageSite]:
+    with page_site(answers=answers, watch=FakeWatch()) as served:
         yield served
 
 

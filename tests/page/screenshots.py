@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.browser import NARROW, a_browser, looking
-from tests.support.page_site import FakeWatch, page_site
+from tests.support.page_site import Answers, FakeWatch, page_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import ViewportSize
@@ -36,7 +36,7 @@ def take(look: Looking, name: str, way: str) -> None:
 def main() -> None:
     """Take all of them, and those of Changes in the dark and on a small screen, too."""
     IMAGES.mkdir(exist_ok=True)
-    with page_site(watch=FakeWatch()) as site, a_browser() as browser:
+    with page_site(answers=Answers(), watch=FakeWatch()) as site, a_browser() as browser:
         with looking(browser, site.url, size=SIZE) as look:
             for name, way in VIEWS.items():
                 take(look, name, way)

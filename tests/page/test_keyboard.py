@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.support.browser import Looking
-    from tests.support.page_site import PageSite
+    from tests.support.page_site import Answers
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def test_a_question_is_asked_while_one_types_and_focus_stays_in_the_box(look: Lo
     look.page.wait_for_url("**/#/")
 
 
-def test_groups_are_muted_resolved_and_that_is_undone(look: Looking, site: PageSite) -> None:
+def test_groups_are_muted_resolved_and_that_is_undone(look: Looking, answers: Answers) -> None:
     look.go("errors")
     look.page.keyboard.press("j")
     assert look.focused() == "7f3a1c09"
@@ -66,14 +66,14 @@ def test_groups_are_muted_resolved_and_that_is_undone(look: Looking, site: PageS
     look.page.locator("[data-row='7f3a1c09']").wait_for()
     look.page.keyboard.press("r")
     look.page.locator("[data-row='2b90de51']").wait_for(state="detached")
-    assert [told[:2] for told in site.answers.told] == [
+    assert [told[:2] for told in answers.told] == [
         ("mute", "7f3a1c09"),
         ("reopen", "7f3a1c09"),
         ("resolve", "2b90de51"),
     ]
 
 
-def test_groups_that_are_chosen_are_merged_into_the_oldest(look: Looking, site: PageSite) -> None:
+def test_groups_that_are_chosen_are_merged_into_the_oldest(look: Looking, answers: Answers) -> None:
     look.go("errors")
     for _ in range(2):
         look.page.keyboard.press("j")
@@ -81,17 +81,17 @@ def test_groups_that_are_chosen_are_merged_into_the_oldest(look: Looking, site: 
         look.page.locator(".group.chosen").last.wait_for()
     look.page.get_by_role("button", name="Merge into one").press("Enter")
     look.page.get_by_text("2 groups merged").wait_for()
-    [(word, id_, said)] = site.answers.told
+    [(word, id_, said)] = answers.told
     assert (word, {id_, said["into"]}) == ("merge", {"7f3a1c09", "2b90de51"})
 
 
-def test_a_note_is_written_and_kept(look: Looking, site: PageSite) -> None:
+def test_a_note_is_written_and_kept(look: Looking, answers: Answers) -> None:
     look.go("errors/7f3a1c09")
     look.page.keyboard.press("n")
     look.page.keyboard.type("see m and r")
     look.page.keyboard.press("Enter")
     look.page.get_by_text("Note kept.").wait_for()
-    assert site.answers.told == [("note", "7f3a1c09", {"note": "see m and r"})]
+    assert answers.told == [("note", "7f3a1c09", {"text": "see m and r"})]
     look.page.keyboard.press("Escape")
     look.page.wait_for_url("**/#/errors")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.support.browser import Looking
-    from tests.support.page_site import PageSite
+    from tests.support.page_site import Answers, PageSite
 
 pytestmark = pytest.mark.browser
 
@@ -28,12 +28,12 @@ def a_new_text(words: str = "a text that nobody knew") -> Seen:
 
 
 def test_a_new_group_waits_above_the_list_until_it_is_asked_for(
-    look: Looking, site: PageSite
+    look: Looking, site: PageSite, answers: Answers
 ) -> None:
     look.go("errors")
     look.page.locator(".pip", has_text="2 new").wait_for()
     late = page_answers.a_group("99999999", "disk is full", state="new", service="cart")
-    site.answers.groups.append(late)
+    answers.groups.append(late)
     site.see(a_new_text())
     look.page.locator(".arrived").wait_for()
     assert look.page.locator("[data-row='99999999']").count() == 0
@@ -84,7 +84,7 @@ def test_an_empty_catalogue_says_what_to_do_and_goes_on_by_itself(browser: Brows
         look.page.get_by_text("No span has come yet.").wait_for()
         assert look.violations() == []
         site.see(a_new_text())
-        look.page.get_by_text("payment → bank answers in").wait_for()
+        look.page.get_by_text("No change found.").wait_for()
 
 
 def test_texts_of_another_version_are_told_of_with_the_remedy(browser: Browser) -> None:

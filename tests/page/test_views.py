@@ -6,12 +6,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import NARROW, WIDE, looking
+from tests.support.page_site import page_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize
 
     from tests.support.browser import Looking
-    from tests.support.page_site import PageSite
+    from tests.support.page_site import Answers, PageSite
 
 pytestmark = pytest.mark.browser
 
@@ -92,9 +93,9 @@ def test_a_moved_window_is_in_the_address_and_asked_for(look: Looking) -> None:
 
 
 def test_what_did_not_change_is_told_with_how_large_it_would_have_been(
-    look: Looking, site: PageSite
+    look: Looking, answers: Answers
 ) -> None:
-    site.answers.changes["certain"] = []
+    answers.changes["certain"] = []
     look.go()
     assert look.heading() == "No change found."
     assert "4 % would have had to fail" in look.page.locator(".why").inner_text()
@@ -172,3 +173,14 @@ def test_the_page_weighs_little_and_asks_nobody_else(browser: Browser, site: Pag
 
         assert hosts == {site.url.split("/")[2]}
         assert 20_000 < sum(sizes) < 200_000
+
+
+def test_what_a_catalogue_itself_knows_of_groups_and_changes_is_shown(browser: Browser) -> None:
+    with page_site() as site, looking(browser, site.url) as look:
+        look.go()
+        assert look.page.locator(".why").count() == 1
+        look.go("errors")
+        assert look.heading() == "No new failure."
+        look.go("errors/ffffffff")
+        assert look.heading() == "No group ffffffff"
+        assert [each for each in look.complaints if "404" not in each] == []

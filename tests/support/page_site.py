@@ -132,12 +132,12 @@ class Answers:
         found = [group for group in self.groups if group["id"] == rest[0]]
         if not found:
             return JSONResponse({"detail": f"there is no group {rest[0]}"}, 404)
-        return JSONResponse(page_answers.groups_answer(found))
+        return JSONResponse(found[0])
 
     def _decide(self, id_: str, word: str, said: Json) -> None:
         self.told.append((word, id_, said))
         states = {"mute": "muted", "resolve": "resolved", "reopen": "ongoing"}
-        more = {"note": said["note"]} if word == "note" else {}
+        more = {"note": said["text"]} if word == "note" else {}
         if word in states:
             more = {"state": states[word]}
         self.groups = [{**each, **more} if each["id"] == id_ else each for each in self.groups]
@@ -148,8 +148,9 @@ class PageSite:
     """A page that can be taken away and brought back.
 
     Attributes:
+        thread: where all of ours is called: Playwright has its event loop in a test's own.
         store: of the catalogue that it shows.
-        answers: what it is told of changes and groups.
+        answers: what it is told of changes and groups; None: what the catalogue knows of them.
         tokens: of which whoever looks must bring one.
         watch: how the sidecar does, if there is one.
         catalogue: makes what is asked of the store.
@@ -157,33 +158,28 @@ class PageSite:
 
     """
 
+    thread: ThreadPoolExecutor
     store: MemoryStore
-    answers: Answers
+    answers: Answers | None
     tokens: Tokens | None = None
     watch: FakeWatch | None = None
     catalogue: Callable[[MemoryStore], Catalogue] = a_catalogue
     url: str = ""
     _parts: ExitStack = field(default_factory=ExitStack)
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
-    # Playwright has its event loop in the thread of a test: nothing of ours may block there.
     def start(self) -> None:
         """Serve it, at the same address as before."""
-        self._thread.submit(self._start).result()
+        self.thread.submit(self._start).result()
 
     def stop(self) -> None:
         """Take it away."""
-        self._thread.submit(self._parts.close).result()
-
-    def close(self) -> None:
-        """End for good."""
-        self._thread.shutdown()
+        self.thread.submit(self._parts.close).result()
 
     def see(self, *seen: Seen) -> None:
         """Put more into its catalogue."""
         if not seen:
             return
-        self._thread.submit(write, self.store, *seen).result()
+        self.thread.submit(write, self.store, *seen).result()
 
     def _start(self) -> None:
         catalogue = self.catalogue(self.store)
@@ -201,7 +197,7 @@ class PageSite:
     def _with_answers(self, app: ASGIApp) -> ASGIApp:
         async def answering(scope: Scope, receive: Receive, send: Send) -> None:
             path = scope.get("path", "").removeprefix(V1)
-            if self.tokens is not None or not path.startswith(("groups", "changes")):
+            if self.answers is None or not path.startswith(("groups", "changes")):
                 await app(scope, receive, send)
                 return
             request = Request(scope, receive)
@@ -222,10 +218,11 @@ def page_site(
     catalogue: Callable[[MemoryStore], Catalogue] = a_catalogue,
 ) -> Iterator[PageSite]:
     """Serve the page over these texts, or over a shop's."""
-    site = PageSite(MemoryStore(), answers or Answers(), tokens, watch, catalogue)
-    for minute in the_shop() if seen is None else [seen]:
-        site.see(*minute)
-    site.start()
-    yield site
-    site.stop()
-    site.close()
+    with ThreadPoolExecutor(1) as thread:
+        store = thread.submit(MemoryStore).result()
+        site = PageSite(thread, store, answers, tokens, watch, catalogue)
+        for minute in the_shop() if seen is None else [seen]:
+            site.see(*minute)
+        site.start()
+        yield site
+        site.stop()

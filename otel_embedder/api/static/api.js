@@ -241,11 +241,7 @@ export const groups = async (f, signal) => {
 };
 export const oneGroup = async (id, signal) => {
   const found = await ask(`groups/${encodeURIComponent(id)}`, {}, signal);
-  return {
-    ...group(found.groups?.[0] ?? found),
-    since: moment(found.since),
-    step: (found.step ?? 0) * 1000,
-  };
+  return { ...group(found), since: moment(found.since), step: (found.step ?? 0) * 1000 };
 };
 const deciding =
   (word) =>
@@ -256,7 +252,7 @@ export const resolve = deciding('resolve');
 export const reopen = deciding('reopen');
 export const split = deciding('split');
 export const merge = (id, into) => deciding('merge')(id, { into });
-export const note = (id, words) => deciding('note')(id, { note: words });
+export const note = (id, words) => deciding('note')(id, { text: words });
 
 export const changes = async (window, against, signal) => {
   const c = await ask('changes', { window, against }, signal);

@@ -227,7 +227,7 @@ const list = ({ groups, total }, params) => {
     h(
       'p',
       { class: 'mute foot' },
-      `One line is one kind of failing trace since ${since(params)} ago, put together by the words of its cause. New and regressed first, then by growth.`,
+      `One line is one kind of failing trace, of the last ${since(params)}, put together by the words of its cause. New and regressed first, then by growth.`,
       left > 0 && ` ${counted(left, 'group')} more: the command line shows them all.`,
     ),
   ];

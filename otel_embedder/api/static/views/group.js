@@ -1,5 +1,6 @@
 /** One kind of failure: what, since when, where to look, what to do with it. */
 import * as api from '../api.js';
+import { sparkline } from '../charts.js';
 import { curve } from '../curve.js';
 import { h, $, set } from '../dom.js';
 import { ago, clock, count, duration, exact, iso, shellWord, times } from '../format.js';
@@ -91,25 +92,31 @@ const facts = (g) =>
     g.again && stat('came again', ago(g.again), clock(g.again)),
     stat('reached', String(g.reached.length), g.reached.join(', ')),
   );
-const day = (g) => {
-  const most = Math.max(...g.trend, 0);
-  if (g.trend.length < 2 || !g.step) return null;
-  const label = `Failing traces each ${duration(g.step)} from ${exact(g.since)} on; the most is ${count(most)}`;
-  return h(
-    'figure',
-    { class: 'day' },
-    curve({
-      from: g.since,
-      step: g.step,
-      values: g.trend,
-      label,
-      value: (n) => (n == null ? '' : count(n)),
-      tone: ['new', 'regressed'].includes(g.state) ? '--error' : '--edge',
-      bars: true,
-      most: 4,
-    }),
-  );
-};
+const urgent = (g) => ['new', 'regressed'].includes(g.state);
+/* Of one group its steps are told only by who says from when on they are. */
+const byTime = (g) =>
+  curve({
+    from: g.since,
+    step: g.step,
+    values: g.trend,
+    label: `Failing traces each ${duration(g.step)} from ${exact(g.since)} on; the most is ${count(Math.max(...g.trend))}`,
+    value: (n) => (n == null ? '' : count(n)),
+    tone: urgent(g) ? '--error' : '--edge',
+    bars: true,
+    most: 4,
+  });
+const evenly = (g) => [
+  sparkline(g.trend, {
+    label: `Failing traces in even steps from the first to the last; the most is ${count(Math.max(...g.trend))}`,
+    tone: urgent(g) ? 'error' : 'muted',
+    width: 960,
+    height: 72,
+    stretch: true,
+  }),
+  h('figcaption', { class: 'mute' }, h('span', {}, exact(g.first)), h('span', {}, exact(g.last))),
+];
+const day = (g) =>
+  g.trend.length > 1 && h('figure', { class: 'day' }, g.step ? byTime(g) : evenly(g));
 const began = (g) =>
   address('changes', {
     window: `${iso(g.again ?? g.first)}/${iso(Math.min(Date.now(), (g.again ?? g.first) + 900_000))}`,
