@@ -326,13 +326,15 @@ build/reference/installed: requirements/reference.txt pyproject.toml $(UV)
 	touch $@
 
 # One that is installed, else the one that Playwright brings, else Debian's.
+# apt's own user may be kept from what it needs to look at signatures.
+APT := -o APT::Sandbox::User=root
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 build/browser: $(INSTALLED)
 	@echo '==> build/browser: looking for a browser'
 	mkdir -p $(@D)
 	{ for name in $(BROWSERS); do command -v $$name && break; done; } > $@ \
 	    || { $(BIN)/playwright install chromium && echo playwright > $@; } \
-	    || { apt-get update -q && apt-get install -qy --no-install-recommends chromium \
+	    || { apt-get $(APT) -q update; apt-get $(APT) -qy install --no-install-recommends chromium \
 	        && command -v chromium > $@; } || { rm -f $@; exit 1; }
 
 build/eval/shop.bin: tests/bench/shop.py otel_embedder/cli/demo/shop.py $(INSTALLED)
