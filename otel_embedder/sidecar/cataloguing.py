@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
-from otel_embedder.embedder.embedding import WantedText
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
 from otel_embedder.search.recorder import Bounds, Recorder
 from otel_embedder.search.store import DAY, NANOSECONDS, Kept
 from otel_embedder.search.writing import CatalogueWriter, Idle
+from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.group_alerts import GroupAlerts
 from otel_embedder.sidecar.warming import Opened, warming
 from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
@@ -200,34 +200,6 @@ def _spans_in(batch: Batch) -> int:
     return sum(int(counts.table("rows").values[:, 0].sum()) for counts in batch.counts.values())
 
 
-class NestTextEmbedder:
-    """Embeds texts by a sidecar's embedders, for another thread; whatever is urgent goes first."""
-
-    def __init__(self, nest: Nest, loop: asyncio.AbstractEventLoop) -> None:
-        self._nest = nest
-        self._loop = loop
-
-    def embed(self, contents: Sequence[str]) -> list[Embedding]:
-        """Give one embedding a text, in order.
-
-        Raises:
-            EmbeddingError: the model is not there, or failed.
-
-        """
-        return asyncio.run_coroutine_threadsafe(self.embed_async(contents), self._loop).result()
-
-    async def embed_async(self, contents: Sequence[str]) -> list[Embedding]:
-        """Give one embedding a text, in order, on the loop itself.
-
-        Raises:
-            EmbeddingError: the model is not there, or failed.
-
-        """
-        wanted = [WantedText(content, urgent=False) for content in contents]
-        # Behind the cache: these are to push nobody out of it.
-        return [*await asyncio.gather(*self._nest.batcher.embed(wanted))]
-
-
 def _idle(settings: Settings, nest: Nest, text_version: str) -> Idle:
     embedder = NestTextEmbedder(nest, asyncio.get_running_loop())
     return Idle(
@@ -244,12 +216,9 @@ def _idle(settings: Settings, nest: Nest, text_version: str) -> Idle:
 
 @asynccontextmanager
 async def cataloguing(
-    settings: Settings, opened: Callable[[], Store] | None, nest: Nest, metrics: Metrics
-) -> AsyncIterator[Cataloguing | None]:
-    """Fill the catalogue that the settings name, if they do; one that can't be opened is told."""
-    if opened is None:
-        yield None
-        return
+    settings: Settings, opened: Callable[[], Store], nest: Nest, metrics: Metrics
+) -> AsyncIterator[Cataloguing]:
+    """Fill a catalogue; one that can't be opened is told of."""
     kept = Kept(
         minutes=round(settings.catalogue_minutes * DAY),
         hours=round(settings.catalogue_hours * DAY),

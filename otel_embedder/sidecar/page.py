@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
-    from otel_embedder.sidecar.cataloguing import NestTextEmbedder
+    from otel_embedder.sidecar.embedding import NestTextEmbedder
     from otel_embedder.sidecar.watching import Watch
     from otel_embedder.telemetry.metrics import Metrics
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.rpc.calls import Rpcs
-from otel_embedder.api.rpc.catalogue import CatalogueRpcs
 from otel_embedder.api.rpc.embedding import EmbeddingRpcs
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.receiver.admission import Admission
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from otel_embedder.receiver.closing import Closing
     from otel_embedder.search.asking.opening import LazyCatalogue
     from otel_embedder.settings import Settings
-    from otel_embedder.sidecar.cataloguing import NestTextEmbedder
+    from otel_embedder.sidecar.embedding import NestTextEmbedder
     from otel_embedder.telemetry.metrics import Metrics
     from otel_embedder.text.rendering import Renderer
 
@@ -82,6 +81,9 @@ async def rpc_handlers(  # noqa: PLR0913 - collaborators
     )
     handlers = [embedding.rpc_handler(rpcs)]
     if catalogue is not None:
+        # For those who have one.
+        from otel_embedder.api.rpc.catalogue import CatalogueRpcs  # noqa: PLC0415
+
         handlers.append(CatalogueRpcs(catalogue.get, pool, metrics).rpc_handler(rpcs))
     try:
         yield handlers

@@ -27,11 +27,9 @@ from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import access, listening
 from otel_embedder.receiver.traces import TraceReceiver
-from otel_embedder.search.stores.opening import opener
 from otel_embedder.sidecar.background import beside
-from otel_embedder.sidecar.cataloguing import NestTextEmbedder, cataloguing
+from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.memory import collecting, trimming
-from otel_embedder.sidecar.page import asked_catalogue, page
 from otel_embedder.sidecar.rpcs import rpc_handlers
 from otel_embedder.sidecar.stopping import stop_on_signals
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
@@ -45,7 +43,9 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.embedder.nest import Nest
+    from otel_embedder.search.asking.opening import LazyCatalogue
     from otel_embedder.settings import Settings
+    from otel_embedder.sidecar.cataloguing import Cataloguing
 
 SERVICE_STARTED = "service.started"
 SERVICE_STOPPING = "service.stopping"
@@ -111,13 +111,10 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         )
         embedders = await parts.enter_async_context(nest(settings, model, turns, metrics))
         metrics.watch_queue(embedders.batcher.queue_size)
-        opened = opener(settings.catalogue) if settings.catalogue else None
-        taken = await parts.enter_async_context(cataloguing(settings, opened, embedders, metrics))
         asked = NestTextEmbedder(embedders, asyncio.get_running_loop())
-        catalogue = opened and asked_catalogue(
-            settings, opened, asked, text_version=renderer.text_version
+        taken, catalogue = await parts.enter_async_context(
+            catalogued(settings, embedders, asked, metrics, text_version=renderer.text_version)
         )
-        await parts.enter_async_context(page(settings, catalogue, metrics))
         processor = Processor(
             renderer,
             embedders.fallback,
@@ -157,6 +154,31 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
         )
         await parts.enter_async_context(beside(_prepare()))
         yield await parts.enter_async_context(listening(handlers, settings, closing))
+
+
+@asynccontextmanager
+async def catalogued(
+    settings: Settings,
+    embedders: Nest,
+    asked: NestTextEmbedder,
+    metrics: Metrics,
+    *,
+    text_version: str,
+) -> AsyncIterator[tuple[Cataloguing | None, LazyCatalogue | None]]:
+    """Fill a catalogue, and let it be asked, if the settings name one."""
+    if settings.catalogue is None:
+        yield None, None
+        return
+    # Who has none does not pay for it: 6 MB, and a tenth of a second at the start.
+    from otel_embedder.search.stores.opening import opener  # noqa: PLC0415
+    from otel_embedder.sidecar.cataloguing import cataloguing  # noqa: PLC0415
+    from otel_embedder.sidecar.page import asked_catalogue, page  # noqa: PLC0415
+
+    opened = opener(settings.catalogue)
+    async with cataloguing(settings, opened, embedders, metrics) as taken:
+        catalogue = asked_catalogue(settings, opened, asked, text_version=text_version)
+        async with page(settings, catalogue, metrics):
+            yield taken, catalogue
 
 
 def first_sights(settings: Settings, metrics: Metrics) -> FirstSights | None:

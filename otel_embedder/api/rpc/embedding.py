@@ -13,12 +13,10 @@ from google.protobuf.message import DecodeError
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.text_id import text_id
 from otel_embedder.annotation.work import SpanRenderer, spans_of
-from otel_embedder.api.questions import query_of
 from otel_embedder.errors import MalformedRequestError, QueryError
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.proto.v1 import embedding_pb2 as pb
-from otel_embedder.search.asking.browsing import MAX_TEXTS, EmbedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +86,10 @@ class EmbeddingRpcs:
         return grpc.method_handlers_generic_handler(EMBEDDING_SERVICE, handlers)
 
     async def _embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
+        # A sidecar whom nobody asks does not pay for what questions are made of.
+        from otel_embedder.api.questions import query_of  # noqa: PLC0415
+        from otel_embedder.search.asking.browsing import EmbedQuery  # noqa: PLC0415
+
         texts = query_of(EmbedQuery, {"texts": tuple(request.texts)}).texts
         made = await self._embedder.embed_async(texts)
         return pb.EmbedResponse(model=self._origin.model, embeddings=map(_told, made))
@@ -106,6 +108,8 @@ class EmbeddingRpcs:
         )
 
     def _read(self, otlp: bytes) -> Read:
+        from otel_embedder.search.asking.browsing import MAX_TEXTS  # noqa: PLC0415 - as above
+
         read = Read({}, [])
         try:
             request = parse_request(otlp)
