@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationInfo
+from pydantic import AfterValidator, Field, FilePath, SecretStr
 
-from otel_embedder.credentials.checks import check_token, read_tokens
-from otel_embedder.credentials.fields import CertificateFile, key_of
+from otel_embedder.credentials.fields import CertificateFile, TokenFile, key_of, token_beside
 from otel_embedder.fields import RoomSettings, check_host_and_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEFAULT_LISTEN = "127.0.0.1:4329"
 
 
 def _address(value: str) -> str:
     check_host_and_port(value)
-    return value
-
-
-def _token_file(value: Path) -> Path:
-    read_tokens(value)
-    return value
-
-
-def _token(value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
-    if value is None:
-        return value
-    if others.data.get("http_token_file"):
-        raise ValueError("is of no use beside http_token_file")
-    check_token(value.get_secret_value().encode())
     return value
 
 
@@ -54,12 +36,12 @@ class PageSettings(RoomSettings):
     http_key: Annotated[FilePath | None, key_of("http_certificate")] = Field(
         None, description="PEM file of its private key, without a password."
     )
-    http_token_file: Annotated[FilePath, AfterValidator(_token_file)] | None = Field(
+    http_token_file: TokenFile | None = Field(
         None,
         description="File of the tokens, one a line, of which whoever looks must bring one; a "
         "renewed file is picked up.",
     )
-    http_token: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
+    http_token: Annotated[SecretStr | None, token_beside("http_token_file")] = Field(
         None,
         description="The one token that whoever looks must bring; as a flag it shows in the list "
         "of processes.",

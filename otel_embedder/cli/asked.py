@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
-from otel_embedder.search.catalogue import Catalogue
-from otel_embedder.search.links import trace_link
-from otel_embedder.search.store import DAY, NANOSECONDS
+from otel_embedder.search.asking.opening import catalogue_of
 from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_embedder.search.catalogue import Catalogue
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
 
@@ -36,11 +34,10 @@ def asked_catalogue(store: Store, settings: Settings) -> Iterator[Catalogue]:
     with BulkEmbedder(
         load_model(choice), threads=choice.threads, max_texts=MAX_QUESTIONS
     ) as embedder:
-        yield Catalogue(
+        yield catalogue_of(
             store,
             embedder,
+            settings,
             model=model_name(settings.model),
-            text_version=new_renderer(render_options(settings)).text_version,
-            link=trace_link(settings.trace_link),
-            quiet_after=round(settings.group_quiet_after * DAY) * NANOSECONDS,
+            text_version=render_options(settings).version(),
         )

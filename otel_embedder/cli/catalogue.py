@@ -20,13 +20,12 @@ from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.json_form import rfc3339
 from otel_embedder.search.exporting import ExportedText, exported
 from otel_embedder.search.merging import merge
-from otel_embedder.search.store import DAY, Kept
+from otel_embedder.search.settings import kept_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_embedder.search.asking.answers import Info
-    from otel_embedder.settings import Settings
 
 BYTES_A_MEGABYTE = 1_000_000
 BETWEEN_IDS = " "
@@ -95,17 +94,9 @@ def prune_command(**flags: object) -> None:
     settings = settings_from(flags)
     with catalogue_store(settings, readonly=False) as store:
         before = len(store.columns().keys)
-        store.tidy(_kept(settings), now=int(time.time()), most_texts=settings.catalogue_texts)
+        store.tidy(kept_by(settings), now=int(time.time()), most_texts=settings.catalogue_texts)
         after = len(store.columns().keys)
     click.echo(f"{before - after:,} texts went, {after:,} are left", err=True)
-
-
-def _kept(settings: Settings) -> Kept:
-    return Kept(
-        minutes=round(settings.catalogue_minutes * DAY),
-        hours=round(settings.catalogue_hours * DAY),
-        all=round(settings.catalogue_retention * DAY),
-    )
 
 
 @command.command("delete-service")

@@ -23,7 +23,7 @@ from otel_embedder.search.asking.queries import GroupsQuery
 from otel_embedder.search.groups.asking import Groups
 from otel_embedder.search.groups.kept import FOR_EVER
 from otel_embedder.search.links import trace_link
-from otel_embedder.search.store import DAY, NANOSECONDS
+from otel_embedder.search.settings import quiet_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def _asked(flags: dict[str, object]) -> Iterator[tuple[Groups, Settings]]:
             Groups(
                 store,
                 link=trace_link(settings.trace_link),
-                quiet_after=round(settings.group_quiet_after * DAY) * NANOSECONDS,
+                quiet_after=quiet_nanoseconds(settings),
             ),
             settings,
         )

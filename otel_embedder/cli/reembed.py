@@ -15,7 +15,6 @@ from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.re_embedding import DEFAULT_BATCH, ReEmbedding
 from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from otel_embedder.search.store import Store
@@ -51,7 +50,7 @@ def _embed(store: Store, settings: Settings, rate: float | None) -> None:
             store,
             embedder,
             model=model_name(settings.model),
-            text_version=new_renderer(render_options(settings)).text_version,
+            text_version=render_options(settings).version(),
             batch_size=window_for(choice.threads) if rate is None else _batch_for(rate),
         )
         texts = _all(work, rate)

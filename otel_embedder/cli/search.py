@@ -36,18 +36,17 @@ from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.json_form import hit_as_json, rfc3339
+from otel_embedder.search.asking.opening import catalogue_of
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
 from otel_embedder.search.asking.targets import SPAN
-from otel_embedder.search.catalogue import Catalogue
-from otel_embedder.search.links import trace_link
 from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from otel_embedder.files.named_forms import Form
     from otel_embedder.search.asking.answers import Hit
+    from otel_embedder.search.catalogue import Catalogue
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
 
@@ -219,12 +218,12 @@ def _sought(wanted: Wanted) -> SoughtSpan | None:
 
 
 def _catalogue(store: Store, settings: Settings, embedder: BulkEmbedder) -> Catalogue:
-    return Catalogue(
+    return catalogue_of(
         store,
         embedder,
+        settings,
         model=model_name(settings.model),
-        text_version=new_renderer(render_options(settings)).text_version,
-        link=trace_link(settings.trace_link),
+        text_version=render_options(settings).version(),
     )
 
 

@@ -15,8 +15,8 @@ from pydantic import (
     ValidationInfo,
 )
 
-from otel_embedder.credentials.checks import check_certificates, check_token, read_tokens
-from otel_embedder.credentials.fields import CertificateFile, key_of
+from otel_embedder.credentials.checks import check_certificates
+from otel_embedder.credentials.fields import CertificateFile, TokenFile, key_of, token_beside
 from otel_embedder.fields import MAX_MESSAGE_BYTES, MAX_SECONDS, RoomSettings
 from otel_embedder.receiver.addresses import addresses, check_address
 
@@ -35,21 +35,6 @@ def _client_authority(value: Path | None, others: ValidationInfo) -> Path | None
         check_certificates(value)
         if others.data.get("tls_certificate", value) is None:
             raise ValueError("is of no use without tls_certificate and tls_key")
-    return value
-
-
-def _token_file(value: Path) -> Path:
-    read_tokens(value)
-    return value
-
-
-def _token(value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
-    if value is None:
-        return value
-    if others.data.get("bearer_token_file"):
-        raise ValueError("is of no use beside bearer_token_file")
-    # An empty one must not come to mean that none is wanted.
-    check_token(value.get_secret_value().encode())
     return value
 
 
@@ -73,12 +58,12 @@ class ListenSettings(RoomSettings):
     listen_insecure: bool = Field(
         False, description="Let other hosts send without TLS, as within a pod or a safe network."
     )
-    bearer_token_file: Annotated[FilePath, AfterValidator(_token_file)] | None = Field(
+    bearer_token_file: TokenFile | None = Field(
         None,
         description="File of the tokens, one a line, of which senders must bring one; a renewed "
         "file is picked up.",
     )
-    bearer_token: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
+    bearer_token: Annotated[SecretStr | None, token_beside("bearer_token_file")] = Field(
         None,
         description="The one token that senders must bring; as a flag it shows in the list of "
         "processes.",

@@ -42,6 +42,7 @@ from otel_embedder.search.ranking import (
     decades,
     duration_likeness,
 )
+from otel_embedder.search.times import NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,7 +74,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.ranking import Floats, Integers
     from otel_embedder.search.store import Store
 
-NANOSECONDS = 1_000_000_000
 
 # How long a text's spans took is looked up for so many, the nearest by their cosine. Others could
 # come before them only by a duration that is much more alike, though they read less so.

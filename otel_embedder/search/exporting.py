@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.text_id import text_id
+from otel_embedder.search.asking.examples import milliseconds_of
 from otel_embedder.search.asking.json_form import rfc3339
-from otel_embedder.search.store import DAY
+from otel_embedder.search.times import DAY, END_OF_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.store import Store
 
 AT_ONCE = 1_000
-NANOSECONDS_PER_MILLISECOND = 1_000_000
-FOR_EVER = 2**33  # seconds since 1970: the year 2242
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,13 @@ def exported(store: Store) -> Iterator[ExportedText]:
 
 def _spans(store: Store) -> Counter[int]:
     spans: Counter[int] = Counter()
-    for bucket in store.buckets(since=0, until=FOR_EVER, finest=DAY):
+    for bucket in store.buckets(since=0, until=END_OF_TIME, finest=DAY):
         table = bucket.counts.table("texts")
         spans.update(dict(zip(table.keys[:, 0].tolist(), table.values[:, 0].tolist(), strict=True)))
     return spans
 
 
 def _exported(entry: Entry, row: RowKey, spans: int) -> ExportedText:
-    slowest = entry.examples.slowest.duration
     origin = Origin(entry.model, entry.text_version)
     return ExportedText(
         text_id=text_id(origin, entry.words) if entry.model else "",
@@ -98,6 +96,6 @@ def _exported(entry: Entry, row: RowKey, spans: int) -> ExportedText:
         spans=spans,
         first_seen=rfc3339(entry.first_seen),
         last_seen=rfc3339(entry.last_seen),
-        slowest_milliseconds=None if slowest is None else slowest / NANOSECONDS_PER_MILLISECOND,
+        slowest_milliseconds=milliseconds_of(entry.examples.slowest),
         trace_ids=tuple(dict.fromkeys(each.trace_id.hex() for each in entry.examples.all())),
     )

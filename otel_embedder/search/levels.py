@@ -14,12 +14,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.search.counts import Counts
-from otel_embedder.search.store import DAY, HOUR, MINUTE
+from otel_embedder.search.times import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from otel_embedder.search.store import Kept
+    from otel_embedder.search.times import Kept
 
 FINER = {DAY: HOUR, HOUR: MINUTE}
 

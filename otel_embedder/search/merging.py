@@ -13,7 +13,8 @@ import numpy as np
 from otel_embedder.search.counts import KEYS, NOTHING
 from otel_embedder.search.entries import Embedded, SeenText
 from otel_embedder.search.groups.kept import TakenGroup
-from otel_embedder.search.store import MINUTE, Batch
+from otel_embedder.search.store import Batch
+from otel_embedder.search.times import END_OF_TIME, MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 # Brings texts alone, and is forgotten when they are there.
 TEXTS_WRITER = "merging"
 TEXTS_AT_ONCE = 2_000
-FOR_EVER = 2**33  # seconds since 1970: the year 2242
 
 
 class Merged(NamedTuple):
@@ -108,7 +108,7 @@ def _take_counts(source: Store, target: Store, writer: str, number: int) -> bool
     """Take what a writer counted; give whether there was more than is there already."""
     if target.last_number(writer) >= number:
         return False
-    buckets = [*source.buckets(since=0, until=FOR_EVER, finest=MINUTE, writer=writer)]
+    buckets = [*source.buckets(since=0, until=END_OF_TIME, finest=MINUTE, writer=writer)]
     rows, services = source.rows(), source.services()
     groups = {kept.number: kept for kept in source.groups.all()}
     members = source.groups.members_of(writer)

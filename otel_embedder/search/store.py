@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
+from otel_embedder.search.times import MINUTE, NANOSECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -16,9 +18,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
     from otel_embedder.search.groups.failed import FailedTrace
     from otel_embedder.search.groups.kept import Came, GroupStore, TakenGroup
+    from otel_embedder.search.times import Kept
 
-MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds; each a level
-NANOSECONDS = 1_000_000_000  # of a second
 # Of failures: a failure whose words are always others must not fill a catalogue.
 MOST_GROUPS = 10_000
 
@@ -167,21 +168,6 @@ class Stems(NamedTuple):
     keys: Integers
     lengths: Integers
     hashes: npt.NDArray[np.uint32]
-
-
-class Kept(NamedTuple):
-    """How long counts are kept in which steps, in seconds back from now.
-
-    Attributes:
-        minutes: after that minutes become hours.
-        hours: after that hours become days.
-        all: what was not seen for so long goes.
-
-    """
-
-    minutes: int
-    hours: int
-    all: int
 
 
 class Store(Protocol):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.re_embedding import ReEmbedding
-    from otel_embedder.search.store import Batch, Kept, Store
+    from otel_embedder.search.store import Batch, Store
+    from otel_embedder.search.times import Kept
 
 CATALOGUE_FAILING = "catalogue.failing"
 CATALOGUE_RECOVERED = "catalogue.recovered"

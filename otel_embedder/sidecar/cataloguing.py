@@ -18,7 +18,7 @@ from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
 from otel_embedder.search.recorder import Bounds, Recorder
-from otel_embedder.search.store import DAY, NANOSECONDS, Kept
+from otel_embedder.search.settings import kept_by, quiet_nanoseconds
 from otel_embedder.search.writing import CatalogueWriter, Idle
 from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.group_alerts import GroupAlerts
@@ -219,15 +219,10 @@ async def cataloguing(
     settings: Settings, opened: Callable[[], Store], nest: Nest, metrics: Metrics
 ) -> AsyncIterator[Cataloguing]:
     """Fill a catalogue; one that can't be opened is told of."""
-    kept = Kept(
-        minutes=round(settings.catalogue_minutes * DAY),
-        hours=round(settings.catalogue_hours * DAY),
-        all=round(settings.catalogue_retention * DAY),
-    )
     renderer = new_renderer(render_options(settings))
     webhook = _webhook(settings)
     alerts = GroupAlerts(
-        quiet_after=round(settings.group_quiet_after * DAY) * NANOSECONDS,
+        quiet_after=quiet_nanoseconds(settings),
         link=trace_link(settings.trace_link),
         metrics=metrics,
         told=None if webhook is None else webhook.offer,
@@ -235,7 +230,7 @@ async def cataloguing(
     awaited = Opened(opened, asyncio.get_running_loop())
     writer = CatalogueWriter(
         awaited.open,
-        kept,
+        kept_by(settings),
         most_texts=settings.catalogue_texts,
         metrics=metrics,
         idle=_idle(settings, nest, renderer.text_version),

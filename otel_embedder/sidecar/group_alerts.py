@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from otel_embedder.search.times import NANOSECONDS
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Event = Literal["error-group.new", "error-group.regressed"]
 GROUP_NEW: Event = "error-group.new"
 GROUP_REGRESSED: Event = "error-group.regressed"
-NANOSECONDS = 1_000_000_000
 
 log = get_logger()
 

@@ -7,10 +7,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from otel_embedder.embedder.models.weights import model_name
-from otel_embedder.search.asking.opening import LazyCatalogue
-from otel_embedder.search.catalogue import Catalogue
-from otel_embedder.search.links import trace_link
-from otel_embedder.search.store import DAY, NANOSECONDS
+from otel_embedder.search.asking.opening import LazyCatalogue, catalogue_of
 from otel_embedder.sidecar.background import beside
 from otel_embedder.telemetry.logs import get_logger
 
@@ -46,13 +43,12 @@ def asked_catalogue(
     """
     return LazyCatalogue(
         opened,
-        lambda store: Catalogue(
+        lambda store: catalogue_of(
             store,
             embedder,
+            settings,
             model=model_name(settings.model),
             text_version=text_version,
-            link=trace_link(settings.trace_link),
-            quiet_after=round(settings.group_quiet_after * DAY) * NANOSECONDS,
         ),
     )
 

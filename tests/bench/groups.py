@@ -21,8 +21,9 @@ from otel_embedder.search.counts import Counts, Table
 from otel_embedder.search.entries import RowKey
 from otel_embedder.search.groups.asking import Groups
 from otel_embedder.search.groups.failed import FailedTrace, Failure
-from otel_embedder.search.store import DAY, MINUTE, NANOSECONDS, Batch, Kept
+from otel_embedder.search.store import Batch
 from otel_embedder.search.stores.sqlite import SqliteStore
+from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS, Kept
 
 BEGIN = 1_700_000_040 // DAY * DAY
 SEED = 11

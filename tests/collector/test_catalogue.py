@@ -13,8 +13,8 @@ import pytest
 
 from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.errors import StoreError
-from otel_embedder.search.store import DAY, HOUR
 from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.times import DAY, HOUR
 from tests.support.otlp_samples import new_span, request
 from tests.support.processes import (
     CONFIGURATIONS,

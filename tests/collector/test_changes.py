@@ -11,8 +11,8 @@ import pytest
 from otel_embedder.search.asking.queries import ChangesQuery, Stretch
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
-from otel_embedder.search.store import MINUTE
 from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.times import MINUTE
 from tests.collector.test_collector import SIDECAR_YAML, Topology
 from tests.support.made_up import FakeEmbedder
 from tests.support.processes import Sink, send

@@ -7,9 +7,9 @@ import pytest
 
 from otel_embedder.search.exporting import exported
 from otel_embedder.search.merging import merge
-from otel_embedder.search.store import MINUTE, Kept
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.search.stores.sqlite import SqliteStore
+from otel_embedder.search.times import MINUTE, Kept
 from tests.support.made_up import MODEL, NOON, Seen, vector_of, write
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from otel_embedder.errors import EmbeddingError, ModelUnavailableError, StoreError
-from otel_embedder.search.store import Batch, Kept
+from otel_embedder.search.store import Batch
+from otel_embedder.search.times import Kept
 from otel_embedder.search.writing import (
     CATALOGUE_FAILING,
     CATALOGUE_LEFT,

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Self
 
-from otel_embedder.search.store import MINUTE
 from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.times import MINUTE
 from tests.support.catalogues import a_batch, a_row, an_example, counts, embedded, plain, seen
 
 if TYPE_CHECKING:

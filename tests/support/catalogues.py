@@ -8,7 +8,8 @@ import numpy as np
 
 from otel_embedder.search.counts import SHAPES, Counts, Table
 from otel_embedder.search.entries import Embedded, Example, Examples, RowKey, SeenText
-from otel_embedder.search.store import NANOSECONDS, Batch, Kept
+from otel_embedder.search.store import Batch
+from otel_embedder.search.times import NANOSECONDS, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

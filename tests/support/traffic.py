@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.search.store import MINUTE, NANOSECONDS
+from otel_embedder.search.times import MINUTE, NANOSECONDS
 from tests.support.made_up import NOON
 from tests.support.otlp_samples import request
 

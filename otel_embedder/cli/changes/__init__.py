@@ -121,7 +121,7 @@ def _of_catalogue(store: Store, settings: Settings, query: ChangesQuery) -> Chan
 
 
 def _texts(store: Store, settings: Settings) -> Texts:
-    version = new_renderer(render_options(settings)).text_version
+    version = render_options(settings).version()
     held = Held(store, model=model_name(settings.model), text_version=version)
     held.refresh()
     return Texts(store, held, trace_link(settings.trace_link))

@@ -12,7 +12,7 @@ import click
 from otel_embedder.cli.tables import columns, for_terminal
 from otel_embedder.search.changes.json_form import changes_as_json
 from otel_embedder.search.changes.telling import in_words, percent
-from otel_embedder.search.store import MINUTE
+from otel_embedder.search.times import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -38,7 +38,7 @@ from otel_embedder.search.asking.queries import ChangesQuery, GroupsQuery, Searc
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.spans import spans_of
-from otel_embedder.search.store import MINUTE, NANOSECONDS
+from otel_embedder.search.times import MINUTE, NANOSECONDS
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
@@ -138,7 +138,7 @@ def _came(sink: Sink, settings: Settings) -> tuple[int, int]:
 
 def _ask(settings: Settings, model: Model) -> tuple[Changes, list[FoundGroup], Answer]:
     """Ask the catalogue that the sidecar has left."""
-    text_version = new_renderer(render_options(settings)).text_version
+    text_version = render_options(settings).version()
     with (
         opened(str(settings.catalogue), readonly=True) as store,
         BulkEmbedder(model, threads=1, max_texts=1) as embedder,

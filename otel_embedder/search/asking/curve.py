@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.search.asking.answers import Curve
-from otel_embedder.search.store import DAY, HOUR, MINUTE
+from otel_embedder.search.times import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_embedder.otlp.spans import NANOSECONDS_PER_MILLISECOND
 from otel_embedder.search.asking.answers import FoundExample
 
 if TYPE_CHECKING:
     from otel_embedder.search.entries import Example
     from otel_embedder.search.links import TraceLink
-
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 def found_example(example: Example, link: TraceLink) -> FoundExample:

@@ -11,8 +11,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from otel_embedder.search.times import NANOSECONDS
+
 DIGITS = 4
-NANOSECONDS = 1_000_000_000
 NANOSECONDS_PER_MICROSECOND = 1_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = WithJsonSchema({"type": "string", "format": "date-time"})

@@ -5,11 +5,44 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from otel_embedder.search.catalogue import Catalogue
+from otel_embedder.search.links import trace_link
+from otel_embedder.search.settings import quiet_nanoseconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_embedder.search.catalogue import Catalogue
+    from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.search.settings import CatalogueSettings
     from otel_embedder.search.store import Store
+
+
+def catalogue_of(
+    store: Store,
+    embedder: TextEmbedder,
+    settings: CatalogueSettings,
+    *,
+    model: str,
+    text_version: str,
+) -> Catalogue:
+    """Give a catalogue to be asked, as settings have it.
+
+    Args:
+        store: what keeps it.
+        embedder: embeds questions.
+        settings: say where traces can be looked at, and when a failure has been quiet.
+        model: the name of the model that embeds.
+        text_version: of texts that are compared.
+
+    """
+    return Catalogue(
+        store,
+        embedder,
+        model=model,
+        text_version=text_version,
+        link=trace_link(settings.trace_link),
+        quiet_after=quiet_nanoseconds(settings),
+    )
 
 
 class LazyCatalogue:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_embedder.search.asking.answers import Points
-from otel_embedder.search.asking.json_types import NANOSECONDS
+from otel_embedder.search.times import NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

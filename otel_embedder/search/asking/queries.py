@@ -39,7 +39,6 @@ State = Literal["new", "regressed", "ongoing", "resolved", "muted"]
 MAX_COUNT = 1_000  # hits: more is for `catalogue export`
 DEFAULT_COUNT = 10
 DEFAULT_GROUPS = 50
-NANOSECONDS = 1_000_000_000
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)

@@ -9,6 +9,7 @@ from cachetools import LRUCache
 
 from otel_embedder.annotation.text_id import text_id
 from otel_embedder.errors import UnknownEntryError
+from otel_embedder.otlp.spans import NANOSECONDS_PER_MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 SPAN = re.compile(r"(?P<trace>[0-9a-fA-F]{32})(?::(?P<span>[0-9a-fA-F]{16}))?")
 TEXT_ID = re.compile(r"[0-9a-fA-F]{16}")
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 NO_KEY = 0
 MOST_IDS = 65_536
 AT_ONCE = 10_000

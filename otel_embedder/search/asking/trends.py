@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from otel_embedder.search.store import DAY, HOUR, MINUTE
+from otel_embedder.search.times import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
     from otel_embedder.search.counts import Table

@@ -9,6 +9,7 @@ import numpy as np
 from otel_embedder.search.changes.answers import Period
 from otel_embedder.search.changes.callees import most_called
 from otel_embedder.search.changes.finding import find_changes
+from otel_embedder.search.times import END_OF_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 
 MOST_ROWS = 1_100  # are told of: as many as may be asked for, and some
-ALL_TIME = 2**33  # seconds since 1970
 
 
 class Compared(NamedTuple):
@@ -91,7 +91,7 @@ def of_two_stores(before: Store, after: Store) -> Compared:
         StoreError: one can't be read.
 
     """
-    baseline = [*before.buckets(since=0, until=ALL_TIME)]
+    baseline = [*before.buckets(since=0, until=END_OF_TIME)]
     rows, services = {**before.rows()}, {**before.services()}
     numbers = {
         "row": _renumbered(after.rows(), rows),
@@ -99,7 +99,7 @@ def of_two_stores(before: Store, after: Store) -> Compared:
     }
     window = [
         bucket._replace(counts=bucket.counts.numbered(numbers))
-        for bucket in after.buckets(since=0, until=ALL_TIME)
+        for bucket in after.buckets(since=0, until=END_OF_TIME)
     ]
     return Compared(baseline, window, rows, services, _period(baseline), _period(window))
 

@@ -13,7 +13,7 @@ from otel_embedder.search.changes.answers import (
     Shifted,
     Visible,
 )
-from otel_embedder.search.store import NANOSECONDS
+from otel_embedder.search.times import NANOSECONDS
 
 if TYPE_CHECKING:
     from otel_embedder.search.changes.comparing import Compared

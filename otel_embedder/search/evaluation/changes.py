@@ -9,7 +9,7 @@ from otel_embedder.search.changes.callees import most_called
 from otel_embedder.search.changes.finding import find_changes
 from otel_embedder.search.evaluation.labels import IN_CALLERS
 from otel_embedder.search.evaluation.measures import Shares, measured
-from otel_embedder.search.store import DAY, HOUR
+from otel_embedder.search.times import DAY, HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

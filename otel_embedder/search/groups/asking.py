@@ -16,6 +16,7 @@ from otel_embedder.search.groups.kept import FOR_EVER
 from otel_embedder.search.groups.seeing import both
 from otel_embedder.search.groups.states import QUIET_AFTER, URGENCY, came_again_at, state_of
 from otel_embedder.search.groups.templates import ANYTHING
+from otel_embedder.search.times import NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.ranking import Integers
     from otel_embedder.search.store import Store
 
-NANOSECONDS = 1_000_000_000
 EXAMPLES = 3
 RELATED = 5
 # To embed more of them would keep whoever asks waiting.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_embedder.search.groups.kept import NEVER, Seen
+from otel_embedder.search.times import DAY, HOUR, NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_embedder.search.groups.failed import FailedTrace
 
-NANOSECONDS = 1_000_000_000
 # Shorter ones are no silence for anybody.
-LEAST_SILENCE = 3_600 * NANOSECONDS
+LEAST_SILENCE = HOUR * NANOSECONDS
 # For so long it is remembered that a group came again, whatever shorter silence comes.
-REMEMBERED = 86_400 * NANOSECONDS
+REMEMBERED = DAY * NANOSECONDS
 # Of one group; from whoever has names that never end the rest is left out.
 MOST_NAMES = 50
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_embedder.search.groups.kept import FOR_EVER, NEVER
+from otel_embedder.search.times import DAY, NANOSECONDS
 
 if TYPE_CHECKING:
     from otel_embedder.search.asking.queries import State
     from otel_embedder.search.groups.kept import Decision, Seen
 
-NANOSECONDS = 1_000_000_000
 # So long after it was seen first, or came again, it is new or regressed; then it is ongoing.
-NEW = 86_400 * NANOSECONDS
-QUIET_AFTER = 7 * 86_400 * NANOSECONDS
+NEW = DAY * NANOSECONDS
+QUIET_AFTER = 7 * DAY * NANOSECONDS
 
 # In the order in which they are told.
 URGENCY: dict[State, int] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from otel_embedder.otlp.spans import SpanIds
+from otel_embedder.search.times import DAY, NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
 SPAN_BYTES = 53  # a row of these columns
 
-SECOND = 1_000_000_000  # nanoseconds
 # No span is older than tracing, nor younger than a clock that is wrong by a time zone.
-EARLIEST = 946_684_800 * SECOND  # the year 2000
-AHEAD = 86_400 * SECOND
+EARLIEST = 946_684_800 * NANOSECONDS  # the year 2000
+AHEAD = DAY * NANOSECONDS
 
 
 class Recorded(NamedTuple):

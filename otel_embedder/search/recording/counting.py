@@ -9,7 +9,7 @@ import numpy as np
 
 from otel_embedder.search.counts import NOTHING, Counts, Table
 from otel_embedder.search.entries import LAST_EXAMPLES, Example, Examples, SeenText
-from otel_embedder.search.store import MINUTE, NANOSECONDS
+from otel_embedder.search.times import MINUTE, NANOSECONDS
 from otel_embedder.search.trees import NOT_JOINED, cells, millidecades
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from otel_embedder.search.groups.kept import Decision
-from otel_embedder.search.store import MINUTE, NANOSECONDS
+from otel_embedder.search.times import MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -14,19 +14,10 @@ from otel_embedder.search.counts import NOTHING, Counts, Integers, group_counts
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 from otel_embedder.search.packing import pack, unpack
 from otel_embedder.search.ranking import stem_hashes
-from otel_embedder.search.store import (
-    DAY,
-    MINUTE,
-    MOST_GROUPS,
-    NANOSECONDS,
-    Bucket,
-    Columns,
-    Stems,
-    Vectors,
-    WithVector,
-)
+from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors, WithVector
 from otel_embedder.search.stores.postings import Postings
 from otel_embedder.search.stores.sqlite_groups import GroupsInMemory
+from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +25,8 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.levels import Head
-    from otel_embedder.search.store import Batch, Kept
+    from otel_embedder.search.store import Batch
+    from otel_embedder.search.times import Kept
 
 ENTRIES_AT_ONCE = 2_000
 Item = TypeVar("Item")

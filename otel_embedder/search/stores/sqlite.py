@@ -11,22 +11,14 @@ from otel_embedder.errors import StoreError
 from otel_embedder.search import levels
 from otel_embedder.search.counts import Counts
 from otel_embedder.search.entries import RowKey
-from otel_embedder.search.store import (
-    DAY,
-    MINUTE,
-    MOST_GROUPS,
-    NANOSECONDS,
-    Bucket,
-    Columns,
-    Stems,
-    Vectors,
-)
+from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors
 from otel_embedder.search.stores import sqlite_reading
 from otel_embedder.search.stores.connections import Connections
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_groups import SqliteGroups
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
 from otel_embedder.search.stores.sqlite_writing import Writing, storable
+from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,8 +28,9 @@ if TYPE_CHECKING:
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import Embedded, Entry
     from otel_embedder.search.groups.kept import Came
-    from otel_embedder.search.store import Batch, Kept, WithVector
+    from otel_embedder.search.store import Batch, WithVector
     from otel_embedder.search.stores.group_writing import GroupWriting
+    from otel_embedder.search.times import Kept
 
 PATIENCE = 10.0
 VECTORS_AT_ONCE = 2_000

@@ -15,10 +15,10 @@ from otel_embedder.search.counts import NOTHING, Integers, group_counts
 from otel_embedder.search.entries import Entry
 from otel_embedder.search.packing import pack_examples
 from otel_embedder.search.ranking import stem_hashes, stems
-from otel_embedder.search.store import DAY
 from otel_embedder.search.stores.group_writing import GroupWriting
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of, state_of
+from otel_embedder.search.times import DAY
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from otel_embedder.otlp.spans import NANOSECONDS_PER_MILLISECOND
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.search.entries import RowKey
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from otel_embedder.text.rendering import Renderer
 
 ERROR = 2
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 @dataclass(slots=True, eq=False)

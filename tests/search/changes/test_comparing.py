@@ -6,8 +6,8 @@ from otel_embedder.search.asking.queries import Minutes
 from otel_embedder.search.changes.answers import Period
 from otel_embedder.search.changes.callees import most_called
 from otel_embedder.search.changes.comparing import of_one_store, of_two_stores
-from otel_embedder.search.store import HOUR, MINUTE, Kept
 from otel_embedder.search.stores.memory import MemoryStore
+from otel_embedder.search.times import HOUR, MINUTE, Kept
 from tests.support.catalogues import a_batch, a_row, counts, plain
 from tests.support.made_up import NOON
 

@@ -12,9 +12,9 @@ from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.ranking import WordIndex, stem_hashes
-from otel_embedder.search.store import MINUTE
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.search.stores.sqlite import SqliteStore
+from otel_embedder.search.times import MINUTE
 from tests.support.made_up import MODEL, NOON, TEXT_VERSION, FakeEmbedder, Seen, vector_of, write
 
 if TYPE_CHECKING:

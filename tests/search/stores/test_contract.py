@@ -10,7 +10,7 @@ import pytest
 
 from otel_embedder.search.entries import Examples
 from otel_embedder.search.ranking import stems
-from otel_embedder.search.store import DAY, HOUR, MINUTE, Kept
+from otel_embedder.search.times import DAY, HOUR, MINUTE, Kept
 from tests.support.catalogues import (
     KEPT,
     MODEL,

@@ -9,9 +9,9 @@ import pytest
 from otel_embedder.errors import GroupError, UnknownGroupError
 from otel_embedder.search.groups.kept import Decision
 from otel_embedder.search.merging import merge
-from otel_embedder.search.store import DAY, NANOSECONDS
 from otel_embedder.search.stores.group_writing import MOST_MEMBERS
 from otel_embedder.search.stores.memory import MemoryStore
+from otel_embedder.search.times import DAY, NANOSECONDS
 from tests.support.catalogues import KEPT
 from tests.support.failing import BEGIN, SECOND, failed, failures
 

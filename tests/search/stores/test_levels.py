@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_embedder.search.store import DAY, HOUR, MINUTE, Kept
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.times import DAY, HOUR, MINUTE, Kept
 from tests.support.catalogues import a_batch, a_row, counts, plain
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.search.store import HOUR, MINUTE
 from otel_embedder.search.stores.opening import open_store
+from otel_embedder.search.times import HOUR, MINUTE
 from tests.support.catalogue_writer import BATCHES_A_MINUTE, WriterProcess, check
 from tests.support.catalogues import KEPT
 
