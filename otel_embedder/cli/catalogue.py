@@ -20,7 +20,7 @@ from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.json_form import rfc3339
 from otel_embedder.search.exporting import ExportedText, exported
 from otel_embedder.search.merging import merge
-from otel_embedder.search.settings import kept_by
+from otel_embedder.search.times import kept_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

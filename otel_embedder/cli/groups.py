@@ -23,7 +23,7 @@ from otel_embedder.search.asking.queries import GroupsQuery
 from otel_embedder.search.groups.asking import Groups
 from otel_embedder.search.groups.kept import FOR_EVER
 from otel_embedder.search.links import trace_link
-from otel_embedder.search.settings import quiet_nanoseconds
+from otel_embedder.search.times import quiet_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,16 +14,11 @@ from otel_embedder.exporter.answers import Verdict, refused
 from otel_embedder.exporter.splitting import Splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
     from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.exporter.taken import Progress
-    from otel_embedder.otlp.wire import TraceRequest
-
-    # Is called with what the next hop has taken, all of it.
-    Arrived = Callable[[TraceRequest], None]
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
 
 # More than any message has.
 NO_LIMIT = sys.maxsize

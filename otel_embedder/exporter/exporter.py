@@ -40,13 +40,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-    from otel_embedder.exporter.delivery import Arrived
     from otel_embedder.exporter.sender import Way
     from otel_embedder.exporter.settings import NextHopSettings
     from otel_embedder.exporter.splitting import Chunk
     from otel_embedder.fairness import Turns
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
 
 
 # Of the time that the caller waits, what our answer needs to travel back.

@@ -37,6 +37,8 @@ class Bounded(dict[Key, Value], Generic[Key, Value]):
 
     def remember(self, key: Key, value: Value) -> None:
         """Keep a value; if there is no room for it, make some."""
+        if key in self:
+            return  # it is paid for, and what is made of a key is always the same
         size = ENTRY_BYTES + self._size(key)
         if size > self._bytes_left:
             self.forget()
@@ -58,10 +60,6 @@ class Made(Bounded[Key, Value]):
     """Looks keys up, and makes what it has not got.
 
     A dict with `__missing__`, because a hit then runs in C.
-
-    Attributes:
-        misses: how often it had not got what was looked for.
-
     """
 
     def __init__(self, make: Callable[[Key], Value], size: Callable[[Key], int]) -> None:
@@ -73,11 +71,9 @@ class Made(Bounded[Key, Value]):
 
         """
         super().__init__(size)
-        self.misses = 0
         self._make = make
 
     def __missing__(self, key: Key) -> Value:
-        self.misses += 1
         value = self._make(key)
         self.remember(key, value)
         return value

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 from otel_embedder.otlp.protobuf import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from otel_embedder.otlp.protobuf import Field
+
+    # Is called with what the next hop has taken, all of it.
+    Arrived = Callable[["TraceRequest"], None]
 
 RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
 RESOURCE_TAG = b"\x0a"  # ResourceSpans.resource = 1

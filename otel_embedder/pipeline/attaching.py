@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.annotation.work import Work
     from otel_embedder.fairness import SharedTurn
-    from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.pipeline.bare import Shortage
-
-    # Is called with what the next hop has taken, all of it.
-    Arrived = Callable[[TraceRequest], None]
 
 # So many vectors are encoded at once, at 60 us each.
 PIECE = 32

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.fairness import SharedTurn, Turns
     from otel_embedder.otlp.call import Call, Metadata
-    from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.pipeline.attaching import Arrived
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.pipeline.passed import Taken
 
 

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretSt
 
 from otel_embedder.fields import MAX_SECONDS, RoomSettings
 from otel_embedder.search.links import check_trace_link
-from otel_embedder.search.times import DAY, NANOSECONDS, Kept
 
 MEMORY = "memory"
 SQLITE_SCHEME = "sqlite:///"
@@ -107,17 +106,3 @@ class CatalogueSettings(RoomSettings):
         description="Key of the signature that is posted with it, see docs/groups.md; as a flag it "
         "shows in the list of processes.",
     )
-
-
-def kept_by(settings: CatalogueSettings) -> Kept:
-    """Give how long counts are kept in which steps."""
-    return Kept(
-        minutes=round(settings.catalogue_minutes * DAY),
-        hours=round(settings.catalogue_hours * DAY),
-        all=round(settings.catalogue_retention * DAY),
-    )
-
-
-def quiet_nanoseconds(settings: CatalogueSettings) -> int:
-    """Give after how long a failure that comes again is regressed."""
-    return round(settings.group_quiet_after * DAY) * NANOSECONDS

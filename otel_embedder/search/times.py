@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from otel_embedder.search.settings import CatalogueSettings
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds; each a level
 NANOSECONDS = 1_000_000_000  # of a second
@@ -22,3 +25,17 @@ class Kept(NamedTuple):
     minutes: int
     hours: int
     all: int
+
+
+def kept_by(settings: CatalogueSettings) -> Kept:
+    """Give how long counts are kept in which steps."""
+    return Kept(
+        minutes=round(settings.catalogue_minutes * DAY),
+        hours=round(settings.catalogue_hours * DAY),
+        all=round(settings.catalogue_retention * DAY),
+    )
+
+
+def quiet_nanoseconds(settings: CatalogueSettings) -> int:
+    """Give after how long a failure that comes again is regressed."""
+    return round(settings.group_quiet_after * DAY) * NANOSECONDS

@@ -6,7 +6,6 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.hiding.secrets import SECRET, SECRET_CHARACTERS
 
@@ -29,9 +28,6 @@ NOT_SECRET = {"", "null", "true", "false"}
 NAMING_KEYS = ("name", "key")
 VALUE_KEY = "value"
 OPTION = re.compile(r"[\w.-]+")
-
-
-_VALUES = Reused(pb.AnyValue)
 
 
 def common_length(lengths: Iterable[int], room: int) -> int | None:

@@ -337,7 +337,8 @@ class WordsRenderer:
         pair = self._pairs.read(encoded)
         if self._left_out[pair.key] and is_plain(pair.value):
             return ""
-        key, value = read_key_value(encoded, self._secrets)
+        # Both taken out before anything else is read into this message.
+        key, value = decode(pair.key, self._secrets.hidden_key), pair.value
         readings = self._wording.attribute(key, render_named(key, value, self._secrets))
         return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
 

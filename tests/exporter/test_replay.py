@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.exporter.replay import Clock, Exporter
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.pipeline.attaching import Arrived
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
 
 pytestmark = pytest.mark.timeout(30)
 

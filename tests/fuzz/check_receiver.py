@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.pipeline.attaching import Arrived
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.receiver.intake.messages import Context
 
 MAX_BYTES = 1024 * 1024

@@ -57,8 +57,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.pipeline.attaching import Arrived
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.pipeline.processor import SpanEmbedder
 
 pytestmark = pytest.mark.timeout(60)

@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.settings import Encoding
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.pipeline.attaching import Arrived
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.pipeline.passed import Passed
     from otel_embedder.pipeline.processor import SpanEmbedder
     from otel_embedder.text.renderer import Rendering

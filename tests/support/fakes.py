@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Wanted, WantedText
     from otel_embedder.embedder.waiting import Party
     from otel_embedder.otlp.call import Call, Metadata
-    from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.pipeline.attaching import Arrived
+    from otel_embedder.otlp.wire import Arrived, TraceRequest
 
 # Long enough for a busy machine, and short enough to say which wait it was that hung.
 PATIENCE = 10.0

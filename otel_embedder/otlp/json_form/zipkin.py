@@ -195,10 +195,12 @@ def _named(value: str) -> tuple[str, dict[str, Fields]]:
     SDKs write `"name": {"key": "value"}`, without these quotes or all of it as an object. What is
     written otherwise is a name.
     """
-    name, colon, rest = value.removeprefix("{").partition(": {")
-    rest = rest[:-1] if value.startswith("{") else rest
+    said = value
+    if value.startswith("{") and value.endswith("}"):
+        said = value[1:-1]
+    name, colon, rest = said.partition(": {")
     try:
-        attributes = json.loads(f"{{{rest}") if colon else None
+        attributes = json.loads(f"{{{rest}", object_pairs_hook=_each_once) if colon else None
     except (ValueError, RecursionError):
         return value, {}
     match attributes:
@@ -206,6 +208,14 @@ def _named(value: str) -> tuple[str, dict[str, Fields]]:
             return _unquoted(name), {key: _value(each) for key, each in attributes.items()}
         case _:
             return value, {}
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Give an object; one that says a key twice is none, for one of them would be lost."""
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("a key stands twice")
+    return told
 
 
 def _unquoted(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
-from otel_embedder.search.settings import quiet_nanoseconds
+from otel_embedder.search.times import quiet_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

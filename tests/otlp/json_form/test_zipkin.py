@@ -159,6 +159,8 @@ def test_a_span_to_debug_is_one_that_is_sampled() -> None:
             {"wait": 0.5, "why": "busy"},
         ),
         ('{"a": 1, "b": 2}', '{"a": 1, "b": 2}', {}),
+        ('{"retry": {"n": 3}Z', '{"retry": {"n": 3}Z', {}),
+        ('retry: {"n": 3, "n": 4}', 'retry: {"n": 3, "n": 4}', {}),
         ('"retry": {"n": [3]}', '"retry": {"n": [3]}', {}),
     ],
 )
