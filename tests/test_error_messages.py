@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
 # Where an error hands on what another has said: its words stand there.
 HANDING_ON = {
-    *("api.client", "api.questions", "cli.page"),
+    *("api.client", "api.querying", "cli.page"),
     *(
         "cli.annotate",
         "cli.arguments",

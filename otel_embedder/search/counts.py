@@ -171,3 +171,8 @@ def _without(name: str, table: Table, gone: Mapping[str, Integers]) -> Table:
         if kind in gone:
             stays &= ~np.isin(column, gone[kind])
     return table if stays.all() else Table(table.keys[stays], table.values[stays])
+
+
+def with_nothing(numbers: Iterable[int]) -> Integers:
+    """Give numbers by positions plus one; 0 stays nothing."""
+    return np.array([NOTHING, *numbers], np.int64)

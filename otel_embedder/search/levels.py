@@ -17,8 +17,9 @@ from otel_embedder.search.counts import Counts
 from otel_embedder.search.times import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from otel_embedder.search.counts import Integers
     from otel_embedder.search.times import Kept
 
 FINER = {DAY: HOUR, HOUR: MINUTE}
@@ -52,6 +53,10 @@ class Cells(Protocol):
 
     def heads(self, *, since: int, until: int, writer: int | None = None) -> list[Head]:
         """Give the heads of all cells that start in this time, of one writer or all."""
+        ...
+
+    def all(self) -> list[Head]:
+        """Give the heads of all cells."""
         ...
 
     def get(self, head: Head) -> Counts:
@@ -88,6 +93,15 @@ def add(cells: Cells, writer: int, minute: int, counts: Counts, *, changed: int)
     else:
         total = Counts.sum((cells.get(known), counts))
         cells.put(known._replace(changed=changed), total)
+
+
+def take_out(cells: Cells, gone: Mapping[str, Integers]) -> None:
+    """Take what speaks of these numbers out of all cells, by the words of `counts.KEYS`."""
+    for head in cells.all():
+        counts = cells.get(head)
+        rest = counts.without(gone)
+        if rest is not counts:
+            cells.put(head, rest)
 
 
 def _counting(cells: Cells, writer: int, minute: int) -> Head | None:

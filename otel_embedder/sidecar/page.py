@@ -55,7 +55,7 @@ def asked_catalogue(
 
 @asynccontextmanager
 async def page(
-    settings: Settings, catalogue: LazyCatalogue | None, metrics: Metrics
+    settings: Settings, catalogue: LazyCatalogue, metrics: Metrics
 ) -> AsyncIterator[None]:
     """Show the catalogue, where the settings say so.
 
@@ -64,11 +64,10 @@ async def page(
         SettingsError: the certificate can't be used any more.
 
     """
-    if settings.http_listen is None or catalogue is None:
+    if settings.http_listen is None:
         yield
         return
     async with AsyncExitStack() as parts:
-        parts.push_async_callback(asyncio.to_thread, catalogue.close)
         shown = ExitStack()
         # A question that is being answered waits for this loop, to embed it.
         parts.push_async_callback(asyncio.to_thread, shown.close)

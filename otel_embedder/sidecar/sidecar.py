@@ -177,8 +177,12 @@ async def catalogued(
     opened = opener(settings.catalogue)
     async with cataloguing(settings, opened, embedders, metrics) as taken:
         catalogue = asked_catalogue(settings, opened, asked, text_version=text_version)
-        async with page(settings, catalogue, metrics):
-            yield taken, catalogue
+        try:
+            async with page(settings, catalogue, metrics):
+                yield taken, catalogue
+        finally:
+            # It may have been opened by an RPC, too.
+            await asyncio.to_thread(catalogue.close)
 
 
 def first_sights(settings: Settings, metrics: Metrics) -> FirstSights | None:

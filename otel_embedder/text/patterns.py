@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     Late = Callable[[], re.Pattern[str]]
 
 
+# What `late` has given, in all modules that were imported; `rendering.prepare` calls them all.
+LATE: list[Late] = []
+
+
 def late(expression: str, flags: int = 0) -> Late:
-    """Give what compiles a pattern when it is first called; `rendering.prepare` calls them all."""
-    return cache(partial(re.compile, expression, flags))
+    """Give what compiles a pattern when it is first called."""
+    compiled = cache(partial(re.compile, expression, flags))
+    LATE.append(compiled)
+    return compiled

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from otel_embedder.text.hiding import commands, looks
 from otel_embedder.text.hiding.secrets import Secrets
-from otel_embedder.text.masking import generated, masks, statements, times
+from otel_embedder.text.patterns import LATE
 from otel_embedder.text.renderer import TemplateRenderer
 from otel_embedder.text.words_renderer import WordsRenderer
 
@@ -76,9 +75,6 @@ class Renderer(Protocol):
 
         """
         ...
-
-
-LATE = (*commands.LATE, *looks.LATE, *generated.LATE, *masks.LATE, *statements.LATE, *times.LATE)
 
 
 def prepare() -> None:

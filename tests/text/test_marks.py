@@ -50,7 +50,7 @@ def test_whatever_a_pattern_matches_has_its_marks(marked: Marked, data: st.DataO
     assert marked.may_be_in(seen.lower() if marked.in_small else seen)
 
 
-@given(st.from_regex(commands.LATE[0]()))
+@given(st.from_regex(commands.BEGINNING()))
 def test_whatever_a_command_begins_with_has_its_marks(text: str) -> None:
     small = seen_in(text).lower()
 

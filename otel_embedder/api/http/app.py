@@ -27,7 +27,8 @@ from otel_embedder.api.http.openapi import document
 from otel_embedder.api.http.problems import answer_error, answer_fault, problem
 from otel_embedder.api.http.session import COOKIE, Session
 from otel_embedder.api.http.static_files import StaticFiles
-from otel_embedder.api.questions import QUESTIONS, values_of
+from otel_embedder.api.querying import values_of
+from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.api.status import Status
 from otel_embedder.errors import (
     OtelEmbedderError,

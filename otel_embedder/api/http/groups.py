@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from otel_embedder.api.counting import counted
 from otel_embedder.api.http.bodies import JSON, json_object, tagged
-from otel_embedder.api.questions import query_of
+from otel_embedder.api.querying import query_of
 from otel_embedder.search.asking.deciding import DECISIONS
 from otel_embedder.search.groups.found import FoundGroup
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from otel_embedder import __version__
-from otel_embedder.api.questions import QUESTIONS, is_many
+from otel_embedder.api.querying import is_many
+from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.api.status import Beat, Status
 
 if TYPE_CHECKING:

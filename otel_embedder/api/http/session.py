@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import cookie_parser
 
+from otel_embedder.credentials.tokens import is_among
 from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
@@ -52,9 +53,8 @@ class Session:
         return _cookie(token.encode())
 
     async def _is_good(self, cookie: str) -> bool:
-        good = [_cookie(token) for token in await self._tokens.good()] if self._tokens else []
-        # All of them, so that the time does not tell which.
-        return True in [hmac.compare_digest(cookie.encode(), each.encode()) for each in good]
+        good = await self._tokens.good() if self._tokens else ()
+        return is_among(cookie.encode(), [_cookie(token).encode() for token in good])
 
 
 def _cookie(token: bytes) -> str:

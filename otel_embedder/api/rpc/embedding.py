@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.text_id import text_id
 from otel_embedder.annotation.work import SpanRenderer, spans_of
+from otel_embedder.api.querying import query_of
 from otel_embedder.errors import MalformedRequestError, QueryError
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.otlp.wire import parse_request
@@ -87,7 +88,6 @@ class EmbeddingRpcs:
 
     async def _embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
         # A sidecar whom nobody asks does not pay for what questions are made of.
-        from otel_embedder.api.questions import query_of  # noqa: PLC0415
         from otel_embedder.search.asking.browsing import EmbedQuery  # noqa: PLC0415
 
         texts = query_of(EmbedQuery, {"texts": tuple(request.texts)}).texts

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_embedder.search.asking.answers import LeftOut
+from otel_embedder.search.asking.queries import Narrowing
 from otel_embedder.search.ranking import WordIndex
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from otel_embedder.embedder.embedding import Vector
-    from otel_embedder.search.asking.queries import Narrowing
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.ranking import Floats, Integers
     from otel_embedder.search.store import Columns, Store
@@ -45,10 +45,6 @@ _COLUMNS = {
     "text_versions": np.int16,
     "models": np.int16,
 }
-
-
-# Fields of a query that let only some texts pass.
-_NARROWING = {"service", "operation", "kind", "status", "since", "until", "min_duration"}
 
 
 class Seen(NamedTuple):
@@ -251,13 +247,9 @@ class Held:
             until: nanoseconds since 1970, or None.
 
         """
-        if not filters.model_fields_set & _NARROWING:
+        if not filters.model_fields_set & Narrowing.model_fields.keys():
             return self._everything
-        return self._among(self._passes(filters, since, until))
-
-    def matching(self, filters: Narrowing, since: int | None, until: int | None) -> Flags:
-        """Tell which texts pass filters, whether they can be compared or not."""
-        return self._passes(filters, since, until)
+        return self._among(self.matching(filters, since, until))
 
     def comparable(self) -> Integers:
         """Give the positions of all texts that can be compared."""
@@ -302,7 +294,8 @@ class Held:
         )
         return Passing(np.flatnonzero(passes & self._is_comparable), left_out)
 
-    def _passes(self, filters: Narrowing, since: int | None, until: int | None) -> Flags:
+    def matching(self, filters: Narrowing, since: int | None, until: int | None) -> Flags:
+        """Tell which texts pass filters, whether they can be compared or not."""
         passes = np.ones(len(self), np.bool_)
         if filters.service or filters.operation or filters.kind:
             taken = [number for number, row in self._rows.items() if filters.takes_row(row)]

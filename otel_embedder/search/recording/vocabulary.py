@@ -58,6 +58,7 @@ class Vocabulary:
         self._services: dict[str, int] = {}
         self._known: dict[str, dict[str | None, int]] = {}
         self._sayings: list[tuple[int, int, int]] = []
+        self._columns: Sayings | None = None
 
     def __len__(self) -> int:
         return len(self._sayings)
@@ -69,6 +70,7 @@ class Vocabulary:
     def add(self, text: str, row: RowKey) -> int:
         """Give a number to a text that a row's service has not said before."""
         saying = len(self._sayings)
+        self._columns = None
         self._sayings.append(
             (
                 _number(text, self._texts, self.texts),
@@ -86,7 +88,10 @@ class Vocabulary:
 
     def columns(self) -> Sayings:
         """Give all sayings by columns."""
-        return Sayings(*np.array(self._sayings, np.int64).reshape(-1, 3).T)
+        # Asked for several times an interval, in which few come.
+        if self._columns is None:
+            self._columns = Sayings(*np.array(self._sayings, np.int64).reshape(-1, 3).T)
+        return self._columns
 
     def only(self, sayings: Integers) -> Vocabulary:
         """Give one with only some sayings, which have numbers in this order."""

@@ -45,6 +45,11 @@ def group_of(connection: sqlite3.Connection, id_: str) -> KeptGroup | None:
     return found and _kept(found)
 
 
+def numbered(connection: sqlite3.Connection, number: int) -> KeptGroup:
+    """Give the group of a number, which must be there."""
+    return _kept(connection.execute(f"{_JOINED} WHERE number = ?", (number,)).fetchone())
+
+
 def head_of(connection: sqlite3.Connection, group: KeptGroup) -> KeptGroup:
     """Give the group that one counts as: itself, or what it was merged into."""
     while group.decision.into:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     Count = Callable[[int, int, dict[int, int]], None]
 
 # Half a surrogate, as JSON may have it, is no UTF-8.
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class GroupTables:
@@ -100,5 +98,5 @@ def _values(seen: Seen) -> tuple[int | str, ...]:
 
 
 def storable(words: str) -> str:
-    """Give words as SQLite takes them."""
-    return _SURROGATES.sub("?", words)
+    """Give words as SQLite takes them: half a surrogate, as JSON may have it, becomes a ?."""
+    return words if words.isascii() else words.encode(errors="replace").decode()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_embedder.search.groups.failed import FailedTrace
-    from otel_embedder.search.groups.kept import KeptGroup, TakenGroup
+    from otel_embedder.search.groups.kept import TakenGroup
     from otel_embedder.search.stores.group_tables import Count
 
 # Of a group so many traces are known by their ids: the latest.
@@ -99,7 +99,7 @@ class GroupWriting:
             " WHERE number = ? ORDER BY ended DESC LIMIT 1 OFFSET ?)",
             (number, number, MOST_MEMBERS - 1),
         )
-        group = self._numbered(number)
+        group = group_reading.numbered(self._connection, number)
         head = group_reading.head_of(self._connection, group)
         before = head.seen
         self._tables.put_seen(number, seen_at(None if is_new else group.seen, traces))
@@ -129,12 +129,6 @@ class GroupWriting:
             span_id=last.span_id,
             time=last.ended,
         )
-
-    def _numbered(self, number: int) -> KeptGroup:
-        id_: str = self._connection.execute(
-            "SELECT id FROM groups WHERE number = ?", (number,)
-        ).fetchone()[0]
-        return group_reading.find(self._connection, id_)
 
     def _drop_empty(self, numbers: Iterable[int]) -> None:
         """Let go groups of which it turned out that their traces failed for another reason."""

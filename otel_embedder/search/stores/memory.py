@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 from otel_embedder.search import levels
-from otel_embedder.search.counts import NOTHING, Counts, Integers, group_counts
+from otel_embedder.search.counts import NOTHING, Counts, Integers, group_counts, with_nothing
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 from otel_embedder.search.packing import pack, unpack
 from otel_embedder.search.ranking import stem_hashes
@@ -64,10 +64,10 @@ class MemoryStore:
             if batch.number <= self._written.get(writer, 0):
                 return []
             day = levels.begin(batch.latest, DAY)
-            rows = _with_nothing(self._rows.number(row, day) for row in batch.rows)
-            services = _with_nothing(self._services.number(each, day) for each in batch.services)
-            texts = _with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
-            groups = _with_nothing(self.groups.within.join(writer, batch.groups))
+            rows = with_nothing(self._rows.number(row, day) for row in batch.rows)
+            services = with_nothing(self._services.number(each, day) for each in batch.services)
+            texts = with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
+            groups = with_nothing(self.groups.within.join(writer, batch.groups))
             numbers = {"row": rows, "service": services, "text": texts, "group": groups}
             for start, counts in batch.counts.items():
                 changed = self._next_change()
@@ -302,7 +302,9 @@ class MemoryStore:
             texts = [entry.key for entry in self._entries.values() if entry.row in set(rows)]
             groups = self.groups.within.delete_service(service)
             gone = {"row": rows, "service": services, "text": texts, "group": groups}
-            self._cells.take_out({kind: np.array(each, np.int64) for kind, each in gone.items()})
+            levels.take_out(
+                self._cells, {kind: np.array(each, np.int64) for kind, each in gone.items()}
+            )
             self._let_go(texts)
             self._rows.remove(rows)
             self._services.remove(services)
@@ -319,11 +321,6 @@ class MemoryStore:
     def close(self) -> None:
         """Free what it holds."""
         self.groups.close()
-
-
-def _with_nothing(numbers: Iterable[int]) -> Integers:
-    """Give numbers by positions plus one; 0 stays nothing."""
-    return np.array([NOTHING, *numbers], np.int64)
 
 
 class _Numbers(Generic[Item]):
@@ -389,13 +386,6 @@ class _MemoryCells:
     def delete(self, heads: Iterable[Head]) -> None:
         for head in heads:
             del self._cells[head[:3]]
-
-    def take_out(self, gone: Mapping[str, Integers]) -> None:
-        for head in self.all():
-            counts = self.get(head)
-            rest = counts.without(gone)
-            if rest is not counts:
-                self.put(head, rest)
 
     @property
     def bytes(self) -> int:

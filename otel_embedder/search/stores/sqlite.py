@@ -14,10 +14,11 @@ from otel_embedder.search.entries import RowKey
 from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors
 from otel_embedder.search.stores import sqlite_reading
 from otel_embedder.search.stores.connections import Connections
+from otel_embedder.search.stores.group_tables import storable
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_groups import SqliteGroups
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of
-from otel_embedder.search.stores.sqlite_writing import Writing, storable
+from otel_embedder.search.stores.sqlite_writing import Writing
 from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ class SqliteStore:
         with self._writing() as writing, writing.overwriting():
             gone = writing.of_service(service)
             gone["group"] = np.array(writing.groups.delete_service(service), np.int64)
-            writing.cells.take_out(gone)
+            levels.take_out(writing.cells, gone)
             writing.let_go(gone["text"].tolist())
             writing.drop("rows", gone["row"])
             writing.drop("services", gone["service"])

@@ -9,14 +9,12 @@ from otel_embedder.search.packing import pack, unpack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from otel_embedder.search.counts import Counts, Integers
+    from otel_embedder.search.counts import Counts
 
 _HEAD = "writer, level, start, changed, made"
 _THIS = "start = ? AND level = ? AND writer = ?"
-# SQLite's own largest and smallest.
-ALWAYS = {"since": -(2**63), "until": 2**63 - 1}
 
 
 class SqliteCells:
@@ -65,14 +63,6 @@ class SqliteCells:
     def delete(self, heads: Iterable[Head]) -> None:
         """Take cells out."""
         self._connection.executemany(f"DELETE FROM cells WHERE {_THIS}", map(_key, heads))  # noqa: S608
-
-    def take_out(self, gone: Mapping[str, Integers]) -> None:
-        """Take what speaks of these numbers out of all cells."""
-        for head in self.all():
-            counts = self.get(head)
-            rest = counts.without(gone)
-            if rest is not counts:
-                self.put(head, rest)
 
 
 def _head(found: tuple[int, int, int, int, int]) -> Head:

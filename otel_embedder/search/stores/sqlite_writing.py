@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.search import levels
-from otel_embedder.search.counts import NOTHING, Integers, group_counts
+from otel_embedder.search.counts import Integers, group_counts, with_nothing
 from otel_embedder.search.entries import Entry
 from otel_embedder.search.packing import pack_examples
 from otel_embedder.search.ranking import stem_hashes, stems
+from otel_embedder.search.stores.group_tables import storable
 from otel_embedder.search.stores.group_writing import GroupWriting
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of, state_of
@@ -62,10 +63,10 @@ class Writing:
         if batch.number <= last:
             return []
         day = levels.begin(batch.latest, DAY)
-        rows = _with_nothing(self._row(row, day) for row in batch.rows)
-        services = _with_nothing(self._service(name, day) for name in batch.services)
-        texts = _with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
-        groups = _with_nothing(self.groups.join(writer, batch.groups))
+        rows = with_nothing(self._row(row, day) for row in batch.rows)
+        services = with_nothing(self._service(name, day) for name in batch.services)
+        texts = with_nothing(self._see(text, int(rows[text.row + 1])) for text in batch.texts)
+        groups = with_nothing(self.groups.join(writer, batch.groups))
         numbers = {"row": rows, "service": services, "text": texts, "group": groups}
         for start, counts in batch.counts.items():
             changed = self._next_change()
@@ -287,16 +288,6 @@ class Writing:
         return bool(rows.rowcount or services.rowcount)
 
 
-def storable(words: str) -> str:
-    """Give words as SQLite takes them: half a surrogate, as JSON may have it, becomes a ?."""
-    return words if words.isascii() else words.encode(errors="replace").decode()
-
-
 def digest_of(words: str) -> bytes:
     """Give what words are found by."""
     return blake2b(words.encode(), digest_size=DIGEST_BYTES).digest()
-
-
-def _with_nothing(numbers: Iterable[int]) -> Integers:
-    """Give numbers by positions plus one; 0 stays nothing."""
-    return np.array([NOTHING, *numbers], np.int64)

@@ -69,7 +69,7 @@ _LAST = (
 _MIXED = r"""(?=["'`]?[^\s"'`]{0,64}?\d)(?=["'`]?[^\s"'`]{0,64}?[A-Za-z])(?=["'`]?[^\s"'`]{6})"""
 
 # Each ends where a secret begins. It takes 0.1 s to compile.
-_BEFORE = late(
+BEGINNING = late(
     rf"""
     (?:(?<![\w.:/@-])|(?<=\\[nrt]))(?:
     # SMTP, IMAP, POP3, FTP, LDAP; Redis
@@ -219,9 +219,6 @@ _COLUMN = re.compile(
 _STANDS_FOR = re.compile(r"\?\d*|[$:@]\w+|%s|%\(\w+\)s|NULL|DEFAULT|<\w+>|", re.IGNORECASE)
 
 
-LATE = (_BEFORE, _LOGON.late, _COMMAND, *_READERS)
-
-
 def inserted(text: str, names: Callable[[str], bool]) -> Iterator[Span]:
     """Find the values of columns that name a secret, in SQL's INSERT."""
     if "nsert " not in text and "NSERT " not in text:
@@ -267,7 +264,7 @@ def commanded(text: str, small: bytes) -> list[Span]:
 
 def _positions(text: str) -> Iterator[Span]:
     end = 0
-    while match := _BEFORE().search(text, end):
+    while match := BEGINNING().search(text, end):
         start = match.end()
         end = _operand_end(text, start)
         yield start, end

@@ -152,9 +152,6 @@ _NO_GAPS = str.maketrans("", "", " .-")
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
-LATE = (_TOKEN.late, _SHAPED.late, _PRIVATE_KEY.late, _SAID.late, _USER.late, _CARD.late)
-
-
 def without_looks(text: str, seen: bytes, word: str) -> str:
     """Put a word in the place of each token, key and user's password.
 

@@ -118,9 +118,6 @@ ORDINAL = re.compile(
 )
 
 
-LATE = (_JVM.late, _THREADS.late, _OBJECT.late, _QUEUES.late, _PORTS.late, PODS.late)
-
-
 def mask_generated(text: str) -> str:
     """Put `<id>` or `<port>` for what was made up at a start or a connection."""
     seen = seen_in(text)

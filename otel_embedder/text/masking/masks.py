@@ -102,19 +102,6 @@ _KINDS = re.compile(
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-LATE = (
-    _ADDRESS.late,
-    _EMAIL.late,
-    _UUID.late,
-    _PATH.late,
-    _NAMED.late,
-    _PREFIXED.late,
-    _HEX.late,
-    _NUMBER.late,
-    _MIXED.late,
-)
-
-
 def mask(value: str) -> str:
     """Put a word for its kind, such as `<uuid>`, in the place of each passing detail."""
     if _MARKS.search(value) or any(word in value for word in _MARK_WORDS):

@@ -137,18 +137,6 @@ _KEY_NAMED = Marked(
 )
 
 
-LATE = (
-    _BEGINS,
-    _COMMAND,
-    _ROW.late,
-    _LIST.late,
-    _ROWS.late,
-    _SQL.late,
-    _KEY_WITHIN.late,
-    _KEY_NAMED.late,
-)
-
-
 def without_literals(statement: str) -> str:
     """Give a statement with a word for each literal, and lists with a single item."""
     if _JSON.match(statement):

@@ -114,9 +114,6 @@ _SET = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 7.5, 8.0, 9.
 _TOLERANCE = 0.01
 
 
-LATE = (_MOMENT.late, _DURATION.late, _ISO.late, _KEYED.late)
-
-
 def mask_times(text: str) -> str:
     """Put `<time>` for each moment, `<duration>` for each duration that was measured."""
     seen = seen_in(text)
