@@ -198,7 +198,7 @@ sbom: wheel build/sbom/installed  ## Write the wheel's bill of materials into di
 	    --output-file dist/sbom.cdx.json build/sbom/release/bin/python
 
 # Each in an environment of its own. The extra of 5 GB has one already: `make test-reference`.
-EXTRAS := none demo sdk
+EXTRAS := none demo sdk page mcp
 test-extras: wheel $(UV)  ## Install the wheel with each extra alone, and import what that is for
 	@for extra in $(EXTRAS); do $(extra_alone) || exit; done
 

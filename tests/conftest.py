@@ -36,7 +36,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 # How long an example takes is the machine's business, but where a test measures it.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
-# For the four tests of test_fuzz.py: 20,000 examples in all.
+# For the five tests of test_fuzz.py: 25,000 examples in all.
 settings.register_profile("fuzz", max_examples=5_000)
 
 FILE_CALLS = (

@@ -29,7 +29,6 @@ BEGIN = 1_700_000_040 // DAY * DAY
 SEED = 11
 CELLS = 4  # of self times, a row
 SHARE = 6
-KIB_A_MIB = 1_024
 
 
 def main(groups: int, operations: int, minutes: int) -> None:

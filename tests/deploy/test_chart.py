@@ -148,7 +148,10 @@ def test_the_program_takes_the_settings(row: str, tmp_path: Path) -> None:
     loaded = load_settings({"config": str(file)}, CHECKS)
     wanted = MATRIX[row].get("settings") or {}
     assert isinstance(wanted, dict)
-    assert loaded.cache_size == wanted.get("cache_size", loaded.cache_size)
+    expected = load_settings(wanted, CHECKS)
+    assert {name: getattr(loaded, name) for name in wanted} == {
+        name: getattr(expected, name) for name in wanted
+    }
 
 
 def with_files(settings: dict[str, Any], directory: Path) -> dict[str, Any]:

@@ -64,23 +64,21 @@ def locked(stage: Stage) -> None:
                 stage.send(requests)
                 stage.ledger.wait_for_all(timeout=10)
             time.sleep(max(0.0, until - time.monotonic()))
-        written = stage.metric(names.CATALOGUE_WRITTEN)
-        until = time.monotonic() + TOLD_SECONDS
-        while stage.metric(names.CATALOGUE_WRITTEN) <= written:
-            assert time.monotonic() < until, "nothing is written any more"
-            time.sleep(0.1)
+        _wait_until_written(stage, more_than=stage.metric(names.CATALOGUE_WRITTEN))
 
 
 @fault("catalogue: it is removed while it is filled")
 def removed(stage: Stage) -> None:
     file = stage.directory / "catalogue.db"
-    with stage.next_hop, stage.sidecar(*_settings(file)), stage.collector():
+    with stage.next_hop, stage.sidecar(*_settings(file)) as sidecar, stage.collector():
+        stage.send(requests_of_every_shape(SPANS, seed=99))
+        _wait_until_written(stage)
+        for part in file.parent.glob("catalogue.db*"):
+            part.unlink()
         for requests in _rounds():
             stage.send(requests)
             stage.ledger.wait_for_all()
-            _wait_until_written(stage)
-            for part in file.parent.glob("catalogue.db*"):
-                part.unlink()
+        sidecar.wait_for_event(names.CATALOGUE_FAILING, timeout=TOLD_SECONDS)
 
 
 def _settings(file: Path) -> Sequence[str]:
@@ -107,8 +105,8 @@ def _fill(sidecar: Sidecar) -> None:
     resource.prlimit(sidecar.pid, resource.RLIMIT_FSIZE, (0, hard))
 
 
-def _wait_until_written(stage: Stage) -> None:
+def _wait_until_written(stage: Stage, *, more_than: float = 0) -> None:
     until = time.monotonic() + TOLD_SECONDS
-    while not stage.metric(names.CATALOGUE_WRITTEN):
+    while stage.metric(names.CATALOGUE_WRITTEN) <= more_than:
         assert time.monotonic() < until, "nothing is written"
         time.sleep(0.1)

@@ -91,7 +91,7 @@ async def test_spans_mind_neither_slow_connections_nor_many_questions(tiny_bert:
         == spans
     )
     # Those for whom there is no room are told when to come again.
-    assert {each.status_code for each in answers} <= {200, 503}
+    assert 200 in {each.status_code for each in answers} <= {200, 503}
 
 
 async def test_a_catalogue_that_is_not_there_is_told_and_no_span_minds(

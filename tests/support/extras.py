@@ -8,12 +8,21 @@ from pkgutil import walk_packages
 
 import otel_embedder
 
+DEMO = {"otel_embedder.cli.demo.shop", "otel_embedder.cli.demo.story", "otel_embedder.sdk"}
+MCP = {"otel_embedder.api.stdio", "otel_embedder.api.tools"}
+HTTP = (
+    *("app", "bodies", "events", "groups", "guard", "problems", "serving", "session"),
+    "static_files",
+)
+PAGE = {"otel_embedder.api.opening", *(f"otel_embedder.api.http.{name}" for name in HTTP)}
 # What needs an extra.
-OPTIONAL = {"otel_embedder.cli.demo.shop", "otel_embedder.cli.demo.story", "otel_embedder.sdk"}
+OPTIONAL = DEMO | PAGE | MCP
 # By extra: what it brings, and the modules that ask for it. Nothing else may.
 EXTRAS = {
-    "demo": ("opentelemetry.exporter", OPTIONAL),
+    "demo": ("opentelemetry.exporter", DEMO),
     "sdk": ("opentelemetry.sdk", {"otel_embedder.sdk"}),
+    "page": ("starlette", PAGE),
+    "mcp": ("mcp", MCP),
     "none": ("", set[str]()),
 }
 

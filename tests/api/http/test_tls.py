@@ -68,7 +68,8 @@ def test_a_renewed_certificate_is_shown_and_a_half_written_one_is_not(tmp_path: 
 
         def until(event: str) -> None:
             end = time.monotonic() + PATIENCE
-            while event not in [line["event"] for line in lines] and time.monotonic() < end:
+            while event not in [line["event"] for line in lines]:
+                assert time.monotonic() < end, f"no {event} was told"
                 time.sleep(0.01)
 
         before = shown()
