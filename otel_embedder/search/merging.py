@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otel_embedder.search.counts import KEYS, NOTHING
-from otel_embedder.search.entries import Embedded, SeenText
+from otel_embedder.search.entries import SeenText
 from otel_embedder.search.groups.kept import TakenGroup
 from otel_embedder.search.store import Batch
 from otel_embedder.search.times import END_OF_TIME, MINUTE
@@ -19,9 +19,9 @@ from otel_embedder.search.times import END_OF_TIME, MINUTE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.counts import Counts, Integers
-    from otel_embedder.search.entries import Entry
+    from otel_embedder.search.entries import Embedded, Entry, RowKey
+    from otel_embedder.search.groups.kept import KeptGroup
     from otel_embedder.search.store import Store
 
 # Brings texts alone, and is forgotten when they are there.
@@ -44,6 +44,14 @@ class Merged(NamedTuple):
     known: int
 
 
+class Known(NamedTuple):
+    """What counts speak of in a catalogue that is read, by its numbers."""
+
+    rows: Mapping[int, RowKey]
+    services: Mapping[int, str]
+    groups: Mapping[int, KeptGroup]
+
+
 def merge(source: Store, target: Store, *, advance: Callable[[float], None]) -> Merged:
     """Take what a catalogue holds over into another.
 
@@ -61,7 +69,13 @@ def merge(source: Store, target: Store, *, advance: Callable[[float], None]) -> 
     """
     texts = _take_texts(source, target, advance)
     _take_groups(source, target)
-    taken = [_take_counts(source, target, *each) for each in source.writers().items()]
+    writers = source.writers()
+    # Read behind the writers: what their numbers speak of is there, and what has come since comes
+    # with the next time.
+    known = Known(
+        source.rows(), source.services(), {each.number: each for each in source.groups.all()}
+    )
+    taken = [_take_counts(source, target, known, *each) for each in writers.items()]
     return Merged(texts, sum(taken), len(taken) - sum(taken))
 
 
@@ -72,7 +86,12 @@ def _take_texts(source: Store, target: Store, advance: Callable[[float], None]) 
         entries = source.entries(keys[start : start + TEXTS_AT_ONCE])
         numbers = sorted({entry.row for entry in entries})
         places = {number: place for place, number in enumerate(numbers)}
-        texts = [_seen(entry, places[entry.row], source.vector(entry.key)) for entry in entries]
+        # With the model that made it: the entry's may be another by now.
+        vectors = {
+            each.words: each.embedded
+            for each in source.with_vectors(entry.key for entry in entries)
+        }
+        texts = [_seen(entry, places[entry.row], vectors.get(entry.words)) for entry in entries]
         target.write(
             Batch(
                 TEXTS_WRITER,
@@ -97,20 +116,18 @@ def _take_groups(source: Store, target: Store) -> None:
         target.forget(TEXTS_WRITER)
 
 
-def _seen(entry: Entry, row: int, vector: Vector | None) -> SeenText:
-    embedded = None if vector is None or not entry.model else Embedded(entry.model, vector)
+def _seen(entry: Entry, row: int, embedded: Embedded | None = None) -> SeenText:
     return SeenText(
         entry.words, entry.text_version, row, entry.status, entry.examples, embedded=embedded
     )
 
 
-def _take_counts(source: Store, target: Store, writer: str, number: int) -> bool:
+def _take_counts(source: Store, target: Store, spoken_of: Known, writer: str, number: int) -> bool:
     """Take what a writer counted; give whether there was more than is there already."""
     if target.last_number(writer) >= number:
         return False
     buckets = [*source.buckets(since=0, until=END_OF_TIME, finest=MINUTE, writer=writer)]
-    rows, services = source.rows(), source.services()
-    groups = {kept.number: kept for kept in source.groups.all()}
+    rows, services, groups = spoken_of
     members = source.groups.members_of(writer)
     wanted = {key for each in buckets for key in _spoken_of(each.counts, "text").tolist()}
     entries = [entry for entry in source.entries(sorted(wanted)) if entry.row in rows]
@@ -126,7 +143,7 @@ def _take_counts(source: Store, target: Store, writer: str, number: int) -> bool
         number=number,
         rows=[rows[number] for number in known["row"].tolist()],
         services=[services[number] for number in known["service"].tolist()],
-        texts=[_seen(entry, places[entry.row], None) for entry in entries],
+        texts=[_seen(entry, places[entry.row]) for entry in entries],
         counts={each.start: _in_places(each.counts, known) for each in buckets},
         groups=[TakenGroup(groups[each], members.get(each, ())) for each in sorted(groups)],
     )

@@ -106,10 +106,10 @@ class ReEmbedding:
 
     def _kept(self, entries: Sequence[Entry]) -> Iterator[tuple[int, Embedded]]:
         """Give the vectors of those that are but brought over: a vector is of words alone."""
-        for entry in entries:
-            vector = self._store.vector(entry.key) if entry.model == self._model else None
-            if vector is not None:
-                yield entry.key, Embedded(self._model, vector)
+        keys = {entry.words: entry.key for entry in entries if entry.model == self._model}
+        for kept in self._store.with_vectors(keys.values()):
+            if kept.embedded.model == self._model:
+                yield keys[kept.words], kept.embedded
 
     def _embedded(self, entries: Sequence[Entry]) -> Iterator[tuple[int, Embedded]]:
         wanted = [entry for entry in entries if entry.model != self._model]
