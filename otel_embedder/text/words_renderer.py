@@ -167,7 +167,7 @@ class WordsRenderer:
         self._statuses = Remembered(self._read_status)
         self._error_text = ErrorText(secrets)
         self._error_words_reader = ErrorWordsReader(self._error_text)
-        self._told = Remembered(self._error_text.of_event)
+        self._told = self._error_text.events
         self._renderings = Made(self._rendering, _size)
 
     def service(self, resource: bytes) -> str:

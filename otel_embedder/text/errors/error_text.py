@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.errors import error_events
 from otel_embedder.text.errors.error_events import first
@@ -121,10 +122,16 @@ def timeless(event: bytes) -> bytes:
 
 
 class ErrorText:
-    """Reads what a span says of its error, without its secrets."""
+    """Reads what a span says of its error, without its secrets.
+
+    Attributes:
+        events: gives what `of_event` does of an event by `timeless`, remembering what recurs.
+
+    """
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
+        self.events = Remembered(self.of_event)
 
     def parts(self, message: bytes, events: Sequence[bytes]) -> tuple[Part, ...]:
         """Give all that a span says of its error.

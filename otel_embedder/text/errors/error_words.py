@@ -51,7 +51,7 @@ class ErrorWordsReader:
         """
         self._of_message = error_text.of_message
         self._statuses = Remembered(self._of_status)
-        self._events = Remembered(error_text.of_event)
+        self._events = error_text.events
         self._words = Made(_words, _size)
 
     def read(self, encoded: bytes) -> ErrorWords:
