@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SHOP, BANK, CART = "shop", "bank", "cart"
 CHECKOUT, CHARGE, ASK_BANK, GET_CART = "POST /checkout", "charge card", "ask bank", "get cart"
 TRACES_A_MINUTE = 20
+SPANS_A_MINUTE = 4 * TRACES_A_MINUTE
 MILLISECOND = 1_000_000
 
 
