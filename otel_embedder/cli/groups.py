@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,17 +16,18 @@ from otel_embedder.cli.queries import query_from, query_options
 from otel_embedder.cli.tables import cell, columns, cut_cell, new_table, show, sparkline
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
-from otel_embedder.errors import EmbeddingError
+from otel_embedder.errors import EmbeddingError, QueryError
+from otel_embedder.search.asking.deciding import Mute, Reopen, Resolve
 from otel_embedder.search.asking.json_form import example_as_json, group_as_json, rfc3339
 from otel_embedder.search.asking.queries import GroupsQuery
 from otel_embedder.search.groups.asking import Groups
-from otel_embedder.search.groups.kept import FOR_EVER
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.times import quiet_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_embedder.search.asking.deciding import Decision
     from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
@@ -92,6 +92,14 @@ def _asked(flags: dict[str, object]) -> Iterator[tuple[Groups, Settings]]:
 def _written(flags: dict[str, object]) -> Iterator[Store]:
     with catalogue_store(settings_from(flags), readonly=False) as store:
         yield store
+
+
+def _decide(group: str, decision: Decision, flags: dict[str, object]) -> None:
+    with _written(flags) as store:
+        try:
+            decision.apply(store.groups, group, datetime.now(UTC))
+        except QueryError as error:
+            raise click.BadParameter(str(error)) from error
 
 
 def _print_members(answer: GroupsAnswer, groups: Groups) -> None:
@@ -184,40 +192,14 @@ def _with_related(groups: Groups, name: str, settings: Settings) -> FoundGroup:
 
 @command.command("mute")
 @click.argument("group", metavar="ID")
-@click.option(
-    "--until",
-    metavar="TIME",
-    help="Until then: a time from now on such as 2h or 7d, or a time such as "
-    "2026-05-04T09:30:00Z; for ever, if it is not given.",
-)
+@query_options(Mute)
 @settings_options("catalogue")
 def mute_command(*, group: str, until: str | None, **flags: object) -> None:
     """Tell no more of a group: it comes last, and nobody is alerted.
 
     Example: otel-embedder groups mute 9c1d4e --until 7d --catalogue sqlite:///spans.db
     """
-    now = datetime.now(UTC)
-    end = FOR_EVER if until is None else _until(until, now)
-    with _written(flags) as store:
-        store.groups.decide(group, "muted", now=_nanoseconds(now), until=end)
-
-
-def _until(value: str, now: datetime) -> int:
-    """Read a time to come.
-
-    Raises:
-        click.BadParameter: it is none.
-
-    """
-    moment = query_from(GroupsQuery, {"until": value}).until
-    at = moment if isinstance(moment, datetime) else now + (moment or now - now)
-    if at <= now:
-        raise click.BadParameter(f"{value!r} is over", param_hint="--until")
-    return _nanoseconds(at)
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000) * 1_000_000
+    _decide(group, query_from(Mute, {"until": until}), flags)
 
 
 @command.command("resolve")
@@ -228,8 +210,7 @@ def resolve_command(*, group: str, **flags: object) -> None:
 
     Example: otel-embedder groups resolve 9c1d4e --catalogue sqlite:///spans.db
     """
-    with _written(flags) as store:
-        store.groups.decide(group, "resolved", now=time.time_ns())
+    _decide(group, Resolve(), flags)
 
 
 @command.command("reopen")
@@ -240,8 +221,7 @@ def reopen_command(*, group: str, **flags: object) -> None:
 
     Example: otel-embedder groups reopen 9c1d4e --catalogue sqlite:///spans.db
     """
-    with _written(flags) as store:
-        store.groups.decide(group, "", now=time.time_ns())
+    _decide(group, Reopen(), flags)
 
 
 @command.command("merge")
