@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_embedder.errors import QueryError
 from otel_embedder.search.asking.queries import Moment, Pattern
+from otel_embedder.search.entries import LATEST
 from otel_embedder.search.groups.kept import FOR_EVER
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Mute(Decision):
         end = now + self.until if isinstance(self.until, timedelta) else self.until
         if end <= now:
             raise QueryError("until: is over; give a time to come", field="until")
-        return _nanoseconds(end)
+        # Whoever says the year 9999 means for ever; no clock of 64 bits goes so far.
+        return min(_nanoseconds(end), LATEST)
 
 
 class Resolve(Decision):
