@@ -105,10 +105,18 @@ class Templates:
         return best, is_wider
 
     def alike(self, group: Group) -> Group | None:
-        """Give the group that one from elsewhere would come to by its words, if there is any."""
+        """Give the group that one from elsewhere would come to by its words, if there is any.
+
+        None that somebody told apart from it, there or here.
+        """
         if len(_REAL_WORD.findall(group.first)) < 2:  # noqa: PLR2004 - as above
             return None
-        return _nearest(self._by_key[group.key], group.template)
+        fitting = (
+            each
+            for each in self._by_key[group.key]
+            if _fits(each, group.template) and _fits(group, each.template)
+        )
+        return _nearest(fitting, group.template)
 
     def _exact(self, key: Key, words: list[str]) -> tuple[Group, bool]:
         for group in self._by_key[key]:

@@ -14,7 +14,7 @@ from otel_embedder.search.stores import group_reading
 from otel_embedder.search.stores.group_tables import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from otel_embedder.search.groups.kept import KeptGroup
     from otel_embedder.search.stores.group_tables import GroupTables
@@ -66,6 +66,13 @@ class GroupDeciding:
             self._put_last(head)
             return [kept.group.id]
         return self._split_at(kept, _place_of(kept.group, place))
+
+    def split_alike(self, kept: KeptGroup, places: Iterable[int]) -> KeptGroup:
+        """Split a group at these places as well, as another catalogue has it; give what it is."""
+        for place in sorted({*places} - kept.group.pinned):
+            self._split_at(kept, place)
+            kept = group_reading.numbered(self._connection, kept.number)
+        return kept
 
     def _split_at(self, kept: KeptGroup, place: int) -> list[str]:
         """Let each word that members have at a place be a group, the first member's this one."""

@@ -154,8 +154,9 @@ class GroupWriting:
             self._point_to_alike(kept.group)
         else:
             number = known.number
+            known = self.deciding.split_alike(known, kept.group.pinned)
             self._tables.put_seen(number, both(known.seen, kept.seen))
-        self._join_decision(kept.group.id, kept.decision)
+        self._join_decision(kept.group, kept.decision)
         self._connection.executemany(
             "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?, ?, ?)",
             ((m.trace_id, m.span_id, number, m.ended, writer, m.words) for m in taken.members),
@@ -175,14 +176,16 @@ class GroupWriting:
                 group.id, self._tables.decision(group.id)._replace(into=alike.id)
             )
 
-    def _join_decision(self, id_: str, decision: Decision) -> None:
+    def _join_decision(self, group: Group, decision: Decision) -> None:
+        id_ = group.id
         known = self._tables.decision(id_)
         later = max(known, decision, key=lambda each: each.decided)
         into = known.into
         if decision.into and not into and not self._leads_to(decision.into, id_):
             into = decision.into
         joined = later._replace(note=later.note or known.note or decision.note, into=into)
-        if joined != known:
+        # One that was split stays whatever its age, though nothing else was decided about it.
+        if joined != known or group.pinned:
             self._tables.put_decision(id_, joined)
 
     def _leads_to(self, start: str, id_: str) -> bool:

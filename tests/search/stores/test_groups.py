@@ -280,6 +280,27 @@ def test_a_merge_of_catalogues_brings_groups_with_what_was_decided(store: Store)
     source.close()
 
 
+def test_what_was_told_apart_in_one_of_two_catalogues_stays_apart(store: Store) -> None:
+    source = MemoryStore()
+    words = "user {} has no card in the bank"
+    for each, names in ((store, ("ann", "bob")), (source, ("joe", "eve"))):
+        writer = names[0]
+        failing = (
+            failed(words.format(name), trace=ord(name[0]), at=at) for at, name in enumerate(names)
+        )
+        each.write(failures(1, *failing, writer=writer))
+    store.groups.split(the_group(store).group.id, 1)
+    merge(source, store, advance=lambda _: None)
+
+    assert counted(store) == {
+        words.format("ann"): 1,
+        words.format("bob"): 1,
+        words.format("<*>"): 2,
+    }
+    assert {each.decision.into for each in store.groups.all()} == {""}
+    source.close()
+
+
 def test_catalogues_that_merged_two_groups_both_ways_make_no_ring(store: Store) -> None:
     source = MemoryStore()
     for each in (source, store):
