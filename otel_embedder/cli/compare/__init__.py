@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +18,7 @@ from otel_embedder.cli.arguments import (
     tell_of_unknown_words,
     text_argument,
 )
+from otel_embedder.cli.compare.named import TRACE_ID, named_traces
 from otel_embedder.cli.compare.traces import compare_traces
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from otel_embedder.settings import Settings
     from otel_embedder.text.renderer import Saying
 
-TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 VALUE_LINES = 3
 OTHER_COLUMNS = 22  # what a table needs besides name and values
 NAME_COLUMNS = 26
@@ -59,7 +58,7 @@ ABSENT = "-"
 )
 @form_option
 @output_option("A table with long values cut, or a line of JSON, whole.")
-@settings_options(*TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
+@settings_options("catalogue", *TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
 def command(
     *, a: str, b: str, files: tuple[str, ...], form: Form | None, output: str, **flags: object
 ) -> None:
@@ -72,19 +71,36 @@ def command(
     text's first 1,000 characters or so the model does not read.
 
     Two traces stand side by side as trees: what is missing in B, what was added,
-    fails, or took longer by itself, without what it waited for.
+    fails, or took longer by itself, without what it waited for. With --catalogue
+    16 hex digits are the id of one of its texts, and stand for an example of it; the
+    spans are FILE's even so, such as what a trace store answers.
 
     Example: otel-embedder compare 5fb397be34d26b51 051581bf3cb55c13 --in t.bin
     """
     settings = settings_from(flags)
+    if flags["catalogue"] is not None:
+        traces = named_traces((a, b), settings)
+        _want_spans_of(traces, files)
+        compare_traces(traces, files, form, settings, output)
+        return
     if files and TRACE_ID.fullmatch(a) and TRACE_ID.fullmatch(b):
-        compare_traces((a, b), files, form, settings, output)
+        compare_traces(((a,), (b,)), files, form, settings, output)
         return
     found = _spans(files, form, (a, b), settings) if files else {}
     first, second = (found.get(word, Side(word)) for word in (a, b))
     comparison = compare(first, second, load_model(model_choice(settings)))
     SHOWN[output](first.text, second.text, comparison)
     tell_of_unknown_words(comparison.unknown, ", nor does the cosine")
+
+
+def _want_spans_of(traces: Sequence[Sequence[str]], files: Sequence[str]) -> None:
+    """Refuse to go on without spans, which no catalogue keeps; tell which are wanted."""
+    if not files:
+        first, second = (" or ".join(each) for each in traces)
+        raise click.UsageError(
+            "a catalogue has no spans: give those of both with --in FILE, - for stdin, as a trace "
+            f"store answers them.\nA is trace {first}\nB is trace {second}"
+        )
 
 
 def _spans(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,7 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from otel_embedder.files.named_forms import Form
     from otel_embedder.search.traces.alignment import Pair
@@ -33,35 +34,46 @@ DIGITS = 3  # of milliseconds
 
 
 def compare_traces(
-    names: Sequence[str], files: Sequence[str], form: Form | None, settings: Settings, output: str
+    sides: Sequence[Sequence[str]],
+    files: Sequence[str],
+    form: Form | None,
+    settings: Settings,
+    output: str,
 ) -> None:
     """Show two traces side by side.
 
     Args:
-        names: their ids in hex.
+        sides: for each of the two the ids in hex of those that will do, the best first.
         files: where they are.
         form: of the files.
         settings: of the text.
         output: table or json.
 
     Raises:
-        click.ClickException: one is not there.
+        click.ClickException: of one none is there.
 
     """
-    found = _found(names, files, form, settings)
-    for name in names:
-        if not found[name.lower()]:
-            raise click.ClickException(f"there is no trace {name} in {', '.join(files)}.")
-    first, second = (roots(found[name.lower()]) for name in names)
-    SHOWN[output]([*align(first, second)])
+    wanted = [[name.lower() for name in names] for names in sides]
+    found = _found({*chain.from_iterable(wanted)}, files, form, settings)
+    first = _there(wanted[0], found, files)
+    # Of one text another trace, if there is another.
+    second = _there(sorted(wanted[1], key=lambda name: name == first), found, files)
+    SHOWN[output]([*align(roots(found[first]), roots(found[second]))])
+
+
+def _there(names: Sequence[str], found: Mapping[str, Sequence[Node]], files: Sequence[str]) -> str:
+    there = next((name for name in names if found[name]), None)
+    if there is None:
+        raise click.ClickException(f"there is no trace {' or '.join(names)} in {', '.join(files)}.")
+    return there
 
 
 def _found(
-    names: Sequence[str], files: Sequence[str], form: Form | None, settings: Settings
+    names: Iterable[str], files: Sequence[str], form: Form | None, settings: Settings
 ) -> dict[str, list[Node]]:
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    found: dict[str, list[Node]] = {name.lower(): [] for name in names}
+    found: dict[str, list[Node]] = {name: [] for name in names}
     traces = TraceFiles(files, on_cut_off=tell_of_cut_off, form=form)
     with traces.naming_faults():
         for span, service in spans_of(traces.requests(), renderer):
