@@ -2,8 +2,8 @@
 # on a machine that has Python >= 3.11, make, and a way to its package registries.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run demo test test-unit test-reference check format docs proto bench eval golden \
-    otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
+.PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench eval \
+    golden otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
     image-context image-test check-deploy check-rules manifests test-gateway test-host test-extras \
     sbom browser screenshots
 
@@ -38,6 +38,10 @@ run: $(INSTALLED)  ## Run the sidecar
 
 demo: $(INSTALLED)  ## Embed a small shop's spans and ask for them in plain words
 	$(BIN)/otel-embedder demo
+
+# Another service breaks with `make demo-page INCIDENT=mailer`: see `otel-embedder demo --help`.
+demo-page: $(INSTALLED)  ## Let the shop live on, and look at it in a browser while something breaks
+	$(BIN)/otel-embedder demo --page $(if $(INCIDENT),--incident $(INCIDENT))
 
 # Tests run beside each other; what `auto` is, tests/conftest.py says. One after the other with
 # `make WORKERS=0 ...`, only some with `make TESTS=tests/receiver ...`.

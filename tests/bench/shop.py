@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from otel_embedder.cli.demo.shop import FAULTS, STEPS, Shop
-from otel_embedder.cli.demo.story import sinking
+from otel_embedder.cli.demo.shop import FAULTS, Shop
+from otel_embedder.cli.demo.sink import sinking
 from otel_embedder.otlp.facts import span_facts
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.otlp.wire import parse_request
@@ -40,12 +40,13 @@ async def sold() -> tuple[list[bytes], list[str]]:
     """Give what the shop sent, and a row for each span: in which window it is, and what shows."""
     random = Random(SEED)
     rows: list[str] = []
-    async with sinking() as sink:
+    requests: list[bytes] = []
+    async with sinking(requests.append) as port:
         for injection in range(INJECTIONS * len(FAULTS)):
-            fault, before = FAULTS[injection % len(FAULTS)], len(sink.requests)
-            await asyncio.to_thread(sell, f"127.0.0.1:{sink.port}", random, fault)
-            rows += labelled(sink.requests[before:], f"{fault.exception}-{injection}", fault)
-        return sink.requests, rows
+            fault, before = FAULTS[injection % len(FAULTS)], len(requests)
+            await asyncio.to_thread(sell, f"127.0.0.1:{port}", random, fault)
+            rows += labelled(requests[before:], f"{fault.exception}-{injection}", fault)
+        return requests, rows
 
 
 def sell(endpoint: str, random: Random, fault: Fault) -> None:
@@ -68,12 +69,11 @@ def labelled(requests: Sequence[bytes], injection: str, fault: Fault) -> Iterato
         for scope in resource.scopes
         for span in scope.spans
     ]
-    service = next(step.service for step in STEPS if step.name == fault.operation)
     faulty = {ids.trace_id for ids, is_error in spans if is_error}
     for ids, is_error in spans:
         window = FAULTY if ids.trace_id in faulty else "normal"
         hexed = (part.hex() for part in ids)
-        what = (injection, fault.exception, service, str(int(is_error)), window)
+        what = (injection, fault.exception, fault.service, str(int(is_error)), window)
         yield "\t".join((*hexed, *what))
 
 

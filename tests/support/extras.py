@@ -8,7 +8,10 @@ from pkgutil import walk_packages
 
 import otel_embedder
 
-DEMO = {"otel_embedder.cli.demo.shop", "otel_embedder.cli.demo.story", "otel_embedder.sdk"}
+DEMO = {
+    *(f"otel_embedder.cli.demo.{name}" for name in ("living", "shop", "sink", "story")),
+    "otel_embedder.sdk",
+}
 MCP = {"otel_embedder.api.stdio", "otel_embedder.api.tools"}
 HTTP = (
     *("app", "bodies", "events", "groups", "guard", "problems", "serving", "session"),

@@ -7,19 +7,50 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from otel_embedder.cli.options import settings_options
+
+# Who can break: the services of the shop's faults.
+SERVICES = ("payment", "mailer", "catalog", "invoices")
+BEGINS_AFTER = 30.0
+
 
 @click.command("demo")
-def command() -> None:
+@click.option("--page", is_flag=True, help="Let the shop live on, and show it in a browser.")
+@click.option(
+    "--incident",
+    type=click.Choice(SERVICES),
+    default=SERVICES[0],
+    show_default=True,
+    help="With --page: which of its services breaks.",
+)
+@click.option(
+    "--begins-after",
+    type=click.FloatRange(min=0),
+    default=BEGINS_AFTER,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --page: when it does.",
+)
+@settings_options("http_listen", "trace_link")
+def command(*, page: bool, incident: str, begins_after: float, **flags: object) -> None:
     """Break one thing in a small shop, and ask what, with a sidecar and a sink.
 
-    Example: otel-embedder demo
+    With --page the shop lives on until Ctrl-C: look at the page while one of its
+    services breaks.
+
+    Example: otel-embedder demo --page --incident mailer
     """
     try:
-        # Needs the OpenTelemetry SDK, which nothing else here does.
+        # Need the OpenTelemetry SDK, which nothing else here does.
+        from otel_embedder.cli.demo.living import live_on  # noqa: PLC0415
         from otel_embedder.cli.demo.story import demonstrate  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the demo needs {error.name}: pip install 'otel-embedder[demo]'"
         ) from error
     with TemporaryDirectory() as directory:
-        asyncio.run(demonstrate(directory))
+        if page:
+            given = {name: value for name, value in flags.items() if value is not None}
+            asyncio.run(live_on(directory, given, incident, begins_after=begins_after))
+        else:
+            asyncio.run(demonstrate(directory))

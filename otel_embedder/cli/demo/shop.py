@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
+SEND_MILLISECONDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class Fault:
     exception: str
     message: str
     milliseconds: float
+
+    @property
+    def service(self) -> str:
+        """Who does the operation."""
+        return next(step.service for step in STEPS if step.name == self.operation)
 
 
 CHECKOUT = Operation(
@@ -141,6 +147,11 @@ class Shop:
         checkout.end(clock)
         return 1 + len(STEPS)
 
+    def flush(self) -> None:
+        """Send what is there; blocks until the endpoint has it."""
+        for provider in self._providers.values():
+            provider.force_flush()
+
     def close(self) -> None:
         """Send what is left; blocks until the endpoint has it."""
         for provider in self._providers.values():
@@ -164,7 +175,10 @@ def _provider(service: str, endpoint: str) -> TracerProvider:
     resource = Resource({"service.name": service})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=True))
+        BatchSpanProcessor(
+            OTLPSpanExporter(endpoint=endpoint, insecure=True),
+            schedule_delay_millis=SEND_MILLISECONDS,
+        )
     )
     return provider
 

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-import grpc
-import grpc.aio
 import structlog
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -28,11 +23,11 @@ from otel_embedder.annotation.standing import Standing
 from otel_embedder.cli.catalogues import opened
 from otel_embedder.cli.changes.report import report
 from otel_embedder.cli.demo.shop import FAULTS, Shop
+from otel_embedder.cli.demo.sink import sinking
 from otel_embedder.cli.tables import cell
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
-from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.asking.queries import ChangesQuery, GroupsQuery, SearchQuery
 from otel_embedder.search.catalogue import Catalogue
@@ -46,7 +41,7 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from otel_embedder.cli.demo.shop import Fault
     from otel_embedder.embedder.embedding import Model
@@ -54,8 +49,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.groups.found import FoundGroup
     from otel_embedder.settings import Settings
-
-    Handler = grpc.RpcMethodHandler[bytes, bytes]
 
 SEED = 7
 # What the shop lives through, by its own clock: a purchase every so many seconds, in some of which
@@ -66,21 +59,6 @@ FAULTY_ONE_IN, ANSWERED_ONE_IN = 20, 4
 BROKEN, *OTHER_FAULTS = FAULTS
 NEAREST = 3
 QUESTION = "payment times out talking to the bank"
-UNLIMITED = (("grpc.max_receive_message_length", -1),)
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """A backend that keeps what it is sent.
-
-    Attributes:
-        port: where it listens on 127.0.0.1.
-        requests: what it was sent, encoded, in the order that it came.
-
-    """
-
-    port: int
-    requests: list[bytes]
 
 
 async def demonstrate(directory: str) -> None:
@@ -95,11 +73,12 @@ async def demonstrate(directory: str) -> None:
     console = Console()
     started = time.monotonic()
     metrics = Metrics()
-    async with sinking() as sink:
+    came: list[bytes] = []
+    async with sinking(came.append) as backend:
         settings = load_settings(
             {
                 "listen": "127.0.0.1:0",
-                "next_hop": f"http://127.0.0.1:{sink.port}",
+                "next_hop": f"http://127.0.0.1:{backend}",
                 "metrics_listen": "",
                 "catalogue": f"sqlite:///{directory}/shop.db",
             }
@@ -119,7 +98,7 @@ async def demonstrate(directory: str) -> None:
         console.print(cell(told))
     console.print("\n[bold]Show me such traces:[/]", cell(answer.asked))
     console.print(_table(answer.hits))
-    spans, with_vectors = _came(sink, settings)
+    spans, with_vectors = _counted(came, settings)
     computed = metrics.value("embedded_texts_total", source="model")
     console.print(
         f"{sent} spans in, {spans} out, {with_vectors} of them with the model's vector. "
@@ -128,11 +107,11 @@ async def demonstrate(directory: str) -> None:
     )
 
 
-def _came(sink: Sink, settings: Settings) -> tuple[int, int]:
+def _counted(requests: Sequence[bytes], settings: Settings) -> tuple[int, int]:
     """Give how many spans the sink has, and how many of them with the model's vector."""
     renderer = new_renderer(render_options(settings))
     attributes = annotator(settings, renderer.text_version)
-    spans = [span for span, _ in spans_of(map(parse_request, sink.requests), renderer)]
+    spans = [span for span, _ in spans_of(map(parse_request, requests), renderer)]
     return len(spans), sum(attributes.standing(span) is Standing.CURRENT for span in spans)
 
 
@@ -176,28 +155,6 @@ def _fault(random: Random, seconds_left: int) -> Fault | None:
     if seconds_left < BROKEN_MINUTES * MINUTE and random.randrange(ANSWERED_ONE_IN):
         return BROKEN
     return None if random.randrange(FAULTY_ONE_IN) else random.choice(OTHER_FAULTS)
-
-
-@asynccontextmanager
-async def sinking() -> AsyncIterator[Sink]:
-    """Run a sink."""
-    requests: list[bytes] = []
-
-    async def export(request: bytes, _: object) -> bytes:
-        requests.append(request)
-        return ExportTraceServiceResponse().SerializeToString()
-
-    handler: Handler = grpc.unary_unary_rpc_method_handler(export)
-    server = grpc.aio.server(options=UNLIMITED)
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": handler}),)
-    )
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield Sink(port, requests)
-    finally:
-        await server.stop(None)
 
 
 def _table(hits: Sequence[Hit]) -> Table:

@@ -27,10 +27,13 @@ const EVIDENCE = {
   ends: (r) => [shape('ends'), h('span', {}, r.said)],
 };
 const ORDER = Object.keys(EVIDENCE);
+/* What is less sure than this is chance; the first sentence says only what is surer than that. */
+const [LEAST_Z, SURE_Z] = [1, 3];
+const told = (c, z) => c.reasons.filter((r, i) => i === 0 || r.z >= z);
 const TONES = { fails: 'error', new: 'new', ends: 'ends' };
 const tone = (c) => TONES[c.reasons[0]?.test] ?? 'slow';
 const facts = (c) => {
-  const reasons = [...c.reasons]
+  const reasons = told(c, LEAST_Z)
     .sort((a, b) => ORDER.indexOf(a.test) - ORDER.indexOf(b.test))
     .slice(0, 3);
   return h(
@@ -41,15 +44,22 @@ const facts = (c) => {
 };
 
 const sentence = (c) => {
-  const slow =
-    c.reasons.find((r) => r.test === 'median') ?? c.reasons.find((r) => r.test === 'p95');
-  const fails = c.reasons.find((r) => r.test === 'fails');
+  const sure = told(c, SURE_Z);
+  const [slow, late, fails] = ['median', 'p95', 'fails'].map((test) =>
+    sure.find((r) => r.test === test),
+  );
   const words = [
     slow && [' answers in ', num(duration(slow.after)), ` instead of ${duration(slow.before)}`],
-    fails && [slow ? ', and ' : ': ', num(percent(fails.after)), ` of its calls fail`],
+    fails && [slow ? ', and ' : ': ', num(percent(fails.after)), ' of its calls fail'],
+    late &&
+      !slow && [
+        fails ? ', p95 is ' : ': p95 is ',
+        num(duration(late.after)),
+        ` instead of ${duration(late.before)}`,
+      ],
   ];
-  if (slow || fails) return words;
-  return c.reasons.some((r) => r.test === 'new') ? ' is new' : ' has changed';
+  if (slow || late || fails) return words;
+  return sure.some((r) => r.test === 'new') ? ' is new' : ' has changed';
 };
 const subject = (c) =>
   h(
@@ -186,7 +196,7 @@ const item = (openRow) => (c, i) => {
         reading(c) && ['Reads like it', reading(c)],
       ),
     ),
-    h('div', { class: 'picture' }, shifts(c.reasons, { tone: tone(c) })),
+    h('div', { class: 'picture' }, shifts(told(c, LEAST_Z), { tone: tone(c) })),
     certainty(c.z),
     detail(c, id, open),
   );
