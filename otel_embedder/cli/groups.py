@@ -13,6 +13,7 @@ from otel_embedder.cli.arguments import output_option
 from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.queries import query_from, query_options
+from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_option
 from otel_embedder.cli.tables import cell, columns, cut_cell, new_table, show, sparkline
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
@@ -21,14 +22,15 @@ from otel_embedder.search.asking.deciding import Mute, Reopen, Resolve
 from otel_embedder.search.asking.json_form import example_as_json, group_as_json, rfc3339
 from otel_embedder.search.asking.queries import GroupsQuery
 from otel_embedder.search.groups.asking import Groups
+from otel_embedder.search.groups.found import GroupsAnswer
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.times import quiet_nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from otel_embedder.search.asking.deciding import Decision
-    from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer
+    from otel_embedder.search.groups.found import FoundGroup
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
 
@@ -47,9 +49,10 @@ ASKING = ("catalogue", "trace_link", "group_quiet_after")
     is_flag=True,
     help="Which trace is in which group, a line for each: the trace's id, a blank, the group's.",
 )
+@url_option
 @output_option("A table with long words cut, or a line of JSON for each group, whole.")
-@settings_options(*ASKING)
-def command(*, members: bool, output: str, **flags: object) -> None:
+@settings_options(*ASKING, *TOKEN_SETTINGS)
+def command(*, members: bool, url: str | None, output: str, **flags: object) -> None:
     """Tell which failures there are, by the words of their causes.
 
     Traces that fail alike are one group, with an id that stays. New and regressed
@@ -62,16 +65,41 @@ def command(*, members: bool, output: str, **flags: object) -> None:
         return
     asked = {name: flags.pop(name) for name in [*flags] if name in GroupsQuery.model_fields}
     query = query_from(GroupsQuery, asked)
-    with _asked(flags) as (groups, _):
-        answer = groups.find(query)
-        if members:
-            _print_members(answer, groups)
-            return
+    if url is not None:
+        answer = _of_page(url, query, asked, flags, members=members)
+    else:
+        with _asked(flags) as (groups, _):
+            answer = groups.find(query)
+            if members:
+                _print_members(answer, groups)
+                return
     if output == "json":
         for group in answer.groups:
             click.echo(json.dumps(group_as_json(group)))
     else:
         _show_table(answer)
+
+
+def _of_page(
+    url: str,
+    query: GroupsQuery,
+    asked: Mapping[str, object],
+    flags: dict[str, object],
+    *,
+    members: bool,
+) -> GroupsAnswer:
+    """Ask a page.
+
+    Raises:
+        click.UsageError: a catalogue is named, too, or what a page does not tell is asked for.
+
+    """
+    if flags["catalogue"] is not None:
+        raise click.UsageError("ask --url or --catalogue, one of them.")
+    if members:
+        raise click.UsageError("--members is of a catalogue: a page tells a few traces of each.")
+    with page_at(url, settings_from(flags)) as page:
+        return page.ask("groups", said_by(query, asked), GroupsAnswer)
 
 
 @contextmanager

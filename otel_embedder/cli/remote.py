@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from otel_embedder.credentials.checks import read_tokens
 
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
     from otel_embedder.api.client import Client
     from otel_embedder.settings import Settings
+
+
+TOKEN_SETTINGS = ("http_token", "http_token_file")
+url_option = click.option("--url", metavar="URL", help="Ask a page that runs, at http://HOST:PORT.")
 
 
 def page_at(url: str, settings: Settings) -> Client:

@@ -21,7 +21,7 @@ from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.filled import FilledStore, SoughtSpan, fill
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.queries import query_from, query_options
-from otel_embedder.cli.remote import page_at, said_by
+from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_option
 from otel_embedder.cli.tables import (
     COSINE_DIGITS,
     columns,
@@ -87,7 +87,7 @@ class Wanted(NamedTuple):
     help="What to look for the like of: any span of FILE..., 16 hex digits.",
 )
 @click.option("--errors-only", is_flag=True, help="The same as --status ERROR.")
-@click.option("--url", metavar="URL", help="Ask a page that runs, at http://HOST:PORT.")
+@url_option
 @form_option
 @query_options(SearchQuery, without=("question",))
 @click.option(
@@ -100,8 +100,7 @@ class Wanted(NamedTuple):
 @settings_options(
     "catalogue",
     "trace_link",
-    "http_token",
-    "http_token_file",
+    *TOKEN_SETTINGS,
     *TEXT_SETTINGS,
     "attribute_prefix",
     *MODEL_SETTINGS,

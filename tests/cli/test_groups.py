@@ -12,6 +12,7 @@ from tests.support.failing import BEGIN, failed, failures
 from tests.support.tiny_model import tiny_model_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 HOUR = 3_600
@@ -141,3 +142,17 @@ def test_wrong_calls_say_what_is_right(groups: Program) -> None:
     assert "no group of failures 'zz'" in groups("resolve", "zz", code=EXIT_FAILED)
     assert "is over" in groups("mute", "zz", "--until", "2020-01-01T00:00:00Z", code=EXIT_USAGE)
     assert "'huh'" in groups("--state", "huh", code=EXIT_USAGE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--catalogue", "memory"), "ask --url or --catalogue, one of them"),
+        (("--members",), "a page tells a few traces of each"),
+    ],
+)
+def test_a_page_is_asked_alone(
+    capsys: pytest.CaptureFixture[str], arguments: Sequence[str], message: str
+) -> None:
+    assert run(["groups", "--url", "http://127.0.0.1:9", *arguments]) == EXIT_USAGE
+    assert message in " ".join(capsys.readouterr().err.split())
