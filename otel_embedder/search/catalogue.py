@@ -32,6 +32,7 @@ from otel_embedder.search.asking.plane import Plane
 from otel_embedder.search.asking.targets import Targets
 from otel_embedder.search.asking.trends import Span, TrendReader
 from otel_embedder.search.changes.comparing import of_one_store
+from otel_embedder.search.changes.failing import groups_by_place
 from otel_embedder.search.changes.telling import Telling
 from otel_embedder.search.changes.texts import Texts
 from otel_embedder.search.groups.asking import Groups
@@ -287,10 +288,12 @@ class Catalogue:
         """
         compared = of_one_store(self._store, *query.times(self._clock()))
         found = compared.find()
+        groups = groups_by_place(self._store.groups.all(), compared)
         with self._lock:
             self._held.refresh()
-            texts = Texts(self._store, self._held, self._link)
-            return Telling(compared, before=texts, after=texts).tell(found, most=query.count)
+            texts = Texts(self._store, self._held, self._link, text_id=self._targets.remember)
+            telling = Telling(compared, before=texts, after=texts, groups=groups)
+            return telling.tell(found, most=query.count)
 
     def entries(self, query: EntriesQuery) -> Entries:
         """Give texts one after the other, those that came last first.

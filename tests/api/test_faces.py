@@ -160,21 +160,33 @@ async def test_an_assistant_can_start_it_and_ask(tmp_path: Path, tiny_bert: Path
     assert not found.is_error
 
 
+HALF_AN_HOUR = 1_800 * 1_000_000_000
+
+
+def a_charge(*, ago: int = 0) -> Span:
+    charge = new_span("charge a card")
+    charge.parent_span_id = b""
+    charge.start_time_unix_nano -= ago
+    charge.end_time_unix_nano -= ago
+    return charge
+
+
 def a_failure(words: str) -> Span:
-    failed = new_span("charge a card")
-    failed.parent_span_id = b""
+    failed = a_charge()
     failed.status.code, failed.status.message = Status.STATUS_CODE_ERROR, words
     return failed
 
 
 async def test_groups_and_changes_are_the_same_by_each_way_and_can_be_decided_about(
-    tmp_path: Path, tiny_bert: Path
+    tmp_path: Path, tiny_bert: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with (
         asked(tmp_path, tiny_bert) as here,
         httpx2.AsyncClient(base_url=here.page, timeout=30) as client,
     ):
-        await here.sidecar.client.export(request(a_failure("the bank is away")))
+        good = [a_charge(ago=HALF_AN_HOUR) for _ in range(30)]
+        failed = [a_failure("the bank is away") for _ in range(30)]
+        await here.sidecar.client.export(request(*good, *failed))
         groups: dict[str, Any] = {"groups": []}
         while not groups["groups"]:
             await asyncio.sleep(0.1)
@@ -184,9 +196,19 @@ async def test_groups_and_changes_are_the_same_by_each_way_and_can_be_decided_ab
         tool = await by_assistant(here.page, "error_groups", {})
         assert rpc.groups[0].id == tool["groups"][0]["id"] == group["id"]
         assert rpc.groups[0].title == group["title"]
+        assert (rpc.groups[0].since, rpc.groups[0].step) == (group["since"], group["step"])
         changes = (await client.get("/api/v1/changes")).json()
         rpc_changes = await called(here.sidecar, "Changes", pb.ChangesRequest(), pb.ChangesResponse)
         assert rpc_changes.window.spans == changes["window"]["spans"]
+        [failing] = changes["certain"]
+        assert failing["operation"]["operation"] == "charge a card"
+        assert failing["group"] == rpc_changes.certain[0].group == group["id"]
+        for command in ("groups", "changes"):
+            arguments = [command, "--url", here.page, "--output=json"]
+            assert await asyncio.to_thread(run, arguments) == 0
+        by_url = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert by_url[0]["id"] == group["id"]
+        assert by_url[1]["certain"][0]["group"] == group["id"]
         await by_assistant(here.page, "what_changed", {})
         path = f"/api/v1/groups/{group['id']}"
         for word, body, status, state in (

@@ -157,6 +157,7 @@ def test_where_nothing_was_counted_nothing_is_told(
         (("--before", "a.bin", "--after", "a.bin", "--window", "1h"), "are of a catalogue"),
         (("--window", "soon"), "Invalid value for --window: 'soon': is to be a time such as 15m"),
         ((), "say which catalogue"),
+        (("--url", "http://127.0.0.1:9", "--catalogue", "memory"), "one of them"),
     ],
 )
 def test_wrong_usage_is_told(

@@ -76,15 +76,17 @@ def test_where_nothing_is_certain_it_is_said_why(changes: Changes, said: str) ->
     assert said in lines(changes)
 
 
-def told(*evidence: Evidence) -> Changes:
+def told(*evidence: Evidence, group: str = "") -> Changes:
     """Tell of row 1, of which no text is left."""
     store = MemoryStore()
     held = Held(store, model=MODEL, text_version=TEXT_VERSION)
-    texts = Texts(store, held, trace_link(None))
+    texts = Texts(store, held, trace_link(None), text_id=str)
     change = RowChange(1, 2.0, is_certain=True, spans_before=9, spans_after=3, evidence=evidence)
     found = Found((change,), (Shift(2, 5, 1, -9),), (), (), (), 0.25, busiest=1)
     compared = Compared((), (), ROWS, {}, BASELINE, WINDOW)
-    return Telling(compared, before=texts, after=texts).tell(found, most=5)
+    return Telling(compared, before=texts, after=texts, groups={("bank", "charge"): group}).tell(
+        found, most=5
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,10 @@ def test_a_duration_is_told_in_the_unit_that_it_is_read_best_in() -> None:
         "1 s",
         "1,000 s",
     ]
+
+
+def test_a_change_leads_to_the_group_of_its_failures() -> None:
+    failing = Evidence("fails", 0.0, 0.4, 9, 0)
+
+    assert "\n   its failures: groups show 7f3a1c09\n" in lines(told(failing, group="7f3a1c09"))
+    assert "its failures" not in lines(told(failing))

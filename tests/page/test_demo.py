@@ -32,6 +32,10 @@ def test_an_incident_names_itself_while_one_looks(browser: Browser, model_cache:
         expect(first).to_contain_text("charge card", timeout=4 * PATIENCE)
         expect(look.page.locator(".change:not(.unsure)").first).to_contain_text("fails")
 
+        # From what changed to why it fails.
+        look.page.get_by_role("link", name="Its failures").first.click()
+        expect(look.page.locator("h1")).to_contain_text("northbank did not answer")
+
         look.go("errors")
         new = look.page.locator(".group.new")
         expect(new).to_have_count(1, timeout=4 * PATIENCE)

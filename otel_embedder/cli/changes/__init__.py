@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.annotator import annotator
+from otel_embedder.annotation.standing import Origin
 from otel_embedder.cli.arguments import FILE, form_option, output_option, tell_of_cut_off
 from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.changes.report import SHOWN
 from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.progress import progress_bar
 from otel_embedder.cli.queries import query_from, query_options
+from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_option
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.asking.held import Held
 from otel_embedder.search.asking.queries import ChangesQuery
+from otel_embedder.search.asking.targets import Targets
+from otel_embedder.search.changes.answers import Changes
 from otel_embedder.search.changes.comparing import of_one_store, of_two_stores
+from otel_embedder.search.changes.failing import groups_by_place
 from otel_embedder.search.changes.telling import Telling
 from otel_embedder.search.changes.texts import Texts
 from otel_embedder.search.indexing import WINDOW_SPANS, Indexer
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.files.named_forms import Form
-    from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
 
@@ -76,14 +80,19 @@ class WithFiles(click.Command):
     type=click.Choice(["certain"]),
     help="Exit with 1 if an operation has changed for certain: for deployments and cron.",
 )
+@url_option
 @form_option
 @output_option("A report, or one line of JSON.")
-@settings_options("catalogue", "trace_link", *TEXT_SETTINGS, "attribute_prefix", *MODEL_SETTINGS)
-def command(
+@settings_options(
+    *("catalogue", "trace_link", *TOKEN_SETTINGS, *TEXT_SETTINGS, "attribute_prefix"),
+    *MODEL_SETTINGS,
+)
+def command(  # noqa: PLR0913 - an option is an argument
     *,
     before: tuple[str, ...],
     after: tuple[str, ...],
     fail_on: str | None,
+    url: str | None,
     form: Form | None,
     output: str,
     **flags: object,
@@ -102,8 +111,13 @@ def command(
         raise click.UsageError("--before and --after go together: a good run and another.")
     if before and {"window", "against", "at"} & query.model_fields_set:
         raise click.UsageError("--window, --against and --at are of a catalogue, not of files.")
+    if url is not None and (before or flags["catalogue"] is not None):
+        raise click.UsageError("ask --url, --catalogue or files, one of them.")
     settings = settings_from(flags)
-    if before:
+    if url is not None:
+        with page_at(url, settings) as page:
+            changes = page.ask("changes", said_by(query, asked), Changes)
+    elif before:
         good, other = (_counted(files, form, settings) for files in (before, after))
         changes = _of_files(good, other, settings, query)
     else:
@@ -117,19 +131,24 @@ def command(
 def _of_catalogue(store: Store, settings: Settings, query: ChangesQuery) -> Changes:
     compared = of_one_store(store, *query.times(datetime.now(UTC)))
     texts = _texts(store, settings)
-    return Telling(compared, before=texts, after=texts).tell(compared.find(), most=query.count)
+    groups = groups_by_place(store.groups.all(), compared)
+    telling = Telling(compared, before=texts, after=texts, groups=groups)
+    return telling.tell(compared.find(), most=query.count)
 
 
 def _texts(store: Store, settings: Settings) -> Texts:
     version = render_options(settings).version()
     held = Held(store, model=model_name(settings.model), text_version=version)
     held.refresh()
-    return Texts(store, held, trace_link(settings.trace_link))
+    targets = Targets(store, Origin(model_name(settings.model), version))
+    return Texts(store, held, trace_link(settings.trace_link), text_id=targets.remember)
 
 
 def _of_files(good: Store, other: Store, settings: Settings, query: ChangesQuery) -> Changes:
     compared = of_two_stores(good, other)
-    telling = Telling(compared, before=_texts(good, settings), after=_texts(other, settings))
+    before, after = _texts(good, settings), _texts(other, settings)
+    # Their groups are of no catalogue: nobody could look at them.
+    telling = Telling(compared, before=before, after=after, groups={})
     return telling.tell(compared.find(), most=query.count)
 
 

@@ -73,6 +73,8 @@ def _told(number: str, change: Change) -> Iterator[str]:
         yield f"{INDENT}reads: {for_terminal(change.text)}"
     yield from _examples("now", change.examples_after)
     yield from _examples("before", change.examples_before)
+    if change.group:
+        yield f"{INDENT}its failures: groups show {change.group}"
     for alike in change.reads_like[:1]:
         read = f"{alike.cosine:.2f} {alike.service} {alike.operation}: {alike.text}"
         yield f"{INDENT}reads like: {for_terminal(read)}"

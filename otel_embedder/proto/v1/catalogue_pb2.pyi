@@ -159,7 +159,7 @@ class GroupsResponse(_message.Message):
     def __init__(self, groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., total: _Optional[int] = ..., since: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("id", "title", "state", "service", "type", "count", "trend", "growth", "first_seen", "last_seen", "came_again", "reached", "operations", "examples", "note", "muted_until", "merged", "related")
+    __slots__ = ("id", "title", "state", "service", "type", "count", "trend", "growth", "first_seen", "last_seen", "came_again", "reached", "operations", "examples", "note", "muted_until", "merged", "related", "since", "step")
     ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -178,6 +178,8 @@ class Group(_message.Message):
     MUTED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     MERGED_FIELD_NUMBER: _ClassVar[int]
     RELATED_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     id: str
     title: str
     state: str
@@ -196,7 +198,9 @@ class Group(_message.Message):
     muted_until: str
     merged: _containers.RepeatedScalarFieldContainer[str]
     related: _containers.RepeatedCompositeFieldContainer[RelatedGroup]
-    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., state: _Optional[str] = ..., service: _Optional[str] = ..., type: _Optional[str] = ..., count: _Optional[int] = ..., trend: _Optional[_Iterable[int]] = ..., growth: _Optional[float] = ..., first_seen: _Optional[str] = ..., last_seen: _Optional[str] = ..., came_again: _Optional[str] = ..., reached: _Optional[_Iterable[str]] = ..., operations: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., note: _Optional[str] = ..., muted_until: _Optional[str] = ..., merged: _Optional[_Iterable[str]] = ..., related: _Optional[_Iterable[_Union[RelatedGroup, _Mapping]]] = ...) -> None: ...
+    since: str
+    step: int
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., state: _Optional[str] = ..., service: _Optional[str] = ..., type: _Optional[str] = ..., count: _Optional[int] = ..., trend: _Optional[_Iterable[int]] = ..., growth: _Optional[float] = ..., first_seen: _Optional[str] = ..., last_seen: _Optional[str] = ..., came_again: _Optional[str] = ..., reached: _Optional[_Iterable[str]] = ..., operations: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., note: _Optional[str] = ..., muted_until: _Optional[str] = ..., merged: _Optional[_Iterable[str]] = ..., related: _Optional[_Iterable[_Union[RelatedGroup, _Mapping]]] = ..., since: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class RelatedGroup(_message.Message):
     __slots__ = ("id", "title", "service", "cosine")
@@ -269,7 +273,7 @@ class Operation(_message.Message):
     def __init__(self, service: _Optional[str] = ..., operation: _Optional[str] = ..., kind: _Optional[str] = ..., calls: _Optional[str] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("operation", "score", "is_certain", "spans_before", "spans_after", "reasons", "text", "examples_before", "examples_after", "reads_like")
+    __slots__ = ("operation", "score", "is_certain", "spans_before", "spans_after", "reasons", "text", "examples_before", "examples_after", "reads_like", "group")
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     IS_CERTAIN_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +284,7 @@ class Change(_message.Message):
     EXAMPLES_BEFORE_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_AFTER_FIELD_NUMBER: _ClassVar[int]
     READS_LIKE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     operation: Operation
     score: float
     is_certain: bool
@@ -290,7 +295,8 @@ class Change(_message.Message):
     examples_before: _containers.RepeatedCompositeFieldContainer[Example]
     examples_after: _containers.RepeatedCompositeFieldContainer[Example]
     reads_like: _containers.RepeatedCompositeFieldContainer[Alike]
-    def __init__(self, operation: _Optional[_Union[Operation, _Mapping]] = ..., score: _Optional[float] = ..., is_certain: _Optional[bool] = ..., spans_before: _Optional[int] = ..., spans_after: _Optional[int] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., text: _Optional[str] = ..., examples_before: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., examples_after: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., reads_like: _Optional[_Iterable[_Union[Alike, _Mapping]]] = ...) -> None: ...
+    group: str
+    def __init__(self, operation: _Optional[_Union[Operation, _Mapping]] = ..., score: _Optional[float] = ..., is_certain: _Optional[bool] = ..., spans_before: _Optional[int] = ..., spans_after: _Optional[int] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., text: _Optional[str] = ..., examples_before: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., examples_after: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., reads_like: _Optional[_Iterable[_Union[Alike, _Mapping]]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("test", "before", "after", "z", "said")
@@ -307,16 +313,18 @@ class Reason(_message.Message):
     def __init__(self, test: _Optional[str] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., z: _Optional[float] = ..., said: _Optional[str] = ...) -> None: ...
 
 class Alike(_message.Message):
-    __slots__ = ("cosine", "service", "operation", "text")
+    __slots__ = ("cosine", "service", "operation", "text", "text_id")
     COSINE_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_ID_FIELD_NUMBER: _ClassVar[int]
     cosine: float
     service: str
     operation: str
     text: str
-    def __init__(self, cosine: _Optional[float] = ..., service: _Optional[str] = ..., operation: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    text_id: str
+    def __init__(self, cosine: _Optional[float] = ..., service: _Optional[str] = ..., operation: _Optional[str] = ..., text: _Optional[str] = ..., text_id: _Optional[str] = ...) -> None: ...
 
 class Shifted(_message.Message):
     __slots__ = ("operation", "before", "after", "z")

@@ -54,6 +54,7 @@ class Alike:
         service: of its spans.
         operation: of its spans.
         text: the text.
+        text_id: its id, by which the like of it can be asked for.
 
     """
 
@@ -61,6 +62,7 @@ class Alike:
     service: str
     operation: str
     text: str
+    text_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Change:
         examples_before: some of its spans before the window, the latest first.
         examples_after: some in the window, those that show it best first.
         reads_like: texts of other operations that read like it, the nearest first.
+        group: the id of the group that its failures in the window are of, of several the one that
+            is most beyond what was usual; empty if there is none.
 
     """
 
@@ -91,6 +95,7 @@ class Change:
     examples_before: tuple[FoundExample, ...]
     examples_after: tuple[FoundExample, ...]
     reads_like: tuple[Alike, ...]
+    group: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ from otel_embedder.search.changes.answers import (
 from otel_embedder.search.times import NANOSECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_embedder.search.changes.comparing import Compared
+    from otel_embedder.search.changes.failing import Where
     from otel_embedder.search.changes.finding import Evidence, Found, RowChange, Shift
     from otel_embedder.search.changes.texts import Shown, Texts
 
@@ -31,18 +34,22 @@ WHOLE = 100  # from here on no part of one matters
 class Telling:
     """Tells what was found."""
 
-    def __init__(self, compared: Compared, *, before: Texts, after: Texts) -> None:
+    def __init__(
+        self, compared: Compared, *, before: Texts, after: Texts, groups: Mapping[Where, str]
+    ) -> None:
         """Prepare to tell.
 
         Args:
             compared: what was compared.
             before: texts of the time before.
             after: texts of the time in question.
+            groups: of failures, by service and operation; none if nobody can look at them.
 
         """
         self._compared = compared
         self._before = before
         self._after = after
+        self._groups = groups
         self._called = compared.called()
 
     def tell(self, found: Found, *, most: int) -> Changes:
@@ -76,6 +83,7 @@ class Telling:
 
     def _change(self, change: RowChange) -> Change:
         before, after = self._shown_before(change.row), self._shown_after(change.row)
+        key = self._compared.rows[change.row]
         is_told = change.is_certain and after.entry is not None
         return Change(
             operation=self._operation(change.row),
@@ -88,6 +96,7 @@ class Telling:
             examples_before=before.examples,
             examples_after=after.examples,
             reads_like=self._after.alike(after.entry) if is_told and after.entry else (),
+            group=self._groups.get((key.service, key.operation), ""),
         )
 
     def _shown_before(self, row: int) -> Shown:

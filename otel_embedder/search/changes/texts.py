@@ -9,7 +9,7 @@ from otel_embedder.search.asking.examples import found_example
 from otel_embedder.search.changes.answers import Alike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from otel_embedder.search.asking.answers import FoundExample
     from otel_embedder.search.asking.held import Held
@@ -39,18 +39,22 @@ class Shown(NamedTuple):
 class Texts:
     """The texts of a store, as long as what is held of it is not changed."""
 
-    def __init__(self, store: Store, held: Held, link: TraceLink) -> None:
+    def __init__(
+        self, store: Store, held: Held, link: TraceLink, *, text_id: Callable[[Entry], str]
+    ) -> None:
         """Prepare to look.
 
         Args:
             store: keeps them.
             held: of the same store, as it is now.
             link: makes the links of examples.
+            text_id: gives the id by which a text can be asked for.
 
         """
         self._store = store
         self._held = held
         self._link = link
+        self._text_id = text_id
 
     @cached_property
     def _numbers(self) -> dict[RowKey, int]:
@@ -105,7 +109,13 @@ class Texts:
         nearest = dict(self._held.nearest(vector, MOST_ALIKE, other_than=entry.row))
         rows = self._held.rows
         return tuple(
-            Alike(nearest[each.key], rows[each.row].service, rows[each.row].operation, each.words)
+            Alike(
+                nearest[each.key],
+                rows[each.row].service,
+                rows[each.row].operation,
+                each.words,
+                self._text_id(each),
+            )
             for each in self._store.entries(nearest)
             if each.row in rows
         )

@@ -12,7 +12,7 @@ import numpy as np
 from otel_embedder.search.asking.answers import FoundExample
 from otel_embedder.search.asking.trends import Span
 from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer, RelatedGroup
-from otel_embedder.search.groups.kept import FOR_EVER
+from otel_embedder.search.groups.kept import FOR_EVER, counting_as
 from otel_embedder.search.groups.seeing import both
 from otel_embedder.search.groups.states import QUIET_AFTER, URGENCY, came_again_at, state_of
 from otel_embedder.search.groups.templates import ANYTHING
@@ -90,7 +90,7 @@ class Groups:
         found = [(each, trends[each.head.number]) for each in wanted]
         found.sort(key=lambda each: _order(*each))
         return GroupsAnswer(
-            tuple(self._found(*each) for each in found[: query.count]),
+            tuple(self._found(*each, span) for each in found[: query.count]),
             total=len(found),
             since=span.since,
             step=span.step,
@@ -112,7 +112,7 @@ class Groups:
         now = self._clock()
         group, every = self._named(name, now)
         span = self._span([group], None, None, now)
-        found = self._found(group, self._trends([group], span)[group.head.number])
+        found = self._found(group, self._trends([group], span)[group.head.number], span)
         if embedder is None:
             return found
         related = tuple(self._related(group, every, embedder))
@@ -141,7 +141,7 @@ class Groups:
         by_id = {each.group.id: each for each in kept}
         parts: defaultdict[str, list[KeptGroup]] = defaultdict(list)
         for each in kept:
-            parts[_head(each, by_id).group.id].append(each)
+            parts[counting_as(each, by_id).group.id].append(each)
         at = _nanoseconds(now)
         return [self._whole(by_id[id_], of_one, at) for id_, of_one in parts.items()]
 
@@ -179,7 +179,7 @@ class Groups:
                     trends[places[number]][step] += traces
         return trends
 
-    def _found(self, group: _Whole, trend: Integers) -> FoundGroup:
+    def _found(self, group: _Whole, trend: Integers, span: Span) -> FoundGroup:
         head, seen, decision = group.head, group.seen, group.head.decision
         is_muted = group.state == "muted" and decision.until != FOR_EVER
         members = self._store.groups.members(group.numbers, most=EXAMPLES)
@@ -191,6 +191,8 @@ class Groups:
             type=head.group.key.type,
             count=int(trend.sum()),
             trend=tuple(trend.tolist()),
+            since=span.since,
+            step=span.step,
             growth=_growth(trend),
             first_seen=seen.first,
             last_seen=seen.last,
@@ -238,15 +240,6 @@ class Groups:
         for text, embedding in zip(new, embeddings, strict=True):
             known[text] = embedding.vector if embedding.source == "model" else None
         self._vectors = known
-
-
-def _head(group: KeptGroup, by_id: dict[str, KeptGroup]) -> KeptGroup:
-    """Give what a group counts as; one that was merged into what has gone is itself again."""
-    seen = {group.group.id}
-    while (into := by_id.get(group.decision.into)) and into.group.id not in seen:
-        group = into
-        seen.add(group.group.id)
-    return group
 
 
 def _passes(group: _Whole, query: GroupsQuery, since: int | None, until: int | None) -> bool:

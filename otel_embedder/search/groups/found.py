@@ -27,7 +27,7 @@ class RelatedGroup:
 
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
-    """A group of failures. Times are nanoseconds since 1970.
+    """A group of failures. Times are nanoseconds since 1970, if nothing else is said.
 
     Attributes:
         id: stays, whatever comes.
@@ -37,6 +37,8 @@ class FoundGroup:
         type: the exception's, empty if there is none.
         count: how many traces failed so, as far as the time that was asked for was counted.
         trend: how many in each step of that time.
+        since: the begin of that time, in seconds since 1970.
+        step: how many seconds each number of the trend stands for.
         growth: those of the second half of it for one of the first.
         first_seen: of its first failure.
         last_seen: of its last.
@@ -58,6 +60,8 @@ class FoundGroup:
     type: str
     count: int
     trend: tuple[int, ...]
+    since: Second
+    step: int
     growth: Measured
     first_seen: Time
     last_seen: Time

@@ -117,6 +117,15 @@ class TakenGroup:
     members: Sequence[Member] = ()
 
 
+def counting_as(group: KeptGroup, by_id: Mapping[str, KeptGroup]) -> KeptGroup:
+    """Give what a group counts as; one that was merged into what has gone is itself again."""
+    seen = {group.group.id}
+    while (into := by_id.get(group.decision.into)) and into.group.id not in seen:
+        group = into
+        seen.add(group.group.id)
+    return group
+
+
 class Came(NamedTuple):
     """A group that is new, or has come again.
 
