@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from otel_embedder.api.http.app import Site, new_app
 from otel_embedder.api.http.serving import serving
 from otel_embedder.api.http.tls import tls_context
+from otel_embedder.api.news import News
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.settings import DEFAULT_LISTEN
 from otel_embedder.credentials.tls_files import TlsFiles
@@ -54,7 +55,10 @@ def showing(
     closing = threading.Event()
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
-        site = Site(catalogue, telling, pool, closing, metrics)
+        news = News(
+            telling.beat, lambda query: catalogue().points(query), lambda: catalogue().fresh()
+        )
+        site = Site(catalogue, telling, news, pool, closing, metrics)
         app = new_app(site, hosts=settings.http_hosts, tokens=tokens_of(settings))
         context = parts.enter_context(tls_context(tls)) if tls.certificate else None
         port = parts.enter_context(serving(app, listen, context))

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.asking.targets import Target
     from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.entries import Entry, Example
-    from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer
+    from otel_embedder.search.groups.found import FoundGroup, FreshGroups, GroupsAnswer
     from otel_embedder.search.links import TraceLink
     from otel_embedder.search.ranking import Floats, Integers
     from otel_embedder.search.store import Store
@@ -249,6 +249,15 @@ class Catalogue:
         """
         return self._groups.find(query)
 
+    def fresh(self) -> FreshGroups:
+        """Tell which failures are new, or have come again, and no more of them.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        return self._groups.fresh()
+
     def group(self, name: str) -> FoundGroup:
         """Give a group of failures, with those that read alike.
 
@@ -336,7 +345,10 @@ class Catalogue:
 
         """
         with self._lock:
-            return self._plane.points(self._held, self._passing(query).positions, query)
+            positions = self._passing(query).positions
+            if query.after is not None:
+                positions = self._held.newer(positions, query.after)
+            return self._plane.points(self._held, positions, query)
 
     def curve(self, query: CurveQuery) -> Curve:
         """Give counts by time.

@@ -50,6 +50,18 @@ def test_a_new_text_comes_onto_the_map_and_no_other_moves(look: Looking, site: P
     look.page.get_by_role("button", name="a text that nobody knew").wait_for()
 
 
+def test_what_came_while_it_was_paused_comes_with_what_comes_next(
+    look: Looking, site: PageSite
+) -> None:
+    look.go("map")
+    look.page.get_by_text("42 texts, those seen last.").wait_for()
+    look.page.keyboard.press("p")
+    site.see(a_new_text())
+    look.page.keyboard.press("p")
+    site.see(a_new_text("and one more"))
+    look.page.get_by_text("44 texts, those seen last.").wait_for()
+
+
 def test_the_page_stays_while_the_server_is_away_and_goes_on_when_it_is_back(
     look: Looking, site: PageSite
 ) -> None:

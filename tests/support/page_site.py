@@ -9,14 +9,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from otel_embedder.api.http.app import Site, new_app
 from otel_embedder.api.http.serving import serving
+from otel_embedder.api.news import News
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.status import Moment, Sidecar, Trouble
 from otel_embedder.api.telling import Telling
+from otel_embedder.search.groups.found import FreshGroups
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support import page_answers
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from tests.support.page_answers import Json
 
 V1 = "/api/v1/"
+FRESH = TypeAdapter(FreshGroups)
 MINUTE = 60
 HOUR = 3_600
 SHOP = (
@@ -134,6 +138,12 @@ class Answers:
             return JSONResponse({"detail": f"there is no group {rest[0]}"}, 404)
         return JSONResponse(found[0])
 
+    def fresh(self) -> FreshGroups:
+        """Tell which groups are new, or have come again."""
+        fresh = [each for each in self.groups if each["state"] in {"new", "regressed"}]
+        groups = [{**each, "since": each["first_seen"]} for each in fresh]
+        return FRESH.validate_python({"total": len(fresh), "groups": groups})
+
     def _decide(self, id_: str, word: str, said: Json) -> None:
         self.told.append((word, id_, said))
         states = {"mute": "muted", "resolve": "resolved", "reopen": "ongoing"}
@@ -186,7 +196,9 @@ class PageSite:
         closing = threading.Event()
         pool = self._parts.enter_context(Pool(threads=2, waiting=32))
         telling = Telling(lambda: catalogue, "sqlite:///shop.db", self.watch)
-        site = Site(lambda: catalogue, telling, pool, closing, Metrics())
+        fresh = catalogue.fresh if self.answers is None else self.answers.fresh
+        news = News(telling.beat, catalogue.points, fresh)
+        site = Site(lambda: catalogue, telling, news, pool, closing, Metrics())
         app = new_app(site, hosts="localhost", tokens=self.tokens)
         port = self.url.rstrip("/").rpartition(":")[2] or "0"
         address = f"127.0.0.1:{port}"

@@ -11,6 +11,7 @@ import httpx2
 
 from otel_embedder.api.http.app import Site, new_app
 from otel_embedder.api.http.serving import serving
+from otel_embedder.api.news import News
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.telling import Telling
 from otel_embedder.search.catalogue import Catalogue
@@ -72,7 +73,8 @@ def served(
         pool = parts.enter_context(Pool(threads=2, waiting=8))
         closing = threading.Event()
         telling = Telling(lambda: catalogue, "memory", None)
-        site = Site(lambda: catalogue, telling, pool, closing, Metrics())
+        news = News(telling.beat, catalogue.points, catalogue.fresh)
+        site = Site(lambda: catalogue, telling, news, pool, closing, Metrics())
         app = new_app(site, hosts=hosts, tokens=tokens)
         port = parts.enter_context(serving(app, ANY_PORT, context))
         parts.callback(closing.set)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from otel_embedder.api.counting import QuestionMetrics
+    from otel_embedder.api.news import News
     from otel_embedder.api.pool import Pool
     from otel_embedder.api.questions import Question
     from otel_embedder.api.telling import Telling
@@ -66,6 +67,7 @@ class Site:
     Attributes:
         catalogue: gives what is asked, or raises a StoreError.
         telling: tells how all is.
+        news: looks for what has come.
         pool: runs what takes a while.
         closing: set when it is over.
         metrics: who counts questions.
@@ -74,6 +76,7 @@ class Site:
 
     catalogue: Callable[[], Catalogue]
     telling: Telling
+    news: News
     pool: Pool
     closing: threading.Event
     metrics: QuestionMetrics
@@ -96,7 +99,7 @@ def new_app(site: Site, *, hosts: str, tokens: Tokens | None) -> ASGIApp:
         ),
         *GroupRoutes(site.catalogue, site.pool, site.metrics).routes(V1),
         Route(f"{V1}/status", partial(_status, site)),
-        Route(f"{V1}/events", Events(site.telling.beat, site.pool, site.closing).answer),
+        Route(f"{V1}/events", Events(site.news, site.pool, site.closing).answer),
         Route(f"{V1}/session", partial(_begin, session), methods=["POST"]),
         Route(f"{V1}/session", _end, methods=["DELETE"]),
         Route(f"{V1}/openapi.json", _document),

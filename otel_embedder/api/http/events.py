@@ -1,68 +1,88 @@
-"""What is new, told as it comes: server-sent events, a line a second.
+"""What is new, told as it comes: server-sent events, at most once a second.
 
-Whoever lost the connection asks again by itself; each event says all that it has to say,
-so nothing is missed by having missed one.
+`status` says how all is, `texts` which texts have come, `groups` which failures are new or have
+come again. Whoever lost the connection asks again by itself: `status` and `groups` say all that
+they have to say, and of `texts` one sees whether any were missed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter
 from starlette.responses import StreamingResponse
 
+from otel_embedder.api.news import NewTexts
 from otel_embedder.api.status import Beat
 from otel_embedder.errors import BusyError, OtelEmbedderError
+from otel_embedder.search.groups.found import FreshGroups
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from otel_embedder.api.news import News, Seen
     from otel_embedder.api.pool import Pool
 
 MAX_STREAMS = 64
+# Of texts: whoever reads more slowly asks for all of them.
+MAX_EVENTS = 16
 SECONDS = 1.0
 RETRY_SECONDS = 5.0
 EVENTS_FAILING = "api.events_failing"
 
-BEAT = TypeAdapter(Beat)
+BEAT, TEXTS, GROUPS = TypeAdapter(Beat), TypeAdapter(NewTexts), TypeAdapter(FreshGroups)
+NOTHING = b": nothing is known at the moment\n\n"
 
 log = get_logger()
 
 
+class Said(NamedTuple):
+    """An event.
+
+    Attributes:
+        number: greater than those of all events before.
+        event: encoded.
+
+    """
+
+    number: int
+    event: bytes
+
+
 class Events:
-    """Tells each who listens, each second, how all is."""
+    """Tells each who listens, each second, how all is and what has come."""
 
     def __init__(
-        self,
-        beat: Callable[[], Beat],
-        pool: Pool,
-        closing: threading.Event,
-        *,
-        seconds: float = SECONDS,
+        self, news: News, pool: Pool, closing: threading.Event, *, seconds: float = SECONDS
     ) -> None:
         """Prepare to tell.
 
         Args:
-            beat: tells how all is; called in a thread.
+            news: looks for what is new; called in a thread.
             pool: has the threads.
             closing: set when it is over.
-            seconds: between two events.
+            seconds: between two looks.
 
         """
-        self._beat = beat
+        self._news = news
         self._pool = pool
         self._closing = closing
         self._seconds = seconds
         self._streams = 0
-        self._said = b""
-        self._said_at = 0.0
+        self._number = 0
+        self._status = NOTHING
+        self._groups = Said(0, b"")
+        self._texts: deque[Said] = deque(maxlen=MAX_EVENTS)
+        self._looking = asyncio.Lock()
+        self._looked_at = 0.0
         self._failures = Sparing(EVENTS_FAILING)
 
     async def answer(self, _: Request) -> Response:
@@ -77,27 +97,56 @@ class Events:
         return StreamingResponse(self._told(), media_type="text/event-stream")
 
     async def _told(self) -> AsyncIterator[bytes]:
+        if not self._streams:
+            self._news.begin()
+            self._groups = Said(0, b"")
         self._streams += 1
+        # Texts of before are in whatever it asks for first.
+        texts, groups = self._number, 0
         try:
             yield f"retry: {RETRY_SECONDS * 1000:.0f}\n\n".encode()
             while not self._closing.is_set():
-                yield await self._now()
+                await self._look()
+                yield b"".join(self._since(texts, groups))
+                texts, groups = self._number, self._groups.number
                 await asyncio.sleep(self._seconds)
         finally:
             self._streams -= 1
 
-    async def _now(self) -> bytes:
-        """Give this moment's event: the same to all who listen."""
-        now = asyncio.get_running_loop().time()
-        if now - self._said_at >= self._seconds / 2:
-            self._said_at = now
-            self._said = await self._event()
-        return self._said
+    def _since(self, texts: int, groups: int) -> Iterator[bytes]:
+        """Give how all is, and the events after those of these numbers."""
+        yield self._status
+        for said in self._texts:
+            if said.number > texts:
+                yield said.event
+        if self._groups.number > groups:
+            yield self._groups.event
 
-    async def _event(self) -> bytes:
-        try:
-            beat = await self._pool.run(self._beat)
-        except OtelEmbedderError as error:
-            self._failures.tell(error=str(error))
-            return b": nothing is known at the moment\n\n"
-        return b"event: status\ndata: " + BEAT.dump_json(beat) + b"\n\n"
+    async def _look(self) -> None:
+        """Look for what is new, once for all who listen."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at < self._seconds / 2:
+                return
+            self._looked_at = now
+            try:
+                self._take(await self._pool.run(self._news.look))
+            except OtelEmbedderError as error:
+                self._failures.tell(error=str(error))
+                self._status = NOTHING
+
+    def _take(self, seen: Seen) -> None:
+        self._status = _event("status", BEAT.dump_json(seen.beat))
+        if seen.texts is not None:
+            self._texts.append(self._next(_event("texts", TEXTS.dump_json(seen.texts))))
+        groups = _event("groups", GROUPS.dump_json(seen.groups))
+        if groups != self._groups.event:
+            self._groups = self._next(groups)
+
+    def _next(self, event: bytes) -> Said:
+        self._number += 1
+        return Said(self._number, event)
+
+
+def _event(name: str, said: bytes) -> bytes:
+    return f"event: {name}\ndata: ".encode() + said + b"\n\n"

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from otel_embedder import __version__
+from otel_embedder.api.news import NewTexts
 from otel_embedder.api.querying import is_many
 from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.api.status import Beat, Status
+from otel_embedder.search.groups.found import FreshGroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,13 +43,15 @@ def document() -> Json:
     """Give the document."""
     schemas: Json = {"Problem": PROBLEM}
     paths: Json = {f"/api/v1/{each.name}": _path(each, schemas) for each in QUESTIONS}
-    status, beat = (_schema(TypeAdapter(kind), schemas) for kind in (Status, Beat))
+    status = _schema(TypeAdapter(Status), schemas)
+    said = [_schema(TypeAdapter(kind), schemas) for kind in (Beat, NewTexts, FreshGroups)]
     paths["/api/v1/status"] = {"get": _operation("status", "How all is.", status)}
     paths["/api/v1/events"] = {
         "get": _operation(
             "events",
-            "How all is, each second, as server-sent events: `status`.",
-            beat,
+            "As server-sent events: how all is each second (`status`), texts that have come "
+            "(`texts`), and failures that are new or have come again (`groups`).",
+            {"oneOf": said},
             media_type="text/event-stream",
         )
     }

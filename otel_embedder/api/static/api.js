@@ -156,6 +156,8 @@ const period = (p) => ({ from: moment(p.since), to: moment(p.until), spans: p.sp
 /* Places in the plane come as they are; whoever draws them says what the edges are. */
 const points = (p) => ({
   axes: p.axes,
+  changed: p.changed,
+  isWhole: p.total === p.key.length,
   services: p.services,
   operations: p.operations,
   points: p.key.map((key, i) => ({
@@ -284,11 +286,16 @@ export const begin = (token) => tell('session', { token });
 
 /* --- news ---------------------------------------------------------------- */
 export const EVENTS = `${BASE}events`;
-/** What an event says: `changed` grows with each change of the catalogue. */
-export const BEAT = 'status';
-export const beat = (b) => ({
+/* `changed` grows with each change of the catalogue. */
+const beat = (b) => ({
   at: moment(b.time),
   texts: b.texts,
   changed: b.changed,
   moment: b.moment ? second(b.moment) : null,
 });
+/** By the name of an event what reads it: how all is, texts that came, failures that are new. */
+export const NEWS = {
+  status: beat,
+  texts: (t) => ({ after: t.after, points: points(t.points) }),
+  groups: (g) => ({ total: g.total, ids: g.groups.map((each) => each.id) }),
+};

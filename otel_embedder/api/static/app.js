@@ -1,5 +1,5 @@
 /** The shell: addresses to views, keys, what is live, and what is shown when nothing can be. */
-import { Away, Problem, groups, status } from './api.js';
+import { Away, Problem, status } from './api.js';
 import { h, $, set, say } from './dom.js';
 import { clock, now, refreshTimes } from './format.js';
 import { keyed, showKeys, singleKeys } from './keys.js';
@@ -184,14 +184,6 @@ const isAway = () => {
   awaySince = now();
   banner();
 };
-const countFresh = async () => {
-  try {
-    fresh = (await groups({ state: ['new', 'regressed'], count: 1 })).total;
-    nav();
-  } catch (error) {
-    if (!(error instanceof Away || error instanceof Problem)) throw error;
-  }
-};
 const learn = (what) => {
   const was = health && Boolean(stateOf(health));
   health = what;
@@ -204,27 +196,32 @@ const look = () => status().then(learn, () => null);
 let lastChange = null;
 let lookedAt = 0;
 const onBeat = (beat) => {
-  if (!live) return;
   view?.beat?.(beat);
   if (beat.changed === lastChange || now() - lookedAt < LOOK_AGAIN) return;
   const isFirst = lastChange === null;
   lastChange = beat.changed;
   lookedAt = now();
-  if (isFirst) return;
-  countFresh();
-  view?.news?.();
+  if (!isFirst) view?.news?.();
 };
-const told = (kind, what) => {
-  if (kind === 'away') isAway();
-  else if (kind === 'beat') onBeat(what);
-  else {
-    awaySince = null;
-    banner();
-    countFresh();
-    look();
-    render();
-  }
+const onGroups = ({ total, ids }) => {
+  fresh = total;
+  nav();
+  view?.fresh?.(ids);
 };
+const onBack = () => {
+  awaySince = null;
+  banner();
+  look();
+  render();
+};
+const NEWS = {
+  away: isAway,
+  back: onBack,
+  status: (beat) => live && onBeat(beat),
+  texts: (texts) => live && view?.arrived?.(texts),
+  groups: (groups) => live && onGroups(groups),
+};
+const told = (name, what) => NEWS[name](what);
 const tick = () => {
   if (awaySince === null || !live)
     set(
@@ -347,7 +344,6 @@ const start = () => {
   setLive(true);
   setInterval(tick, 5000);
   render();
-  countFresh();
   look();
   listen(told);
 };

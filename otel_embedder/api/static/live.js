@@ -1,11 +1,11 @@
 /** News as they come, each second; while there are none, the server is asked whether it is there. */
-import { Away, BEAT, EVENTS, beat, status } from './api.js';
+import { Away, EVENTS, NEWS, status } from './api.js';
 
 const AGAIN = 5000;
 const SOON = 1000;
 const SOON_TRIES = 3;
 
-/** Calls `told(name, what)`: each `beat`, and `away` and `back`. */
+/** Calls `told(name, what)`: each piece of news by its name, and `away` and `back`. */
 export const listen = (told) => {
   let tries = 0;
   let away = false;
@@ -26,7 +26,8 @@ export const listen = (told) => {
   };
   const open = () => {
     const source = new EventSource(EVENTS);
-    source.addEventListener(BEAT, (e) => told('beat', beat(JSON.parse(e.data))));
+    for (const [name, read] of Object.entries(NEWS))
+      source.addEventListener(name, (e) => told(name, read(JSON.parse(e.data))));
     source.addEventListener('open', isBack);
     source.addEventListener('error', () => {
       source.close();

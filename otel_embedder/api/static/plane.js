@@ -65,6 +65,30 @@ const ends = (values) => {
 const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 const inside = (share) => Math.max(-0.01, Math.min(1.01, share));
 
+const placed = (names, name) => {
+  const at = names.indexOf(name);
+  return at < 0 ? names.push(name) - 1 : at;
+};
+/** What is held with `more` points of the same axes; those that are there already stay. */
+export const joined = (held, more) => {
+  const [services, operations] = [[...held.services], [...held.operations]];
+  const known = new Set(held.points.map((p) => p.key));
+  const points = more.points
+    .filter((p) => !known.has(p.key))
+    .map((p) => ({
+      ...p,
+      service: placed(services, more.services[p.service]),
+      operation: placed(operations, more.operations[p.operation]),
+    }));
+  return {
+    ...held,
+    changed: more.changed,
+    services,
+    operations,
+    points: [...held.points, ...points],
+  };
+};
+
 export class Plane {
   constructor(held) {
     this.size = [0, 0];

@@ -207,10 +207,12 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Texts as points in a plane; but for the last four, each field has one value a text.
+    """Texts as points in a plane; but for the first three and last four, a value for each text.
 
     Attributes:
         axes: another number than before: all points have moved.
+        changed: the number of the last change that is in it: what comes later is asked for by it.
+        total: how many texts there are, those for which `count` left no room included.
         key: of the text; what it says is asked for by it.
         x: where it is.
         y: where it is.
@@ -228,6 +230,8 @@ class Points:
     """
 
     axes: int
+    changed: int
+    total: int
     key: tuple[int, ...]
     x: tuple[Likeness, ...]
     y: tuple[Likeness, ...]
@@ -243,9 +247,9 @@ class Points:
     statuses: tuple[str, ...]
 
     @classmethod
-    def none(cls) -> Self:
+    def none(cls, axes: int, changed: int) -> Self:
         """Give no points."""
-        return cls(0, *((),) * 13)
+        return cls(axes, changed, 0, *((),) * 13)
 
 
 @dataclass(frozen=True, slots=True)

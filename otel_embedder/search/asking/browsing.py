@@ -45,6 +45,11 @@ class EntriesQuery(Narrowing):
 class MapQuery(Narrowing):
     """What is asked of texts as points."""
 
+    after: int | None = Field(
+        None,
+        ge=0,
+        description="Only texts that can be compared since then: `changed` of an answer before.",
+    )
     count: int = Field(
         DEFAULT_POINTS,
         ge=1,

@@ -161,6 +161,8 @@ class Held:
         self._columns = {name: np.zeros(0, kind) for name, kind in _COLUMNS.items()}
         self._matrix = Matrix()
         self.words = WordIndex()
+        self._is_comparable: Flags = np.zeros(0, np.bool_)
+        self._comparable_since = np.zeros(0, np.int64)
         self._note_standing()
 
     def __len__(self) -> int:
@@ -282,8 +284,22 @@ class Held:
         self._is_waiting = self._is_named("models", [""])
         self._is_of_model = self._is_named("models", [self._model]) & is_set
         is_of_version = self._is_named("text_versions", [self._text_version])
-        self._is_comparable = self._is_of_model & is_of_version
+        was_comparable, self._is_comparable = self._is_comparable, self._is_of_model & is_of_version
+        self._note_newer(was_comparable)
         self._everything = self._among(np.ones(len(self), np.bool_))
+
+    def _note_newer(self, was_comparable: Flags) -> None:
+        """Note since which change texts can be compared."""
+        is_new = self._is_comparable.copy()
+        is_new[: len(was_comparable)] &= ~was_comparable
+        since = np.full(len(self), self._changed)
+        known = ~is_new[: len(was_comparable)]
+        since[: len(known)][known] = self._comparable_since[known]
+        self._comparable_since = since
+
+    def newer(self, positions: Integers, changed: int) -> Integers:
+        """Give those of these positions whose texts can be compared since a change was held."""
+        return positions[self._comparable_since[positions] > changed]
 
     def _among(self, passes: Flags) -> Passing:
         """Tell which of the texts that pass are compared."""

@@ -65,17 +65,17 @@ class Plane:
 
         """
         if not len(positions):
-            return Points.none()
-        axes = self._found(held)
+            return Points.none(0 if self._axes is None else self._axes.number, held.changed)
+        axes, total = self._found(held), len(positions)
         if len(positions) > query.count:
             last_seen = held.column("last_seen", positions)
             latest = np.argpartition(last_seen, -query.count)[-query.count :]
             positions = positions[np.sort(latest)]
-        x, y = (
+        places = [
             np.round(held.cosines(direction, positions) - middle, DIGITS)
             for direction, middle in zip(axes.directions, axes.middle, strict=True)
-        )
-        return _points(held, positions, x, y, axes.number)
+        ]
+        return _points(held, positions, places, axes=axes.number, total=total)
 
     def _found(self, held: Held) -> Axes:
         axes, texts = self._axes, held.comparable()
@@ -98,7 +98,10 @@ def _axes(vectors: Matrix, number: int, texts: int) -> Axes:
     return Axes(number, texts, directions.astype(np.float32), directions @ mean)
 
 
-def _points(held: Held, positions: Integers, x: Floats, y: Floats, axes: int) -> Points:
+def _points(
+    held: Held, positions: Integers, places: Sequence[Floats], *, axes: int, total: int
+) -> Points:
+    x, y = (tuple(each.tolist()) for each in places)
     rows = [held.rows[row] for row in held.column("rows", positions).tolist()]
     services, service = _numbered([row.service for row in rows])
     operations, operation = _numbered([row.operation for row in rows])
@@ -108,9 +111,11 @@ def _points(held: Held, positions: Integers, x: Floats, y: Floats, axes: int) ->
     )
     return Points(
         axes=axes,
+        changed=held.changed,
+        total=total,
         key=tuple(held.keys(positions).tolist()),
-        x=tuple(x.tolist()),
-        y=tuple(y.tolist()),
+        x=x,
+        y=y,
         service=service,
         operation=operation,
         kind=kind,

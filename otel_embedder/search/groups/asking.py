@@ -11,7 +11,13 @@ import numpy as np
 
 from otel_embedder.search.asking.answers import FoundExample
 from otel_embedder.search.asking.trends import Span
-from otel_embedder.search.groups.found import FoundGroup, GroupsAnswer, RelatedGroup
+from otel_embedder.search.groups.found import (
+    FoundGroup,
+    FreshGroup,
+    FreshGroups,
+    GroupsAnswer,
+    RelatedGroup,
+)
 from otel_embedder.search.groups.kept import FOR_EVER, counting_as
 from otel_embedder.search.groups.seeing import both
 from otel_embedder.search.groups.states import QUIET_AFTER, URGENCY, came_again_at, state_of
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = 3
 RELATED = 5
+MOST_FRESH = 50
+FRESH: tuple[State, ...] = ("new", "regressed")
 # To embed more of them would keep whoever asks waiting.
 MOST_COMPARED = 500
 
@@ -95,6 +103,23 @@ class Groups:
             since=span.since,
             step=span.step,
         )
+
+    def fresh(self) -> FreshGroups:
+        """Give the groups that are new, or have come again, without what was counted of them.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        every = [self._fresh(each) for each in self._all(self._clock()) if each.state in FRESH]
+        every.sort(key=lambda each: -each.since)
+        return FreshGroups(len(every), tuple(every[:MOST_FRESH]))
+
+    def _fresh(self, group: _Whole) -> FreshGroup:
+        again = came_again_at(group.seen, group.head.decision, quiet_after=self._quiet_after)
+        known = group.head.group
+        since = group.seen.first if again is None else again
+        return FreshGroup(known.id, known.title, group.state, known.key.service, since)
 
     def show(self, name: str, embedder: TextEmbedder | None = None) -> FoundGroup:
         """Give a group, over all the time that is kept.

@@ -76,6 +76,40 @@ class FoundGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshGroup:
+    """A group that is new, or has come again.
+
+    Attributes:
+        id: its id.
+        title: its words.
+        state: new or regressed.
+        service: at which it fails.
+        since: when it began, or came again, in nanoseconds since 1970.
+
+    """
+
+    id: str
+    title: str
+    state: State
+    service: str
+    since: Time
+
+
+@dataclass(frozen=True, slots=True)
+class FreshGroups:
+    """The groups that are new, or have come again.
+
+    Attributes:
+        total: how many there are.
+        groups: some of them, the latest first.
+
+    """
+
+    total: int
+    groups: tuple[FreshGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GroupsAnswer:
     """The groups that were asked for.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
-from tests.support.made_up import MODEL, Seen, vector_of
+from tests.support.made_up import MODEL, Seen, vector_of, write
 from tests.support.sites import served
 
 if TYPE_CHECKING:
@@ -145,9 +145,29 @@ def test_texts_are_embedded_as_questions_are(page: Served) -> None:
 def test_events_come_each_second_until_the_page_closes(page: Served) -> None:
     with page.client.stream("GET", "/api/v1/events") as stream:
         lines = stream.iter_lines()
-        events = [line for line in islice(lines, 8) if line.startswith("data: ")]
-    assert len(events) == 2
-    assert json.loads(events[0].removeprefix("data: "))["texts"] == 2
+        told = dict(pairwise(line for line in islice(lines, 8) if line))
+    assert json.loads(told["event: status"].removeprefix("data: "))["texts"] == 2
+    groups = json.loads(told["event: groups"].removeprefix("data: "))
+    assert groups == {"total": 0, "groups": []}
+
+
+def test_texts_that_come_are_told_with_their_places() -> None:
+    with served(*SEEN) as page:
+        with page.client.stream("GET", "/api/v1/events") as stream:
+            lines = stream.iter_lines()
+            next(line for line in lines if line == "event: groups")
+            write(page.store, Seen("the newest", service="mail", number=99))
+            next(line for line in lines if line == "event: texts")
+            told = json.loads(next(lines).removeprefix("data: "))
+        points = told["points"]
+        assert (points["total"], points["services"]) == (1, ["mail"])
+        whole = page.client.get("/api/v1/map").json()
+        assert (whole["total"], whole["changed"]) == (3, points["changed"])
+        at = whole["key"].index(points["key"][0])
+        assert (whole["x"][at], whole["y"][at]) == (points["x"][0], points["y"][0])
+        assert told["after"] < points["changed"]
+        later = page.client.get(f"/api/v1/map?after={points['changed']}").json()
+        assert (later["total"], later["key"]) == (0, [])
 
 
 def test_the_document_describes_each_path_by_the_query_and_the_answer(page: Served) -> None:

@@ -283,8 +283,10 @@ const showWaiting = (ids) => () => {
   update(waiting.at, waiting.data);
   (rowNamed(ids[0]) ?? $('h1')).focus();
 };
-export const news = async () => {
+export const fresh = async (came) => {
   if (!current) return;
+  const urgent = current.groups.filter((g) => ['new', 'regressed'].includes(g.state));
+  if (came.every((id) => urgent.some((g) => g.id === id))) return;
   const at = { params: new URLSearchParams(location.hash.split('?')[1] ?? '') };
   const data = await load(at).catch(() => null);
   if (!data || !$('#arrived')) return;

@@ -3,7 +3,7 @@ import * as api from '../api.js';
 import { h, $, say, set } from '../dom.js';
 import { ago, count, counted, now } from '../format.js';
 import { keepingFocus, shape, textWay, who } from '../parts.js';
-import { CLASSES, NEW, Plane, looks } from '../plane.js';
+import { CLASSES, NEW, Plane, joined, looks } from '../plane.js';
 import { changed, go, replace } from '../router.js';
 
 const MOST = 20_000;
@@ -325,10 +325,17 @@ export const update = (state, data) => {
   refresh();
   list();
 };
-/* New points come beside those that are there: none moves. */
-export const news = async () => {
+const again = async () => {
   const data = await load().catch(() => null);
   if (data && canvas.isConnected) update(current, data);
+};
+/* New points come beside those that are there: none moves. Where some were missed, all come again. */
+export const arrived = ({ after, points }) => {
+  if (!plane || points.changed <= held().changed) return;
+  const fits = points.axes === held().axes && held().points.length < 2 * MOST;
+  if (fits && points.isWhole && after <= held().changed)
+    update(current, joined(held(), points));
+  else again();
 };
 export const leave = () => {
   observer.disconnect();
