@@ -29,6 +29,8 @@ COMMANDS = (
     *("compare", "catalogue", "page", "reembed", "eval", "profile", "send", "health", "model"),
     *("completion", "demo", "mcp"),
 )
+# What nobody calls but another command.
+HIDDEN_COMMANDS = ("worker",)
 
 
 class Commands(click.Group):
@@ -40,7 +42,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Give a command, or None where there is none of this name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in {*COMMANDS, *HIDDEN_COMMANDS}:
             return None
         command: click.Command = import_module(f"{__name__}.{cmd_name}").command
         return command

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from otel_embedder.cli.options import settings_from, settings_options
 from otel_embedder.settings import Settings
 from otel_embedder.sidecar.checks import CHECKS
 from otel_embedder.telemetry.logs import configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @click.command("serve")
@@ -23,12 +28,23 @@ def command(**flags: object) -> None:
     """
     settings = settings_from(flags, CHECKS)
     configure_logs(settings.log_format, settings.log_level)
+    if settings.workers > 1:
+        from otel_embedder.sidecar.workers.supervisor import supervise  # noqa: PLC0415
+
+        asyncio.run(supervise(settings))
+        return
+    with loading_server():
+        from otel_embedder.sidecar.sidecar import serve  # noqa: PLC0415
+    asyncio.run(serve(settings))
+
+
+@contextmanager
+def loading_server() -> Iterator[None]:
+    """Import what serves."""
     # gRPC's C core writes to stderr by itself: lines that are no JSON, and for which all wait where
     # nobody reads. Whoever wants them all the same has set it. It is read at the import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Of what is loaded nothing is garbage. To look for some takes a twentieth of a start.
     gc.disable()
-    from otel_embedder.sidecar.sidecar import serve  # noqa: PLC0415
-
+    yield
     gc.enable()
-    asyncio.run(serve(settings))

@@ -119,6 +119,14 @@ def _remove_if_dead(path: Path) -> None:
             raise ListenError(f"listen: another process listens on {path} already")
 
 
+def no_such_address(address: str) -> ListenError:
+    """Give the error that says of HOST:PORT that it can't be had."""
+    return ListenError(
+        f"listen: cannot listen on {address}: another process is there already, or this host "
+        "has no such address or directory"
+    )
+
+
 def share(path: Path) -> None:
     """Let owner and group connect to a socket; as it is bound, its owner alone can."""
     path.chmod(SOCKET_MODE)

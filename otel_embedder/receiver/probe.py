@@ -52,4 +52,6 @@ def ask(address: str, *, seconds: float) -> None:
             ) from error
     if answer.status != SERVING:
         name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-        raise UnhealthyError(f"{address} answers {name}: it is about to stop")
+        raise UnhealthyError(
+            f"{address} answers {name}: it is about to stop, or not all of its workers take spans"
+        )

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import OVERALL_HEALTH
+from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
-from otel_embedder.errors import CredentialsError, ListenError, SettingsError
-from otel_embedder.otlp.names import TRACE_SERVICE
+from otel_embedder.errors import CredentialsError, SettingsError
 from otel_embedder.receiver.addresses import (
     SOCKET_PREFIX,
     addresses,
+    no_such_address,
     remove_dead,
     share,
     socket_path,
@@ -35,9 +34,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 
-SERVICES = (OVERALL_HEALTH, TRACE_SERVICE)
-
-SERVER_OPTIONS = (
+COMMON_OPTIONS = (
     # The Collector pings every 10 s if told so; grpcio's default takes a ping more
     # often than every five minutes for abuse and hangs up.
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
@@ -57,9 +54,11 @@ SERVER_OPTIONS = (
     ("grpc.per_message_decompression", 0),
     # What comes before anybody reads it: 64 KiB a call. With the probe it can be megabytes.
     ("grpc.http2.bdp_probe", 0),
-    # A second sidecar on the same port should fail, not share it in silence.
-    ("grpc.so_reuseport", 0),
 )
+# A second sidecar on the same port should fail, not share it in silence.
+SERVER_OPTIONS = (*COMMON_OPTIONS, ("grpc.so_reuseport", 0))
+# But for those whose supervisor keeps it for them.
+WORKER_OPTIONS = (*COMMON_OPTIONS, ("grpc.so_reuseport", 1))
 
 
 @asynccontextmanager
@@ -69,6 +68,7 @@ async def listening(
     closing: Closing,
     *,
     options: Sequence[tuple[str, int]] = SERVER_OPTIONS,
+    health: HealthServicer | None = None,
 ) -> AsyncIterator[int]:
     """Listen, with health and reflection; give the first port, 0 if there are only Unix sockets.
 
@@ -77,22 +77,23 @@ async def listening(
         settings: where to listen, and for whom.
         closing: is begun when the server is to stop; what is in flight has its time all the same.
         options: gRPC's own.
+        health: tells how it is; None is one that needs to know nothing else.
 
     Raises:
         ListenError: an address can't be had.
         SettingsError: the certificate or the tokens can't be read any more.
 
     """
-    server, health_servicer = _server(handlers, settings, closing, options)
+    health = health or HealthServicer()
+    server = _server(handlers, settings, closing, options, health)
     tls = _tls_files(settings)
     ports = [_bind(server, address, tls) for address in addresses(settings.listen)]
+    await health.begin()
     await server.start()
-    for service in SERVICES:
-        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
     try:
         yield next(filter(None, ports), 0)
     finally:
-        await health_servicer.enter_graceful_shutdown()
+        await health.enter_graceful_shutdown()
         closing.begin()
         await server.stop(settings.shutdown_timeout)
 
@@ -102,16 +103,16 @@ def _server(
     settings: ListenSettings,
     closing: Closing,
     options: Sequence[tuple[str, int]],
-) -> tuple[grpc.aio.Server, HealthServicer]:
-    """Give the server with all its services, and the one that tells how they are."""
+    health: HealthServicer,
+) -> grpc.aio.Server:
+    """Give the server with all its services."""
     limit = ("grpc.max_receive_message_length", int(settings.max_receive_bytes))
     interceptors = (*_token_checks(settings), SmallRequests(), EndingStreams(closing))
     server = grpc.aio.server(options=(*options, limit), interceptors=interceptors)
     server.add_generic_rpc_handlers(handlers)
-    health_servicer = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     add_reflection(server, (*_names(handlers), HEALTH_SERVICE))
-    return server, health_servicer
+    return server
 
 
 def _names(handlers: Sequence[grpc.GenericRpcHandler]) -> list[str]:
@@ -159,10 +160,7 @@ def _bind_port(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> i
             return server.add_insecure_port(address)
         return server.add_secure_port(address, _credentials(tls))
     except RuntimeError as error:
-        raise ListenError(
-            f"listen: cannot listen on {address}: another process is there already, or this host "
-            "has no such address or directory"
-        ) from error
+        raise no_such_address(address) from error
 
 
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:

@@ -99,3 +99,9 @@ class ServerSettings(ListenSettings):
         le=MAX_SECONDS,
         description="Seconds that requests in flight have to finish after SIGTERM.",
     )
+    workers: PositiveInt = Field(
+        1,
+        le=64,
+        description="Processes that share the work on several cores, the connections dealt out "
+        "among them; see docs/scale.md.",
+    )

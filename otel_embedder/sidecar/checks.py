@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from otel_embedder.errors import LOOP_REMEDY
 from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
+from otel_embedder.search.settings import MEMORY
 
 if TYPE_CHECKING:
     from otel_embedder.settings import Settings
@@ -116,4 +117,35 @@ def find_missing_page(settings: Settings) -> list[str]:
     return [f"http_listen: {PAGE_REMEDY}"]
 
 
-CHECKS = (find_exposure, find_loop, find_open_page, find_empty_page, find_missing_page)
+def find_unshared(settings: Settings) -> list[str]:
+    """Tell what several workers would not have in common."""
+    if settings.workers == 1:
+        return []
+    problems = []
+    sockets = [each for each in addresses(settings.listen) if socket_path(each) is not None]
+    if len(sockets) < settings.workers and len(sockets) == len(addresses(settings.listen)):
+        problems.append(
+            f"listen: a socket file is one worker's, so of {settings.workers} workers some would "
+            "have none; name one for each, with commas, or listen on HOST:PORT, which all share"
+        )
+    if settings.catalogue == MEMORY:
+        problems.append(
+            "catalogue: each of several workers would have a part of it in its own memory; name a "
+            "file, which they share (sqlite:///PATH), or leave workers at 1"
+        )
+    if settings.http_listen is not None:
+        problems.append(
+            "http_listen: the page tells how one process does, not several workers; show the "
+            "catalogue by a process of its own (otel-embedder page), or leave workers at 1"
+        )
+    return problems
+
+
+CHECKS = (
+    find_exposure,
+    find_loop,
+    find_open_page,
+    find_empty_page,
+    find_missing_page,
+    find_unshared,
+)

@@ -25,31 +25,33 @@ from otel_embedder.receiver.intake.headers import Headers
 from otel_embedder.receiver.intake.hops import Hops
 from otel_embedder.receiver.intake.messages import messages
 from otel_embedder.receiver.other_signals import PassThrough
-from otel_embedder.receiver.server import access, listening
+from otel_embedder.receiver.server import SERVER_OPTIONS, access, listening
 from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.memory import collecting, trimming
 from otel_embedder.sidecar.rpcs import rpc_handlers
-from otel_embedder.sidecar.stopping import stop_on_signals
+from otel_embedder.sidecar.stopping import (
+    SERVICE_STARTED,
+    SERVICE_STOPPED,
+    SERVICE_STOPPING,
+    stop_on_signals,
+)
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
 from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.embedder.nest import Nest
+    from otel_embedder.receiver.health import HealthServicer
     from otel_embedder.search.asking.opening import LazyCatalogue
     from otel_embedder.settings import Settings
     from otel_embedder.sidecar.cataloguing import Cataloguing
-
-SERVICE_STARTED = "service.started"
-SERVICE_STOPPING = "service.stopping"
-SERVICE_STOPPED = "service.stopped"
 
 # Under overload some requests fail and some do not: that is one failure, not many.
 QUIET_SECONDS = 10.0
@@ -82,8 +84,20 @@ async def serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
+async def running(
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    options: Sequence[tuple[str, int]] = SERVER_OPTIONS,
+    health: HealthServicer | None = None,
+) -> AsyncIterator[int]:
     """Run a sidecar; give the port that it listens on.
+
+    Args:
+        settings: of all its parts.
+        metrics: get told.
+        options: gRPC's own, of the server.
+        health: tells how it is; None is one that needs to know nothing else.
 
     Raises:
         SettingsError: a file of certificates or tokens can't be used any more.
@@ -98,7 +112,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
     async with AsyncExitStack() as parts:
         await parts.enter_async_context(trimming())
         metrics.watch_log(dropped_lines)
-        parts.enter_context(serving_metrics(settings.metrics_listen, metrics))
+        parts.enter_context(serving_metrics(settings.metrics_listen, metrics.registry))
         sending_bytes = settings.max_inflight_bytes // SENDING_SHARE
         exporter = await parts.enter_async_context(
             otlp_exporter(
@@ -153,7 +167,9 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncIterator[int]:
             ),
         )
         await parts.enter_async_context(beside(_prepare()))
-        yield await parts.enter_async_context(listening(handlers, settings, closing))
+        yield await parts.enter_async_context(
+            listening(handlers, settings, closing, options=options, health=health)
+        )
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""How a process is asked to end."""
+"""How a process is asked to end, and what is told of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import signal
 
 from otel_embedder.telemetry.logs import get_logger
 
+SERVICE_STARTED = "service.started"
+SERVICE_STOPPING = "service.stopping"
+SERVICE_STOPPED = "service.stopped"
 HANGUP_IGNORED = "service.hangup_ignored"
 
 log = get_logger()

@@ -24,7 +24,7 @@ from structlog.tracebacks import ExceptionDictTransformer, extract
 from otel_embedder.telemetry.lines import LineWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor
 
@@ -158,13 +158,13 @@ class ForeignLines(logging.Handler):
         return False
 
 
-def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
-    """Send log lines to stderr: readable ones, or a JSON object each.
+def configure_logs(log_format: LogFormat, level: LogLevel, **facts: object) -> None:
+    """Send log lines to stderr: readable ones, or a JSON object each; `facts` are in all of them.
 
     Tracebacks come without messages and local variables, for these may hold what a span holds.
     """
     finish_logs()
-    processors = _processors(log_format)
+    processors = _processors(log_format, facts)
     render = partial(_rendered, processors)
     lines = LogLines(
         sys.stderr, lambda count: render("warning", {"event": LINES_DROPPED, "lines": count})
@@ -203,8 +203,9 @@ def _lines() -> LogLines | None:
     return factory if isinstance(factory, LogLines) else None
 
 
-def _processors(log_format: LogFormat) -> list[Processor]:
+def _processors(log_format: LogFormat, facts: Mapping[str, object]) -> list[Processor]:
     processors: list[Processor] = [
+        lambda _logger, _level, said: {**said, **facts},
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -194,6 +194,8 @@ METRICS = (
         ("face", "outcome"),
     ),
     Metric("question_duration_seconds", "histogram", "Time that an answer took.", ("face",)),
+    Metric("workers", "gauge", "Worker processes that take spans, where there are several."),
+    Metric("worker_restarts_total", "counter", "Workers that ended, and were started again."),
     Metric(
         "dropped_log_lines_total",
         "counter",
@@ -362,6 +364,14 @@ class Metrics:
         """Record how long an answer took."""
         self._histograms["question_duration_seconds"].labels(face).observe(seconds)
 
+    def worker_restarted(self) -> None:
+        """Count a worker that ended and is started again."""
+        self._counters["worker_restarts_total"].inc()
+
+    def watch_workers(self, serving: Callable[[], int]) -> None:
+        """Report how many workers take spans, whenever it is asked for."""
+        self._gauges["workers"].set_function(serving)
+
     def watch_send_limit(self, limit: Callable[[], int]) -> None:
         """Report how large a request may be, whenever it is asked for."""
         self._gauges["exporter_send_limit_bytes"].set_function(limit)
@@ -413,7 +423,7 @@ class Metrics:
 
 
 @contextmanager
-def serving_metrics(listen: str, metrics: Metrics) -> Iterator[None]:
+def serving_metrics(listen: str, registry: CollectorRegistry) -> Iterator[None]:
     """Serve the metrics over HTTP on HOST:PORT, or not at all if that is empty.
 
     Raises:
@@ -425,7 +435,7 @@ def serving_metrics(listen: str, metrics: Metrics) -> Iterator[None]:
         return
     host, _, port = listen.rpartition(":")
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
+        server, thread = start_http_server(int(port), host.strip("[]"), registry)
     except OSError as error:
         raise ListenError(f"metrics_listen: cannot listen on {listen}: {error.strerror}") from error
     try:

@@ -27,13 +27,13 @@ from otel_embedder.embedder.stand_in import STAND_IN_MODEL, stand_in
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.sidecar import (
+from otel_embedder.sidecar.sidecar import running
+from otel_embedder.sidecar.stopping import (
+    HANGUP_IGNORED,
     SERVICE_STARTED,
     SERVICE_STOPPED,
     SERVICE_STOPPING,
-    running,
 )
-from otel_embedder.sidecar.stopping import HANGUP_IGNORED
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE
 from tests.support.http2 import call

@@ -121,7 +121,7 @@ def test_metrics_can_be_scraped_while_they_are_served() -> None:
     metrics.sent(spans=3)
     address = f"127.0.0.1:{free_port()}"
 
-    with serving_metrics(address, metrics):
+    with serving_metrics(address, metrics.registry):
         scraped = scrape(address)
 
     assert b"otel_embedder_exporter_sent_spans_total 3.0" in scraped
@@ -130,7 +130,7 @@ def test_metrics_can_be_scraped_while_they_are_served() -> None:
 
 
 def test_metrics_need_not_be_served() -> None:
-    with serving_metrics("", Metrics()):
+    with serving_metrics("", Metrics().registry):
         pass
 
 
@@ -140,13 +140,13 @@ def test_metrics_are_not_served_where_somebody_listens_already() -> None:
 
         with (
             pytest.raises(ListenError, match=f"metrics_listen: cannot listen on {address}: "),
-            serving_metrics(address, Metrics()),
+            serving_metrics(address, Metrics().registry),
         ):
             pass
 
 
 def test_metrics_may_be_served_on_a_name() -> None:
-    with serving_metrics("localhost:0", Metrics()):
+    with serving_metrics("localhost:0", Metrics().registry):
         pass
 
 
