@@ -25,6 +25,7 @@ from tests.faults import (
     requests,
     stored_models,
     vectors,
+    workers,
 )
 from tests.faults.fault import Fault, Row
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     *(hops, addresses, answers, links, logs, models, stored_models, vectors),
-    *(requests, callers, costs, queues, load, life, catalogues),
+    *(requests, callers, costs, queues, load, life, catalogues, workers),
 )
 
 
@@ -50,11 +51,11 @@ def chosen(names: Sequence[str]) -> list[Fault]:
 
 
 def run_together(
-    faults: Sequence[Fault], workers: int, scratch: Path, model_cache: Path
+    faults: Sequence[Fault], at_once: int, scratch: Path, model_cache: Path
 ) -> Iterator[tuple[Row, float]]:
     """Run so many at a time; give each as it ends, and the seconds that it took."""
     # In processes of their own: one that counts spans would hold up another.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as processes:
+    with ProcessPoolExecutor(at_once, get_context("spawn")) as processes:
         running = {
             processes.submit(_run_one, fault.name, scratch, model_cache): fault for fault in faults
         }

@@ -180,6 +180,10 @@ class Sidecar(Process):
         facts: dict[str, Any] = json.loads(line)
         return facts
 
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """Give the facts of the log lines of this name so far."""
+        return [json.loads(line) for line in self.lines_with(f'"event": "{event}"')]
+
     def wait_for_model(self) -> None:
         self.wait_for_event("model.loaded")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from otel_embedder.errors import ListenError, SettingsError
@@ -21,7 +21,6 @@ from otel_embedder.telemetry.summed import told
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator
 
     from otel_embedder.settings import Settings
     from otel_embedder.sidecar.workers.channel import Share
@@ -31,36 +30,34 @@ REPORT_SECONDS = 1.0
 
 async def work(share: Share, channel: socket.socket) -> None:
     """Run until the supervisor says so, or is gone; SIGTERM and SIGINT do the same."""
-    stop, settings = stop_on_signals(), own_settings(share)
+    stop, done = stop_on_signals(), asyncio.Event()
     reader, writer = await asyncio.open_unix_connection(sock=channel)
     health = HealthServicer(is_one_of_several=True)
-    async with beside(_obey(reader, stop, health)):
-        try:
-            async with _told(settings, health, writer):
-                await stop.wait()
-        except SettingsError as error:
-            writer.write(report(refused=error.problems, of="settings"))
-        except ListenError as error:
-            writer.write(report(refused=[str(error)], of="listen"))
-        writer.close()
-        # Who would read it may be gone.
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-@asynccontextmanager
-async def _told(
-    settings: Settings, health: HealthServicer, writer: asyncio.StreamWriter
-) -> AsyncIterator[None]:
-    """Run a sidecar, and let the supervisor know."""
-    metrics = Metrics()
+    obeying = asyncio.create_task(_obey(reader, stop, done, health))
     try:
-        async with running(settings, metrics, options=WORKER_OPTIONS, health=health):
-            writer.write(report(listening=True))
-            async with beside(_tell(metrics, writer)):
-                yield
-    finally:
-        writer.write(report(metrics=told(metrics)))
+        await _serve(own_settings(share), stop, health, writer)
+    except SettingsError as error:
+        writer.write(report(refused=error.problems, of="settings"))
+    except ListenError as error:
+        writer.write(report(refused=[str(error)], of="listen"))
+    done.set()
+    # What is left unread at an end takes with it what the other has not read yet. So the supervisor
+    # is heard to its end, which it comes to when it has read all.
+    writer.write_eof()
+    await obeying
+    writer.close()
+
+
+async def _serve(
+    settings: Settings, stop: asyncio.Event, health: HealthServicer, writer: asyncio.StreamWriter
+) -> None:
+    """Run a sidecar until it is to stop, and let the supervisor know."""
+    metrics = Metrics()
+    async with running(settings, metrics, options=WORKER_OPTIONS, health=health):
+        writer.write(report(listening=True))
+        async with beside(_tell(metrics, writer)):
+            await stop.wait()
+    writer.write(report(metrics=told(metrics)))
 
 
 async def _tell(metrics: Metrics, writer: asyncio.StreamWriter) -> None:
@@ -72,14 +69,16 @@ async def _tell(metrics: Metrics, writer: asyncio.StreamWriter) -> None:
             writer.write(report(metrics=counted))
 
 
-async def _obey(reader: asyncio.StreamReader, stop: asyncio.Event, health: HealthServicer) -> None:
+async def _obey(
+    reader: asyncio.StreamReader, stop: asyncio.Event, done: asyncio.Event, health: HealthServicer
+) -> None:
     with suppress(ConnectionError):
         async for order in reader:
             if order == STOP:
                 stop.set()
             else:
                 await health.tell_of_all(are_serving=order == COMPLETE)
-    if stop.is_set():
+    if stop.is_set() and not done.is_set():
         # The supervisor was asked twice: whoever does that does not want to wait, here either.
         os.kill(os.getpid(), signal.SIGKILL)
     stop.set()

@@ -1,0 +1,183 @@
+"""The supervisor with made-up workers, which do what no real one does on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from otel_embedder.errors import ListenError, SettingsError
+from otel_embedder.settings import load_settings
+from otel_embedder.sidecar.workers.channel import Share
+from otel_embedder.sidecar.workers.supervisor import (
+    WORKER_ENDED,
+    WORKER_REFUSED,
+    WORKER_SILENT,
+    WORKER_STARTED,
+    Crew,
+)
+from otel_embedder.telemetry.metrics import Metrics
+from tests.support.fakes import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from structlog.typing import EventDict
+
+# Has its share, and can tell and be told things.
+BEGINNING = """
+import os, socket, sys
+from otel_embedder.sidecar.workers.channel import receive_share, report
+channel = socket.socket(fileno=int(sys.argv[1]))
+number = receive_share(channel).number
+orders = channel.makefile("rb")
+def tell(**facts): channel.sendall(report(**facts))
+"""
+OBEYING = """
+for order in orders:
+    if order == b"stop\\n": sys.exit()
+"""
+
+
+@asynccontextmanager
+async def crew(
+    code: str, *, workers: int = 1, silent_after: float = PATIENCE
+) -> AsyncIterator[tuple[asyncio.Task[None], Metrics]]:
+    """Run workers of this code; give what ends with them, and their metrics."""
+    settings, stop, metrics = load_settings({"workers": workers}), asyncio.Event(), Metrics()
+    crew = Crew(
+        [Share(number, settings) for number in range(workers)],
+        stop,
+        metrics,
+        program=(sys.executable, "-c", BEGINNING + code),
+        silent_after=silent_after,
+    )
+    running = asyncio.create_task(crew.run())
+    yield running, metrics
+    stop.set()
+    await asyncio.wait([running], timeout=PATIENCE)
+    assert running.done()
+
+
+async def until(is_met: Callable[[], object]) -> None:
+    async with asyncio.timeout(6 * PATIENCE):
+        while not is_met():  # noqa: ASYNC110 - what has changed tells nobody
+            await asyncio.sleep(0.01)
+
+
+def of(event: str, logs: list[EventDict]) -> list[EventDict]:
+    return [line for line in logs if line["event"] == event]
+
+
+async def test_a_worker_that_ends_is_started_again_and_the_log_tells_how_it_ended() -> None:
+    with capture_logs() as logs:
+        async with crew("tell(listening=True); os._exit(3)") as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total") == 2)
+
+    first, second = of(WORKER_ENDED, logs)[:2]
+    assert (first["worker"], first["end"]) == (0, "exit code 3")
+    assert second["again_in"] == 2 * first["again_in"]
+
+
+async def test_the_first_worker_goes_ahead() -> None:
+    with capture_logs() as logs:
+        async with crew("tell(listening=True)" + OBEYING, workers=3) as (_, metrics):
+            await until(lambda: metrics.value("workers") == 3)
+
+    assert of(WORKER_STARTED, logs)[0]["worker"] == 0
+    assert not of(WORKER_ENDED, logs)
+
+
+@pytest.mark.parametrize(("kind", "error"), [("settings", SettingsError), ("listen", ListenError)])
+async def test_what_the_first_refuses_ends_all_at_once(kind: str, error: type[Exception]) -> None:
+    with capture_logs() as logs:
+        async with crew(f"tell(refused=['it is wrong'], of='{kind}')", workers=2) as (running, _):
+            with pytest.raises(error, match="it is wrong"):
+                await running
+
+    assert logs == []
+
+
+async def test_what_another_one_refuses_ends_all_too() -> None:
+    code = "tell(**(dict(refused=['no'], of='listen') if number else dict(listening=True)))"
+
+    async with crew(code + OBEYING, workers=2) as (running, _):
+        with pytest.raises(ListenError, match="no"):
+            await running
+
+
+async def test_what_is_refused_later_is_told_and_tried_again() -> None:
+    code = "tell(listening=True); tell(refused=['the file is gone'], of='settings')"
+
+    with capture_logs() as logs:
+        async with crew(code) as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total"))
+
+    assert of(WORKER_REFUSED, logs)[0]["problems"] == ["the file is gone"]
+    assert of(WORKER_ENDED, logs)
+
+
+async def test_of_a_worker_that_is_silent_nobody_says_that_it_serves() -> None:
+    code = """
+tell(listening=True)
+for order in orders:
+    if order == b"short\\n": tell(metrics="")
+    if order == b"stop\\n": sys.exit()
+"""
+    with capture_logs() as logs:
+        async with crew(code, silent_after=0.1) as (_, metrics):
+            await until(lambda: of(WORKER_SILENT, logs))
+            # Told that not all serve, it speaks again.
+            await until(lambda: metrics.value("workers") == 1)
+
+
+async def test_what_a_worker_did_not_say_to_its_end_is_not_heard() -> None:
+    code = """
+tell(listening=True)
+channel.sendall(b'{"metrics": "otel')
+os._exit(0)
+"""
+    with capture_logs() as logs:
+        async with crew(code):
+            await until(lambda: of(WORKER_ENDED, logs))
+
+    assert of(WORKER_ENDED, logs)[0]["end"] == "exit code 0"
+
+
+async def test_who_was_told_something_and_ended_before_it_heard_it_has_ended() -> None:
+    # Bytes that nobody read make an error of the end.
+    code = """
+tell(listening=True)
+if number: os._exit(0)
+import time
+while b"short" not in channel.recv(4096, socket.MSG_PEEK): time.sleep(.01)
+os._exit(0)
+"""
+    with capture_logs() as logs:
+        async with crew(code, workers=2):
+            await until(lambda: {line["worker"] for line in of(WORKER_ENDED, logs)} == {0, 1})
+
+
+async def test_a_program_that_can_not_be_started_is_tried_again() -> None:
+    stop, metrics = asyncio.Event(), Metrics()
+    crew = Crew([Share(0, load_settings({}))], stop, metrics, program=("/there/is/none",))
+
+    with capture_logs() as logs:
+        running = asyncio.create_task(crew.run())
+        await until(lambda: metrics.value("worker_restarts_total"))
+        stop.set()
+        await running
+
+    assert of(WORKER_ENDED, logs)[0]["end"] == "can't be started: No such file or directory"
+
+
+async def test_who_is_to_stop_before_it_has_started_stops() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    crew = Crew([Share(0, load_settings({}))], stop, Metrics())
+
+    await asyncio.wait_for(crew.run(), PATIENCE)
