@@ -16,7 +16,7 @@ from loky import cpu_count
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import library, model, passing, rendering, start
+from tests.bench import library, model, passing, rendering, start, workers
 from tests.support.processes import collector_binary
 
 PACKAGES = ("grpcio", "protobuf", "numpy", "ctranslate2")
@@ -43,6 +43,9 @@ GOALS = {
 # The same of a Collector that passes on.
 COLLECTOR_GOALS = {("512 spans", "sidecar, attach new"): 1.6}
 
+# How many times the spans of one process two workers carry.
+WORKERS_GOAL = 1.6
+
 FULL = Extent(rounds=5, requests=100, texts=1_000, starts=5)
 QUICK = Extent(rounds=3, requests=40, texts=200, starts=1)
 
@@ -55,6 +58,7 @@ def main() -> None:
     console.print(machine())
     for measure in (
         measure_passing,
+        measure_workers,
         measure_rendering,
         measure_model,
         measure_library,
@@ -121,6 +125,25 @@ def passing_row(
     ]
 
 
+def measure_workers(console: Console, extent: Extent) -> None:
+    columns = ("", "loops, us/span", "busiest has", "carries at most", "", "goal", "memory")
+    table = Table(*columns, title=f"Several workers: medians of {extent.rounds} turns")
+    with TemporaryDirectory() as scratch, console.status("Passing spans on by workers"):
+        carried = workers.carried(Path(scratch), extent.rounds, extent.requests)
+    for each in carried:
+        ratio = each.most / carried[0].most
+        table.add_row(
+            each.name,
+            f"{each.cpu:.1f}",
+            f"{each.share:.0%}",
+            f"{each.most:,.0f} spans/s",
+            f"x {ratio:.2f}",
+            "" if each is carried[0] else at_least(ratio, WORKERS_GOAL),
+            " + ".join(f"{size / MEGABYTE:.0f}" for size in each.memory) + " MB",
+        )
+    console.print(table)
+
+
 def measure_rendering(console: Console, extent: Extent) -> None:
     table = Table(
         "", *rendering.PROFILES, title="Rendering a span never seen / known, CPU, us/span"
@@ -185,6 +208,10 @@ def verdict(value: float, goal: float | None, unit: str) -> str:
         return ""
     met = "[green]met[/]" if value <= goal else "[red]missed[/]"
     return f"{goal:g} {unit}: {met}"
+
+
+def at_least(value: float, goal: float) -> str:
+    return f"{goal:g} x: {'[green]met[/]' if value >= goal else '[red]missed[/]'}"
 
 
 if __name__ == "__main__":

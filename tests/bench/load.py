@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import AsyncExitStack
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,16 +21,25 @@ if TYPE_CHECKING:
     Export = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 REQUESTS_AT_A_TIME = 4
+# Each of its own connection: grpcio shares one among equal channels of a process.
+OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 TIMEOUT_SECONDS = 60
 
 
-async def main(address: str, file: Path, count: int) -> None:
-    requests = islice(cycle([*read(file)]), 1 + count)
-    async with grpc.aio.insecure_channel(address) as channel:
-        export: Export = channel.unary_unary(EXPORT_METHOD)
-        await export(next(requests), timeout=TIMEOUT_SECONDS)  # and so the connection is there
+async def main(addresses: str, file: Path, count: int, connections: int = 1) -> None:
+    """Send so many requests in all, by each connection as many, to addresses in turn."""
+    requests = islice(cycle([*read(file)]), connections + count)
+    async with AsyncExitStack() as opened:
+        exports: list[Export] = []
+        for address in islice(cycle(addresses.split(",")), connections):
+            channel = await opened.enter_async_context(grpc.aio.insecure_channel(address, OPTIONS))
+            exports.append(channel.unary_unary(EXPORT_METHOD))
+        for export in exports:
+            await export(next(requests), timeout=TIMEOUT_SECONDS)  # and so the connection is there
+        shares = [(export, islice(requests, count // connections)) for export in exports]
         started = time.perf_counter()
-        await asyncio.gather(*(_send(export, requests) for _ in range(REQUESTS_AT_A_TIME)))
+        at_a_time = max(1, REQUESTS_AT_A_TIME // connections)
+        await asyncio.gather(*(_send(*share) for share in shares * at_a_time))
         sys.stdout.write(f"{time.perf_counter() - started}\n")
 
 
@@ -39,4 +49,4 @@ async def _send(export: Export, requests: Iterator[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:])))

@@ -162,7 +162,16 @@ def courses(contestants: list[Contestant], scratch: Path) -> Iterator[Course]:
 
 def cpu_seconds(pid: int) -> float:
     """Give the CPU that a process has used, in user and in system mode, all its threads."""
+    return _seconds(Path(f"/proc/{pid}/stat"))
+
+
+def loop_seconds(pid: int) -> float:
+    """Give the CPU that the first thread of a process has used, where a sidecar's loop runs."""
+    return _seconds(Path(f"/proc/{pid}/task/{pid}/stat"))
+
+
+def _seconds(stat: Path) -> float:
     # The process's name, in parentheses, may hold anything. Behind it are fields 3 and on;
     # proc(5) counts utime as 14, stime as 15.
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
