@@ -242,14 +242,6 @@ class Store(Protocol):
         """Give the services that are spoken of, by their numbers."""
         ...
 
-    def with_stems(self, stems: Sequence[str], *, most: int) -> Integers:
-        """Give the keys of entries that say some of these stems (`ranking.stems`), best first."""
-        ...
-
-    def stem_counts(self, stems: Sequence[str]) -> Mapping[str, int]:
-        """Give how many entries say each of these stems; what none says may be missing."""
-        ...
-
     def buckets(
         self, *, since: int, until: int, finest: int = MINUTE, writer: str | None = None
     ) -> Iterator[Bucket]:

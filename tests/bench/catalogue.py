@@ -29,7 +29,6 @@ WORDS_A_TEXT = 25
 WORDS = 30_000
 BATCH = 1_000
 ROWS = 1_000
-ROUNDS = 5
 SEED = 7
 
 
@@ -85,17 +84,6 @@ def measured(path: Path, entries: int) -> Table:
     table.add_row("columns", f"{seconds_of(store.columns):.2f} s")
     vectors = seconds_of(lambda: sum(len(part.keys) for part in store.vectors(MODEL)))
     table.add_row("vectors", f"{vectors:.2f} s")
-    for name, stems in (
-        ("rare", ["id1x1"]),
-        ("of 1 in 1,000", ["word900"]),
-        ("frequent", ["word1"]),
-        ("frequent and rare", ["word1", "word2", "word900", "id1x1"]),
-        ("many frequent ones", [f"word{i}" for i in range(1, 9)]),
-    ):
-        counts = store.stem_counts(stems)
-        times = [seconds_of(lambda: store.with_stems(stems, most=1_000)) for _ in range(ROUNDS)]  # noqa: B023
-        said = f"{min(times) * 1e3:.1f} to {max(times) * 1e3:.1f} ms"
-        table.add_row(f"with stems: {name}", f"{said}, said by {max(counts.values()):,}")
     store.close()
     return table
 

@@ -20,7 +20,6 @@ from otel_embedder.search.stores.schema import (
     MIGRATIONS,
     PAGE_BYTES,
     migrate,
-    require_words,
     version_of,
 )
 
@@ -83,7 +82,11 @@ class Connections:
         self._writer: sqlite3.Connection | None = None
         self._is_closed = False
         if readonly:
-            self._find()
+            try:
+                self._find()
+            except StoreError:
+                self.close()
+                raise
         else:
             self._create()
             self._file = self._identity()
@@ -108,7 +111,6 @@ class Connections:
         if not self._path.is_file():
             raise StoreError(f"there is no catalogue {self._name}: name another, or fill one first")
         with self.reading() as connection:
-            require_words(_modules(connection))
             version = version_of(connection, self._name)
         if version == 0:
             raise StoreError(f"{self._name} is no catalogue: name another, or fill one first")
@@ -138,9 +140,11 @@ class Connections:
     def _prepared(self) -> sqlite3.Connection:
         connection = self._connect("rw")
         try:
-            require_words(_modules(connection))
             version_of(connection, self._name)
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            # What goes is overwritten, also what is moved to other pages: else copies of it would
+            # stay where nobody can find them. Some builds of SQLite do so by themselves.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
@@ -248,10 +252,6 @@ def _how(path: Path, mode: str) -> str:
     if mode == "ro" and not folder_is_ours and not log_is_there:
         return "immutable=1"
     return f"mode={mode}"
-
-
-def _modules(connection: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
 
 
 def _is_busy(error: BaseException) -> bool:

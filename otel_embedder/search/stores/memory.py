@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 from otel_embedder.search import levels
-from otel_embedder.search.counts import NOTHING, Counts, Integers, group_counts, with_nothing
+from otel_embedder.search.counts import NOTHING, Counts, group_counts, with_nothing
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 from otel_embedder.search.packing import pack, unpack
 from otel_embedder.search.ranking import stem_hashes
 from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors, WithVector
-from otel_embedder.search.stores.postings import Postings
 from otel_embedder.search.stores.sqlite_groups import GroupsInMemory
 from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.groups.kept import Came
@@ -48,7 +47,6 @@ class MemoryStore:
         # By key, in the order of their last changes.
         self._entries: dict[int, Entry] = {}
         self._vectors: dict[int, tuple[int, Embedded]] = {}
-        self._postings = Postings()
         self._written: dict[int, int] = {}  # number of the last batch by writer
         self._cells = _MemoryCells()
         self.groups = GroupsInMemory(self._lock, self._count_failures, self._writers.known)
@@ -83,7 +81,6 @@ class MemoryStore:
         key = self._texts.number(text.words)
         known = self._entries.get(key)
         if known is None:
-            self._postings.add(key, text.words)
             self._put(Entry.of(text, key=key, row=row))
         else:
             self._put(known.seen_again(text, row=row))
@@ -216,16 +213,6 @@ class MemoryStore:
         with self._lock:
             return dict(self._services.items)
 
-    def with_stems(self, stems: Sequence[str], *, most: int) -> Integers:
-        """Give the keys of entries that say some of these stems, best first."""
-        with self._lock:
-            return self._postings.find(stems, most)
-
-    def stem_counts(self, stems: Sequence[str]) -> Mapping[str, int]:
-        """Give how many entries say each of these stems."""
-        with self._lock:
-            return self._postings.counts(stems)
-
     def buckets(
         self, *, since: int, until: int, finest: int = MINUTE, writer: str | None = None
     ) -> Iterator[Bucket]:
@@ -277,7 +264,6 @@ class MemoryStore:
             del self._entries[key]
             self._vectors.pop(key, None)
         self._texts.remove(keys)
-        self._postings.remove(keys)
 
     def _drop_unseen(self, day: int) -> bool:
         """Let rows, services and writers go of which nothing speaks any more."""

@@ -13,7 +13,6 @@ from otel_embedder.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
 
 APPLICATION = 0x6F746563  # "otec": tells a catalogue from others' files
 # Five vectors of 384 numbers fit on one page; on one of 4096 bytes two, with a quarter left over.
@@ -79,14 +78,6 @@ _FIRST = (
         counts BLOB NOT NULL
     )""",
     "CREATE UNIQUE INDEX cells_by_time ON cells (start, level, writer)",
-    # The tokenizer leaves stems as they are: they have no upper case and nothing of ASCII but
-    # letters and digits.
-    "CREATE VIRTUAL TABLE stems USING fts5(said, content = '', tokenize = 'ascii')",
-    # FTS5 would count them anew each time: 50 ms for one that a million entries say.
-    """CREATE TABLE stem_counts (
-        stem TEXT PRIMARY KEY,
-        entries INTEGER NOT NULL
-    ) WITHOUT ROWID""",
 )
 GROUPS = (
     """CREATE TABLE groups (
@@ -126,8 +117,10 @@ GROUPS = (
         into_id TEXT NOT NULL
     ) WITHOUT ROWID""",
 )
+# Words were found by FTS5 once; see docs/catalogue.md.
+_WITHOUT_INDEX = ("DROP TABLE IF EXISTS stems", "DROP TABLE IF EXISTS stem_counts")
 # From version i to i + 1.
-MIGRATIONS = (_FIRST, GROUPS)
+MIGRATIONS = (_FIRST, GROUPS, _WITHOUT_INDEX)
 
 
 def version_of(connection: sqlite3.Connection, name: str) -> int:
@@ -164,17 +157,3 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     if version < len(MIGRATIONS):
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-
-def require_words(modules: Collection[str]) -> None:
-    """Refuse an SQLite that has no index of words among its modules.
-
-    Raises:
-        StoreError: says what is missing.
-
-    """
-    if "fts5" not in modules:
-        raise StoreError(
-            "this Python's SQLite has no FTS5, by which words are found: install a Python whose"
-            " SQLite is built with SQLITE_ENABLE_FTS5, or let catalogue be memory"
-        )

@@ -22,11 +22,10 @@ from otel_embedder.search.stores.sqlite_writing import Writing
 from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from otel_embedder.embedder.embedding import Vector
-    from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import Embedded, Entry
     from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.store import Batch, WithVector
@@ -195,16 +194,6 @@ class SqliteStore:
         with self._connections.reading() as connection:
             return dict(connection.execute("SELECT number, name FROM services"))
 
-    def with_stems(self, stems: Sequence[str], *, most: int) -> Integers:
-        """Give the keys of entries that say some of these stems, best first."""
-        with self._connections.reading() as connection:
-            return sqlite_reading.with_stems(connection, stems, most)
-
-    def stem_counts(self, stems: Sequence[str]) -> Mapping[str, int]:
-        """Give how many entries say each of these stems."""
-        with self._connections.reading() as connection:
-            return sqlite_reading.stem_counts(connection, stems)
-
     def buckets(
         self, *, since: int, until: int, finest: int = MINUTE, writer: str | None = None
     ) -> Iterator[Bucket]:
@@ -253,7 +242,7 @@ class SqliteStore:
 
     def delete_service(self, service: str) -> int:
         """Take a service out, so that no byte of it stays in the file."""
-        with self._writing() as writing, writing.overwriting():
+        with self._writing() as writing:
             gone = writing.of_service(service)
             gone["group"] = np.array(writing.groups.delete_service(service), np.int64)
             levels.take_out(writing.cells, gone)

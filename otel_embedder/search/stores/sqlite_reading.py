@@ -14,15 +14,13 @@ from otel_embedder.search.store import Stems, WithVector
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from otel_embedder.search.counts import Integers
 
 # What `entry_of` takes.
 ENTRY = "key, changed, words, row, status, text_version, model, brought_from, examples"
 COLUMNS = "changed, key, row, first_seen, last_seen, slowest, status, text_version, model"
-# To rank one entry takes 1 µs: as many are ranked in well under a tenth of a second.
-MOST_RANKED = 25_000
 
 
 def state_of(connection: sqlite3.Connection, name: str) -> int:
@@ -89,13 +87,6 @@ def too_old(connection: sqlite3.Connection, time: int, most_texts: int) -> list[
     return [key for (key,) in first]
 
 
-def stem_counts(connection: sqlite3.Connection, stems: Sequence[str]) -> dict[str, int]:
-    """Give how many entries say each of these stems, without those that none says."""
-    query = "SELECT stem, entries FROM stem_counts WHERE stem = ?"
-    found = (connection.execute(query, (stem,)).fetchone() for stem in sorted(set(stems)))
-    return dict(each for each in found if each is not None)
-
-
 def writer_number(connection: sqlite3.Connection, name: str) -> int:
     """Give the number of a writer, NOTHING if there is none of this name."""
     found = connection.execute("SELECT number FROM writers WHERE name = ?", (name,)).fetchone()
@@ -123,28 +114,3 @@ def with_trace(connection: sqlite3.Connection, trace_id: bytes) -> list[int]:
         for key, examples in found
         if any(each.trace_id == trace_id for each in unpack_examples(examples).all())
     ]
-
-
-def with_stems(connection: sqlite3.Connection, stems: Sequence[str], most: int) -> Integers:
-    """Give the keys of entries that say some of these stems, best first.
-
-    Where rarer ones are asked for, those that very many say are left out: to rank all of these
-    would take long, and such words tell little. Where none is rare, the youngest come first.
-    """
-    counts = stem_counts(connection, stems)
-    rarest_first = sorted(counts, key=lambda stem: (counts[stem], stem))
-    asked: list[str] = []
-    total = 0
-    for stem in rarest_first:
-        total += counts[stem]
-        if asked and total > MOST_RANKED:
-            break
-        asked.append(stem)
-    if not asked:
-        return np.zeros(0, np.int64)
-    order = "rank" if counts[asked[0]] <= MOST_RANKED else "rowid DESC"
-    found = connection.execute(
-        f"SELECT rowid FROM stems WHERE stems MATCH ? ORDER BY {order} LIMIT ?",  # noqa: S608
-        (" OR ".join(f'"{stem}"' for stem in asked), most),
-    )
-    return np.array([key for (key,) in found], np.int64)

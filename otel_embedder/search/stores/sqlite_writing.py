@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ from otel_embedder.search import levels
 from otel_embedder.search.counts import Integers, group_counts, with_nothing
 from otel_embedder.search.entries import Entry
 from otel_embedder.search.packing import pack_examples
-from otel_embedder.search.ranking import stem_hashes, stems
+from otel_embedder.search.ranking import stem_hashes
 from otel_embedder.search.stores.group_tables import storable
 from otel_embedder.search.stores.group_writing import GroupWriting
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
@@ -23,7 +21,7 @@ from otel_embedder.search.times import DAY
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from otel_embedder.search.entries import Embedded, RowKey, SeenText
     from otel_embedder.search.groups.kept import Came
@@ -43,12 +41,10 @@ class Writing:
         self._changed = state_of(connection, "changed")
         self.groups = GroupWriting(connection, self._count_failures)
         self._names = names_of(connection)
-        self._said: Counter[str] = Counter()  # by how many entries more, or less
         self._numbers = {name: number for number, name in self._names.items()}
 
     def finish(self) -> None:
-        """Keep the number of the last change, and how many say what."""
-        self._count_stems()
+        """Keep the number of the last change."""
         self._connection.execute(
             "UPDATE state SET number = ? WHERE name = 'changed'", (self._changed,)
         )
@@ -152,16 +148,10 @@ class Writing:
         return entry.key
 
     def _insert(self, words: str, digest: bytes) -> int:
-        key = self._inserted(
+        return self._inserted(
             "INSERT INTO texts (digest, words, hashes) VALUES (?, ?, ?)",
             (digest, words, stem_hashes(words).astype("<u4").tobytes()),
         )
-        said = stems(words)
-        self._said.update(set(said))
-        self._connection.execute(
-            "INSERT INTO stems (rowid, said) VALUES (?, ?)", (key, " ".join(said))
-        )
-        return key
 
     def _put(self, entry: Entry) -> None:
         names = entry.status, entry.text_version, entry.model, entry.brought_from
@@ -228,46 +218,12 @@ class Writing:
         latest = self._changed if changed is None else changed
         for key in keys:
             found = self._connection.execute(
-                "SELECT words FROM texts JOIN entries USING (key) WHERE key = ? AND changed <= ?",
-                (key, latest),
+                "SELECT 1 FROM entries WHERE key = ? AND changed <= ?", (key, latest)
             ).fetchone()
             # Another process may have been faster.
             if found is not None:
-                self._let_go(key, found[0])
-
-    def _let_go(self, key: int, words: str) -> None:
-        said = stems(words)
-        self._said.subtract(set(said))
-        # An index without the texts must be told what to forget.
-        self._connection.execute(
-            "INSERT INTO stems (stems, rowid, said) VALUES ('delete', ?, ?)",
-            (key, " ".join(said)),
-        )
-        for table in ("texts", "entries", "vectors"):
-            self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
-
-    def _count_stems(self) -> None:
-        said, self._said = self._said, Counter()
-        self._connection.executemany(
-            "INSERT INTO stem_counts VALUES (?, ?)"
-            " ON CONFLICT (stem) DO UPDATE SET entries = entries + excluded.entries",
-            sorted(said.items()),
-        )
-        self._connection.executemany(
-            "DELETE FROM stem_counts WHERE stem = ? AND entries <= 0",
-            [(stem,) for stem, more in said.items() if more < 0],
-        )
-
-    @contextmanager
-    def overwriting(self) -> Iterator[None]:
-        """Write zeros over what is deleted meanwhile, and let go of its words for good."""
-        self._connection.execute("PRAGMA secure_delete = ON")
-        try:
-            yield
-            self._count_stems()
-            self._connection.execute("INSERT INTO stems (stems) VALUES ('optimize')")
-        finally:
-            self._connection.execute("PRAGMA secure_delete = OFF")
+                for table in ("texts", "entries", "vectors"):
+                    self._connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608
 
     def drop(self, table: str, numbers: Iterable[int]) -> None:
         """Let rows or services go."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from otel_embedder.search.entries import Examples
-from otel_embedder.search.ranking import stems
+from otel_embedder.search.ranking import stem_hashes
 from otel_embedder.search.times import DAY, HOUR, MINUTE, Kept
 from tests.support.catalogues import (
     KEPT,
@@ -45,8 +45,7 @@ def test_a_new_store_has_nothing(store: Store) -> None:
     assert store.vector(1) is None
     assert store.with_vectors([1]) == []
     assert (store.rows(), store.services()) == ({}, {})
-    assert store.with_stems(["pay"], most=3).tolist() == []
-    assert store.stem_counts(["pay"]) == {}
+    assert list(store.stems()) == []
     assert buckets_of(store) == []
     assert store.last_number("writer") == 0
 
@@ -292,24 +291,12 @@ def test_seen_again_in_its_own_version_it_is_no_longer_brought_over(store: Store
     assert (kept, entries_of(store)[0].brought_from) == ("1", "")
 
 
-def test_words_are_found_by_their_stems_the_rarest_first(store: Store) -> None:
-    words = ["payments of a card", "card paid", "card timeout", "nothing"]
-    store.write(a_batch(texts=[seen(each) for each in words]))
-
-    found = store.with_stems(stems("the card's timeouts"), most=2)
-
-    assert store.entries(found)[0].words == "card timeout"
-    assert len(found) == 2
-    assert store.stem_counts([*stems("cards"), "unknown"]) == {"card": 3}
-
-
 @pytest.mark.parametrize("words", ['say "AND" OR (NOT) near*', "Übergröße naïve 店舗", "a\0b x1y2"])
-def test_words_of_any_kind_are_found(store: Store, words: str) -> None:
+def test_words_of_any_kind_are_told_by_their_stems(store: Store, words: str) -> None:
     store.write(a_batch(texts=[seen(words)]))
 
-    assert [len(store.with_stems([stem], most=9)) for stem in stems(words)] == [
-        1 for _ in stems(words)
-    ]
+    [piece] = store.stems()
+    assert piece.hashes.tolist() == stem_hashes(words).tolist()
     assert entries_of(store)[0].words == words
 
 
@@ -373,8 +360,8 @@ def test_what_was_not_seen_for_long_goes(store: Store) -> None:
 
     assert [entry.words for entry in entries_of(store)] == ["new"]
     assert [part.matrix.tolist() for part in store.vectors(MODEL)] == [[[2]]]
-    assert store.with_stems(["old"], most=9).tolist() == []
-    assert (store.stem_counts(["old"]), store.services()) == ({}, {})
+    assert [part.hashes.tolist() for part in store.stems()] == [stem_hashes("new").tolist()]
+    assert store.services() == {}
     assert [bucket.start for bucket in buckets_of(store, finest=DAY)] == [10 * DAY]
     assert store.generation > before
 
@@ -400,7 +387,7 @@ def test_of_too_many_texts_those_go_that_were_not_seen_for_longest(store: Store)
         f"text {i}" for i in range(1_200, 1_300)
     }
     assert sum(len(part.keys) for part in store.vectors(MODEL)) == 100
-    assert store.stem_counts(["text"]) == {"text": 100}
+    assert sum(len(part.keys) for part in store.stems()) == 100
 
 
 def test_nothing_went_where_nothing_was_old(store: Store) -> None:
@@ -444,7 +431,7 @@ def test_a_service_is_taken_out_with_all_that_is_of_it(store: Store) -> None:
     [entry] = entries_of(store)
     [bucket] = buckets_of(store)
     assert entry.words == "shop text"
-    assert store.stem_counts(["bank", "shop"]) == {"shop": 1}
+    assert [part.keys.tolist() for part in store.stems()] == [[entry.key]]
     assert [row.service for row in store.rows().values()] == ["shop"]
     assert plain(bucket.counts) == {
         "rows": {(entry.row,): (1, 0)},
@@ -482,7 +469,7 @@ def test_several_threads_may_use_it(store: Store) -> None:
             store.entries(store.columns().keys)
             list(store.vectors(MODEL))
             buckets_of(store)
-            store.with_stems(["text"], most=3)
+            list(store.stems())
 
     with ThreadPoolExecutor(6) as threads:
         for done in [threads.submit(act, i) for i in range(3) for act in (write, read)]:

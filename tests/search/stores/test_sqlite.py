@@ -12,7 +12,7 @@ import pytest
 
 from otel_embedder.errors import StoreError
 from otel_embedder.search.stores.opening import open_store
-from otel_embedder.search.stores.schema import MIGRATIONS, require_words
+from otel_embedder.search.stores.schema import MIGRATIONS
 from otel_embedder.search.stores.sqlite import SqliteStore
 from tests.support.catalogue_writer import WriterProcess, check
 from tests.support.catalogues import a_batch, a_row, counts, embedded, seen
@@ -195,9 +195,25 @@ def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
         assert len(store.columns().keys) == 10
 
 
-def test_an_sqlite_without_an_index_of_words_says_what_is_missing() -> None:
-    with pytest.raises(StoreError, match="SQLITE_ENABLE_FTS5"):
-        require_words({"json_each"})
+def test_an_older_catalogue_loses_its_index_of_words_to_the_last_byte(path: Path) -> None:
+    fill(path)
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("CREATE VIRTUAL TABLE stems USING fts5(said, content = '')")
+        older.execute("CREATE TABLE stem_counts (stem TEXT PRIMARY KEY)")
+        older.execute("INSERT INTO stems (rowid, said) VALUES (1, 'clandestin')")
+        older.execute("INSERT INTO stem_counts VALUES ('undercov')")
+        older.execute("PRAGMA user_version = 2")
+        older.commit()
+    with pytest.raises(StoreError, match="of an older release: write to it once"):
+        SqliteStore(path, readonly=True)
+    with closing(SqliteStore(path)) as store:
+        assert len(store.columns().keys) == 10
+    with closing(sqlite3.connect(path)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+
+    assert not {name for name in tables if name.startswith("stem")}
+    for word in (b"clandestin", b"undercov"):
+        assert word not in path.read_bytes()
 
 
 def test_vectors_of_one_model_that_are_not_of_one_length_are_said(path: Path) -> None:
