@@ -6,7 +6,7 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
-from otel_embedder.text.words import HUMP
+from otel_embedder.text.words import parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,4 +21,4 @@ def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 def key_words(key: str) -> str:
     """Give a key as patterns of keys see it: in lower case, with underscores between words."""
-    return HUMP.sub("_", key).replace("-", "_").lower()
+    return parted(key, "_").replace("-", "_").lower()

@@ -86,21 +86,29 @@ def seen_in(text: str) -> bytes:
 
 
 class Marks:
-    """What is looked for in what was seen."""
+    """What is looked for in what was seen.
 
-    def __init__(self, marks: bytes) -> None:
+    Attributes:
+        marks: a pattern of marks.
+        in_small: whether they are in small letters, and those of a text are taken for such.
+
+    """
+
+    def __init__(self, marks: bytes, *, in_small: bool = False) -> None:
         """Prepare to look.
 
         Args:
             marks: a pattern of marks, as `seen_in` gives them.
+            in_small: whether they are in small letters, and those of a text are taken for such.
 
         """
         self.marks = marks
+        self.in_small = in_small
         self._search = re.compile(marks).search
 
     def may_be_in(self, seen: bytes) -> bool:
         """Tell whether what these are the marks of may be in a text of which this was seen."""
-        return self._search(seen) is not None
+        return self._search(seen.lower() if self.in_small else seen) is not None
 
 
 class Marked(Marks):
@@ -108,7 +116,6 @@ class Marked(Marks):
 
     Attributes:
         late: compiles the pattern when it is first needed.
-        in_small: whether marks are in small letters, and looked for in what was seen in such.
 
     """
 
@@ -118,12 +125,11 @@ class Marked(Marks):
         Args:
             late: what compiles the pattern that is looked for.
             marks: a pattern of its marks.
-            in_small: whether these are in small letters, and looked for in what was seen in such.
+            in_small: whether these are in small letters, and those of a text are taken for such.
 
         """
-        super().__init__(marks)
+        super().__init__(marks, in_small=in_small)
         self.late = late
-        self.in_small = in_small
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -140,9 +146,10 @@ class Marked(Marks):
                 that parts what stood apart, and has no marks in it.
 
         """
-        return self.late().sub(word, text) if self._search(seen) else text
+        return self.late().sub(word, text) if self.may_be_in(seen) else text
 
 
 def any_of(*all_: Marks) -> Marks:
-    """Give the marks of all of these, to look for at once."""
-    return Marks(b"|".join(each.marks for each in all_))
+    """Give the marks of all of these, which are of one kind of letters, to look for at once."""
+    [in_small] = {each.in_small for each in all_}
+    return Marks(b"|".join(each.marks for each in all_), in_small=in_small)

@@ -9,6 +9,7 @@ from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from otel_embedder.otlp.remembered import Made
 from otel_embedder.text import queries
 from otel_embedder.text.conventions import only_name, present
 from otel_embedder.text.durations import rounded_milliseconds
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from otel_embedder.text.errors.error_text import Part
     from otel_embedder.text.profiles.profile import Profile
 
+    Words = tuple[str, ...]
+
 KIND_NAMES = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
 
 THREE_DIGITS = re.compile(r"\d{3}", re.ASCII)
 NO_WORDS: Mapping[str, str] = MappingProxyType({})
 MAX_KEYS = 4_096
+MAX_SERVICES = 512
 
 # Who is too slow for a person waiting, and for most of those who call.
 SLOW_NANOSECONDS = 1_000_000_000
@@ -104,8 +108,21 @@ class Keys:
         return Key(name, rule, next(values, NO_WORDS))
 
 
+class Said(NamedTuple):
+    """The words of an error.
+
+    Attributes:
+        type: of its class's name.
+        message: of its message.
+
+    """
+
+    type: Words
+    message: Words
+
+
 class Wording:
-    """Makes words of a span's parts by a profile. Pure: remembers nothing."""
+    """Makes words of a span's parts by a profile. Pure, but for what it remembers of that."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -115,6 +132,9 @@ class Wording:
         self._silent_below = {"none": inf, "words": SLOW_NANOSECONDS}.get(profile.duration, 0)
         # Keys are few, and each is looked at by all patterns.
         self._key = lru_cache(MAX_KEYS)(Keys(profile).read)
+        # Spans that fail differ in their attributes, and not in why they failed.
+        self._errors = Made(self._error, _size)
+        self._services = lru_cache(MAX_SERVICES)(self._service)
 
     def leaves_out(self, key: str) -> bool:
         """Tell whether no attribute of this key becomes words, whatever its value."""
@@ -158,9 +178,12 @@ class Wording:
             return key.words[value].split()
         return [value] if THREE_DIGITS.fullmatch(value) else words(value, self._mask)
 
-    def service(self, name: str) -> list[str]:
+    def service(self, name: str) -> Words:
         """Give the words of a service's name."""
-        return words(name, self._mask) or name.lower().split()
+        return self._services(name)
+
+    def _service(self, name: str) -> Words:
+        return tuple(words(name, self._mask) or name.lower().split())
 
     def operation(self, name: str) -> list[str]:
         """Give the words of a span's name, with what stands for some of them."""
@@ -182,11 +205,10 @@ class Wording:
             parts: errors and their causes, the outermost first.
 
         """
-        found: list[list[str]] = []
+        found: list[Words] = []
         said: list[str] = []
         for part in (cause for each in parts for cause in each.split()):
-            named = with_codes(without_marks(without_packages(part.message)), self._error_codes)
-            type_, message = words(part.short_type, self._mask), error_words(named, self._mask)
+            type_, message = self._errors[part]
             # What a message begins with need not be said before it.
             news = [message] if message[: len(type_)] == type_ else [type_, message]
             for new in news:
@@ -194,6 +216,11 @@ class Wording:
                     said.append(" ".join(new))
                     found.append(new)
         return fitted(found, self._profile.error_words)
+
+    def _error(self, part: Part) -> Said:
+        named = with_codes(without_marks(without_packages(part.message)), self._error_codes)
+        type_ = words(part.short_type, self._mask)
+        return Said(tuple(type_), tuple(error_words(named, self._mask)))
 
     def duration(self, nanoseconds: int) -> str:
         """Give the words of a duration."""
@@ -205,6 +232,10 @@ class Wording:
         if self._profile.duration == "words":
             return slow
         return f"{slow} in {rounded_milliseconds(nanoseconds)}ms".lstrip()
+
+
+def _size(part: Part) -> int:
+    return 2 * sum(map(len, part))  # its words take as much
 
 
 def _is_said(new: Sequence[str], said: Sequence[str]) -> bool:

@@ -32,16 +32,20 @@ _PORT_HINT = re.compile(r":\d\d\d\d")
 # Not one that a word ends with. With the lookbehind first it would be tried at every character.
 _NUMBER = re.compile(r"[-\d](?<!\w.)(?:(?<=-)\d+|(?<=\d)\d*)(?:\.\d+)?")
 # camelCase, and the last capital of HTTPServer.
-HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_HUMP_HINT = re.compile(r"[A-Z](?<=[A-Za-z0-9].)")
+_HUMP = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
 _WORD = re.compile(r"[\w%]+")
+# Leaves of a text of ASCII its words, in lower case.
+_ASCII_WORDS = "".join(
+    character.lower() if character.isalnum() or character == "%" else " "
+    for character in map(chr, range(128))
+)
 _LETTER = re.compile(r"[^\W\d_]")
 # A message of fewer says nothing.
 _LETTERS = re.compile(r"(?:[\W\d_]*+[^\W\d_]){3}")
 _DIGIT = re.compile(r"\d")
 _DIGIT_BEFORE_LETTER = re.compile(r"\d[A-Za-z]")
 # A class with its package, of two parts or more.
-_QUALIFIED = re.compile(r"(?<![\w.$])(?:[a-z_]\w*\.){2,}([A-Z][\w$]*)")
+_QUALIFIED = re.compile(r"[a-z_](?<![\w.$].)\w*+\.(?:[a-z_]\w*+\.)++([A-Z][\w$]*+)")
 _QUALIFIED_HINT = re.compile(r"\.[A-Z]")
 _ORIGIN = re.compile(r"^\w+://[^/]*")
 
@@ -60,10 +64,17 @@ def words(value: str, mask: Callable[[str], str]) -> list[str]:
     if _DIGIT_BEFORE_LETTER.search(value):
         value = _MIXED_ID.sub(" ", value)
     value = _NUMBER.sub(" ", value)
-    if _HUMP_HINT.search(value):
-        value = HUMP.sub(" ", value)
-    found = (word.lower() for word in _WORD.findall(value.replace("_", " ")))
-    return [word[:MAX_WORD_CHARACTERS] for word in found if _is_word(word)]
+    value = parted(value, " ")
+    if value.isascii():
+        found = value.translate(_ASCII_WORDS).split()
+    else:
+        found = [word.lower() for word in _WORD.findall(value.replace("_", " "))]
+    return [word[:MAX_WORD_CHARACTERS] for word in found if word.isalpha() or _is_word(word)]
+
+
+def parted(value: str, between: str) -> str:
+    """Give a text with something between the words of which a name in it is made."""
+    return _HUMP.sub(rf"{between}\g<0>", value)
 
 
 def error_words(message: str, mask: Callable[[str], str]) -> list[str]:
@@ -86,8 +97,7 @@ def error_words(message: str, mask: Callable[[str], str]) -> list[str]:
 
 
 def _is_word(word: str) -> bool:
-    if word.isalpha():
-        return True
+    """Tell whether what has more than letters is a word."""
     if not _LETTER.search(word):
         return False
     return len(word) <= MAX_DIGIT_WORD_CHARACTERS or not _DIGIT.search(word)
@@ -149,5 +159,4 @@ def with_codes(value: str, named: Mapping[str, str]) -> str:
         named: words for each code.
 
     """
-    small = seen_in(value).lower()
-    return _CODE.sub(lambda code: f"{code[1]}{named.get(code[2], code[2])}", value, small)
+    return _CODE.sub(lambda code: f"{code[1]}{named.get(code[2], code[2])}", value, seen_in(value))

@@ -293,11 +293,11 @@ class WordsRenderer:
             texts.append(words)
         return " ".join(filter(None, texts))[:MAX_TEXT_CHARACTERS] or UNKNOWN_OPERATION
 
-    def _words(self, said: Said) -> tuple[dict[str, list[str]], dict[str, str]]:
+    def _words(self, said: Said) -> tuple[dict[str, Sequence[str]], dict[str, str]]:
         """Give the words of each part; and of each attribute why it adds none, empty if it does."""
         wording = self._wording
         fragments = self._fragments_of(said)
-        parts: dict[str, list[str]] = {
+        parts: dict[str, Sequence[str]] = {
             "status": wording.status(said.status),
             "codes": [word for each in fragments if each.is_code for word in each.words],
             "error": wording.error(said.error),

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from otel_embedder.text.wording import fitted
+from otel_embedder.text.errors.error_text import Part
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.wording import Wording, fitted
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,15 @@ def test_the_longest_parts_are_cut_to_one_length(lengths: list[int], kept: list[
     words = fitted(parts, 60)
 
     assert [words.count(f"{number}") for number in range(len(parts))] == kept
+
+
+def test_an_error_has_the_same_words_after_others_as_alone() -> None:
+    profile = RenderOptions(profile="words").words_profile()
+    assert profile
+    wording = Wording(profile)
+    down, late = Part("acme.Down", "no shelf is free in Lyon"), Part("acme.Late", "after 5s")
+    errors = [(down,), (late,), (down, late), (late, down), (down, down)]
+
+    alone = [Wording(profile).error(parts) for parts in errors]
+    assert [wording.error(parts) for parts in errors] == alone
+    assert [wording.error(parts) for parts in errors] == alone

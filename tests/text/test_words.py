@@ -3,11 +3,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_embedder.text.keys import key_words
 from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.words import (
     MAX_WORD_CHARACTERS,
+    parted,
     with_codes,
     without_origin,
     without_packages,
@@ -95,6 +98,27 @@ def test_codes_in_error_text_get_their_words() -> None:
     assert with_codes("returned status code 404", named) == "returned status code 404 not found"
     assert with_codes("returned 599", named) == "returned 599"
     assert with_codes("waited 404 ms", named) == "waited 404 ms"
+
+
+@given(st.text("abXYZ09_.-é \n"))
+def test_names_are_parted_where_a_capital_follows_a_small_letter_or_begins_a_word(
+    value: str,
+) -> None:
+    between = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "|", value)
+
+    assert parted(value, "|") == between
+
+
+@given(st.text("abXY09_.$é "))
+def test_packages_are_those_of_two_parts_and_more(value: str) -> None:
+    short = re.sub(r"(?<![\w.$])(?:[a-z_]\w*\.){2,}([A-Z][\w$]*)", r"\1", value)
+
+    assert without_packages(value) == short
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_texts_of_ascii_have_the_words_that_they_have_beside_others(value: str) -> None:
+    assert words(f"{value} é", str) == [*words(value, str), "é"]
 
 
 def test_words_are_words() -> None:

@@ -8,6 +8,7 @@ nor goes on with one, says where something happened, and is passed over.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # A line by itself where a part of a long trace was left out.
 GAP = "\0"
@@ -79,6 +80,25 @@ _BEFORE_HEADER = re.compile(
     re.VERBOSE,
 )
 _BEFORE_HEADER_HINT = re.compile(r"in thread|Fatal\serror|Uncaught\s|Unhandled\s|panic:")
+# What a line may be, whatever comes before it; the first that it is counts.
+_MARKS = {
+    "frame": _FRAME,
+    "cause": _CAUSE,
+    "caused": _CAUSED,
+    "traceback": _TRACEBACK,
+    "Python's frame": _PYTHON_FRAME,
+    "link": _PYTHON_LINK,
+    "list": _LIST,
+    "suppressed": _SUPPRESSED,
+    "errors": _ERRORS,
+    "end": _END,
+    "Ruby's header": _RUBY,
+    "Elixir's header": _ELIXIR,
+    "panic": _RUST_PANIC,
+}
+# Frames recur, in traces that don't. What is longer hardly does.
+MAX_KNOWN_LINES = 4_096
+MAX_KNOWN_CHARACTERS = 256
 _PHP_PLACE = re.compile(r" in /?[^\s:]+:\d+$")
 _ALSO_INNER = re.compile(r"\s+---> *(?:\(Inner Exception #\d+\) *)?")
 
@@ -95,7 +115,19 @@ def headers(trace: str) -> list[str]:
 
 def has_frames(text: str) -> bool:
     """Tell whether a text is, or ends with, a stack trace."""
-    return any(_FRAME.match(line) or _TRACEBACK.match(line) for line in text.splitlines()[1:])
+    return any(_mark(line) in {"frame", "traceback"} for line in text.splitlines()[1:])
+
+
+def _mark(line: str) -> str:
+    """Tell which of `_MARKS` a line is; empty if none."""
+    return _known_mark(line) if len(line) <= MAX_KNOWN_CHARACTERS else _found_mark(line)
+
+
+def _found_mark(line: str) -> str:
+    return next((name for name, pattern in _MARKS.items() if pattern.match(line)), "")
+
+
+_known_mark = lru_cache(MAX_KNOWN_LINES)(_found_mark)
 
 
 def _parts(lines: list[str]) -> list[str]:
@@ -148,31 +180,37 @@ class _Reader:
 
     def _is_mark(self, line: str) -> bool:
         """Take a line in that opens or closes a header, whatever came before it."""
-        if _FRAME.match(line):
-            self._read_frame(line)
-        elif mark := _CAUSE.match(line):
-            self._read_cause(line, mark)
-        elif mark := _CAUSED.match(line):
-            self._open(line[mark.end() :], leads_on=True)
-        elif _TRACEBACK.match(line) or _PYTHON_FRAME.match(line):
-            self._close()
-            self._expects_header = self._is_python = True
-        elif _PYTHON_LINK.match(line):
-            self._close()
-            self._leads_on = True
-        elif _LIST.match(line):
-            self._close()
-            self._is_list = True
-        elif _SUPPRESSED.match(line):
-            self._close()
-            self._is_suppressed = True
-        elif _ERRORS.match(line):
-            self._has_errors = True
-        elif _END.match(line):
-            self._read_end()
-        else:
-            return self._is_whole_header(line)
+        match mark := _mark(line):
+            case "frame":
+                self._read_frame(line)
+            case "":
+                return False
+            case "cause":
+                self._read_cause(line)
+            case "caused":
+                self._open(_CAUSED.sub("", line, count=1), leads_on=True)
+            case "errors":
+                self._has_errors = True
+            case "end":
+                self._read_end()
+            case "Ruby's header" | "Elixir's header" | "panic":
+                self._read_whole_header(line, _MARKS[mark])
+            case _:
+                self._close()
+                self._read_announcement(mark)
         return True
+
+    def _read_announcement(self, mark: str) -> None:
+        """Take a line in that says what comes next."""
+        match mark:
+            case "link":
+                self._leads_on = True
+            case "list":
+                self._is_list = True
+            case "suppressed":
+                self._is_suppressed = True
+            case _:
+                self._expects_header = self._is_python = True
 
     def _read_frame(self, line: str) -> None:
         self._close()
@@ -180,27 +218,23 @@ class _Reader:
         self._expects_header = self._is_python or self._is_go
         self._leads_on = self._leads_on or self._is_go
 
-    def _read_cause(self, line: str, mark: re.Match[str]) -> None:
+    def _read_cause(self, line: str) -> None:
         if self._is_suppressed and line[:1].isspace():
             return  # of what was suppressed
         self._is_suppressed = False
-        self._open(line[mark.end() :])
+        self._open(_CAUSE.sub("", line, count=1))
 
     def _read_end(self) -> None:
         if self._header and self._header[-1]:
             self._header[-1] = _PHP_PLACE.sub("", self._header[-1])
         self._close()
 
-    def _is_whole_header(self, line: str) -> bool:
-        """Take a line in that has its type elsewhere than at its beginning."""
-        if found := _RUBY.match(line) or _ELIXIR.match(line):
-            kind, message = found["type"], found["message"]
+    def _read_whole_header(self, line: str, pattern: re.Pattern[str]) -> None:
+        """Take a line in that has its type elsewhere than at its beginning, or none."""
+        if found := pattern.match(line):
+            said = found.groupdict("")
+            kind, message = said.get("type"), said["message"]
             self._open(f"{kind}: {message}" if kind else message)
-        elif found := _RUST_PANIC.match(line):
-            self._open(found["message"] or "")
-        else:
-            return False
-        return True
 
     def _read_other(self, line: str) -> None:
         """Take a line in that may begin a header, go on with one, or say nothing."""

@@ -133,8 +133,8 @@ _BEFORE_WORDS = (
     *("sha ", "sha(", "set ", "session_", "hmac", "echo ", "net [ ]*use", "sp_add", "signin"),
     *("sign_in", "from-literal", "hashbytes", "\0"),
 )
-BEFORE = Marks(words_marks(_BEFORE_WORDS))
-PARTED = Marks(rb" |,|\(|\\|\0|from-literal")
+BEFORE = Marks(words_marks(_BEFORE_WORDS), in_small=True)
+PARTED = Marks(rb" |,|\(|\\|\0|from-literal", in_small=True)
 # A second secret behind the first.
 _SECOND = re.compile(r"\s++(?:REPLACE\s++|TO\s++(?=[\"']))", re.IGNORECASE)
 _ANOTHER = re.compile(
@@ -201,7 +201,8 @@ _READERS = [late(options) for options in _OPTIONS.values()]
 # An option behind something, which may be a program.
 OPTIONS = Marks(
     rb"-[awspucxkn-](?<=[ \"',(\[]..)|/p:(?<=[ \"',(\[]...)"
-    rb"|setuser|user[^a-z0_]{1,4}[a-z0_]+[^a-z0_]{1,4}(?:on|off|reset|nopass)"
+    rb"|setuser|user[^a-z0_]{1,4}[a-z0_]+[^a-z0_]{1,4}(?:on|off|reset|nopass)",
+    in_small=True,
 )
 # Of these a text has one that any of this is in, in small letters, or it has options.
 WORDS = (*_BEFORE_WORDS, *_LOGON_WORDS)
@@ -244,20 +245,20 @@ def _columns(text: str, start: int, are_secret: Sequence[bool]) -> Generator[Spa
     return start
 
 
-def commanded(text: str, small: bytes) -> list[Span]:
+def commanded(text: str, seen: bytes) -> list[Span]:
     """Find the secrets in commands, in order; they may overlap.
 
     Args:
         text: the text.
-        small: what was seen in it, in small letters.
+        seen: what was seen in it.
 
     """
     found: list[Span] = []
-    if PARTED.may_be_in(small) and BEFORE.may_be_in(small):
+    if PARTED.may_be_in(seen) and BEFORE.may_be_in(seen):
         found += _positions(text)
-    if b"/" in small and _LOGON.may_be_in(small):
+    if b"/" in seen and _LOGON.may_be_in(seen):
         found += _logons(text)
-    if OPTIONS.may_be_in(small):
+    if OPTIONS.may_be_in(seen):
         found += _options(text)
     return sorted(found)
 

@@ -78,6 +78,8 @@ _PAIR = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _PAIR_MARKS = Marks(rb"=|:|<|%|-(?<![a-zA-Z0_.-].)|\",|',|`,")
+# Of these there is one between a name, or a command's word, and its secret.
+_AROUND = Marks(rb"[][ =:<%,\"'`(\\\0]")
 _HEADER = re.compile(r"authorization|cookie", re.IGNORECASE)
 _HEADER_END = re.compile(r"(?<!\s)\s++[\w-]++:\s|\\[rn]|[\r\n]")
 
@@ -107,8 +109,8 @@ class Secrets:
         self._keys = _pattern([key for key in keys if not key.endswith(LAST)])
         self._last = _pattern([key.rstrip(LAST) for key in keys if key.endswith(LAST)], r"\.?$")
         names = _name_marks(keys)
-        self._named = Marks(words_marks(names) or NEVER)
-        self._words = any_of(Marks(words_marks([*names, *WORDS])), OPTIONS)
+        self._named = Marks(words_marks(names) or NEVER, in_small=True)
+        self._words = any_of(Marks(words_marks([*names, *WORDS]), in_small=True), OPTIONS)
         self._by_look = by_look
         self._is_user = lru_cache(MAX_KEYS)(_is_user)
         self._is_name = lru_cache(MAX_KEYS)(self._names)
@@ -146,21 +148,20 @@ class Secrets:
         if len(text) < SHORTEST:
             return text
         seen = seen_in(text)
-        small = seen.lower()
         # Nearly no text has any of the marks, so all are looked for at once.
-        if self._words.may_be_in(small) or not text.isascii():
-            text = self._without_named(text, seen, small)
+        if not text.isascii() or (_AROUND.may_be_in(seen) and self._words.may_be_in(seen)):
+            text = self._without_named(text, seen)
         if self._by_look and LOOKS.may_be_in(seen):
             text = without_looks(text, seen, SECRET)
             text = _replaced(text, cards(text, seen), CARD)
         return text
 
-    def _without_named(self, text: str, seen: bytes, small: bytes) -> str:
+    def _without_named(self, text: str, seen: bytes) -> str:
         """Hide what the word before it tells: a key's name, or a command."""
-        if _PAIR_MARKS.may_be_in(seen) and (self._named.may_be_in(small) or not text.isascii()):
+        if _PAIR_MARKS.may_be_in(seen) and (self._named.may_be_in(seen) or not text.isascii()):
             text = _replaced(text, self._values(text), SECRET)
         text = _replaced(text, inserted(text, self.names), SECRET)
-        return _replaced(text, commanded(text, small), SECRET) if self._by_look else text
+        return _replaced(text, commanded(text, seen), SECRET) if self._by_look else text
 
     def _values(self, text: str) -> Iterator[Span]:
         """Find the values of keys that name a secret."""

@@ -10,6 +10,7 @@ from otel_embedder.text.patterns import late
 _JVM = Marked(
     late(
         r"""
+    (?=[$CGcfjr])(?:           # as each begins: most of a text is passed over
     (\$\$Lambda)(?:\$\d++)?/\w++                              # Job$$Lambda$772/0x0000000801
     |(\$\$Lambda)\$\d++
     |((?:CGLIB|Guice)\$\$)[\da-f]++(?![a-z])                    # Service$$SpringCGLIB$$0
@@ -19,6 +20,7 @@ _JVM = Marked(
     |((?:fn|reify|G)__)\d++
     |(Generated(?:SerializationC|C|M)\w{5,10}Accessor)\d++
     |(?<=[a-z\d_])(\$)\d{1,5}(?![\w<])                        # a class without a name
+    )
     """,
         re.VERBOSE,
     ),
@@ -29,9 +31,11 @@ _JVM = Marked(
 _THREADS = Marked(
     late(
         r"""
+    (?=[EFTips-])(?:           # as each begins: most of a text is passed over
     (\bpool-|-thread-|\b(?:Thread|scheduling)-|-exec-|EventLoopGroup-)\d++(?:-\d++)?(?![\w.])
     |(\bForkJoinPool)(?:\.commonPool)?(?:-\d++)?-worker-\d++(?!\w)
     |(\bip-)\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\w)
+    )
     """,
         re.VERBOSE,
     ),
@@ -47,6 +51,7 @@ _OBJECT = Marked(
 _QUEUES = Marked(
     late(
         r"""
+    (?=[$.IQ_arst])(?:           # as each begins: most of a text is passed over
     (amq\.(?:gen|ctag)-|\bspring\.gen-|\.gen-|\banonymous\.(?=[\w-]{0,64}?[A-Z\d]))[\w-]{8,}+=*+
     |(reply[-_.]?[tT]o\.)(?=[\w+/=.-]{0,64}?[A-Z\d])[\w+/=-]{4,}+(?:\.[\w+/=-]++)*+
     |(_INBOX\w*+\.)[\w$-]++(?:\.[\w$-]++)*+
@@ -54,6 +59,7 @@ _QUEUES = Marked(
     |(temp-(?:queue|topic)://)[^\s<]\S*+
     |(\$TMP\$\.|QTMP/)[\w./:-]++
     |(\$JS\.ACK\.[\w.-]{1,256}?\.)\d++(?:\.\d++)++
+    )
     """,
         re.VERBOSE,
     ),
@@ -66,6 +72,7 @@ _HOST = r"""["']?[\w.:\[\]%-]{1,64}?["']?(?:\]|(?<=[\w\]"'])):"""
 _PORTS = Marked(
     late(
         r"""
+    (?=[:Lbcflps])(?:           # as each begins: most of a text is passed over
     (:)\d{1,5}(?=\s?(?:<->|->|→)\s?[\w/\[][^\s,;]{0,64}?[.:\]])
     |(\b(?:L:|[lL]ocal(?:\ ?\(|(?:(?:_?[aA]|\ a)ddr(?:ess)?)[=:\s]\s?|[=:]\s?)|l=)/?
         [\w.%-]{0,64}(?:\[[\da-fA-F:.%]{2,64}\])?:)\d{1,5}(?!\d)
@@ -73,6 +80,7 @@ _PORTS = Marked(
     |(\b(?:from|client:?|peer:?|by)[\s=]/?(?:ipv[46]:)?(?:[\d.]{7,15}|\[[\da-fA-F:.%]{2,64}\]):)
         (?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})(?!\d)
     |(\b(?:local|client|source|src)[_.\ ]?[pP]ort[=:\s]\s?)\d{1,5}(?!\d)
+    )
     """,
         re.VERBOSE,
     ),
@@ -105,10 +113,10 @@ _NAMES = (
 )
 PODS = Marked(
     late(
-        rf"(?<=-)(?=[a-f]*\d)[\da-f]{{8}}-[{_SAFE}]{{4}}(?![\w-])"  # a node of GKE's
+        rf"(?<=-)(?:(?=[a-f]*\d)[\da-f]{{8}}-[{_SAFE}]{{4}}(?![\w-])"  # a node of GKE's
         rf"|(?<=[a-z\d]-)(?:[{_SAFE}]{{6,10}}|\d{{1,10}})-(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
         rf"|(?<=[a-z\d]-)[{_SAFE}]{{8,10}}(?<=[a-z]..|.[a-z].|..[a-z])(?![\w-])"
-        rf"|(?<=[a-z\d]-)(?!(?:{'|'.join(_NAMES)})(?!\w))(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-])"
+        rf"|(?<=[a-z\d]-)(?!(?:{'|'.join(_NAMES)})(?!\w))(?=\d*+[a-z])[{_SAFE}]{{5}}(?![\w-]))"
     ),
     rf"-[{_SAFE_MARKS}]{{4}}".encode(),
 )

@@ -32,7 +32,8 @@ _ADDRESS = Marked(
     late(
         # An IPv6 address needs a digit, for `a::b` is a name in C++. A version with
         # four parts is taken for an IPv4 address only if each part could be in one.
-        rf"(?<![\d.]){_IPV4}(?!\.?\d)|(?<![\w:.])(?=[a-fA-F:]*\d)(?:{_IPV6})(?![\w:])"
+        rf"(?=[\da-fA-F:])(?:(?<![\d.]){_IPV4}(?!\.?\d)"
+        rf"|(?<![\w:.])(?=[0-9a-fA-F]{{0,4}}:)(?=[a-fA-F:]*\d)(?:{_IPV6})(?![\w:]))"
     ),
     rb"\.0{1,3}\.0{1,3}\.0|:[0a-fA-F]{0,4}:[0a-fA-F:.]{0,45}0"
     rb"|:(?:(?<=0:)|(?<=0.:)|(?<=0..:)|(?<=0...:))[0a-fA-F]{0,4}:",
@@ -68,11 +69,11 @@ _PREFIXED = Marked(
     ),
     rb"_[a-zA-Z0]{14}",
 )
-_HEX = Marked(late(r"\b0[xX][0-9a-fA-F]{1,13}\b"), rb"0[xX][0a-fA-F]")
-_NUMBER = Marked(late(r"(?<![\d.])\d{6,}(?!\.?\d)"), b"000000")
+_HEX = Marked(late(r"0(?<!\w.)[xX][0-9a-fA-F]{1,13}\b"), rb"0[xX][0a-fA-F]")
+_NUMBER = Marked(late(r"\d(?<![\d.].)\d{5,}+(?!\.?\d)"), b"000000")
 # A word of letters and digits; `_mixed` tells which of them are ids.
 _MIXED = Marked(
-    late(r"(?:\b|(?<=_))(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{8,}(?:\b|(?=_))"),
+    late(r"(?<![^\W_])(?=[A-Za-z]*+\d)(?=\d*+[A-Za-z])[A-Za-z\d]{8,}+(?:\b|(?=_))"),
     # A digit beside a letter, but not v2.
     rb"0(?:[a-zA-Z]|(?<=[a-zA-Z]0)(?:[a-zA-Z0]|(?<=[a-zA-Z0]{7}0)))",
 )

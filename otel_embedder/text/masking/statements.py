@@ -145,7 +145,7 @@ def without_literals(statement: str) -> str:
         return _SAME_KEYS.sub(r"\1", without_keys(_FIRST_NUMBER.sub(r"\1<id>", statement)))
     if not _BEGINS().match(statement):
         return statement
-    row = _ROW.sub(_row, statement, seen_in(statement).lower())
+    row = _ROW.sub(_row, statement, seen_in(statement))
     return _single_items(_LITERAL.sub(_literal, row))
 
 
@@ -156,13 +156,13 @@ def without_keys(command: str) -> str:
 
 def mask_quoted_statements(text: str) -> str:
     """Put words for literals of the statements that a text quotes, and for keys of a cache."""
-    small = seen_in(text).lower()
-    if _SQL.may_be_in(small) and (sql := _SQL.pattern.search(text)):
+    seen = seen_in(text)
+    if _SQL.may_be_in(seen) and (sql := _SQL.pattern.search(text)):
         start = sql.start()
         text = text[:start] + _single_items(_BEHIND_OPERATOR.sub(_operand, text[start:]))
     if _DETAIL_HINT.search(text):
         text = _DETAIL.sub(lambda match: f"{match[match.lastindex or 0]}<id>", text)
-    if ":" not in text and b"key" not in small:
+    if ":" not in text and b"key" not in seen.lower():
         return text
     # In prose `GET shop:8080` is of HTTP.
     if _COMMAND().match(text) and not text.startswith(("GET ", "DELETE ")):
@@ -172,7 +172,7 @@ def mask_quoted_statements(text: str) -> str:
 
 
 def _single_items(statement: str) -> str:
-    seen = seen_in(statement).lower()
+    seen = seen_in(statement)
     shortened = _ROWS.sub(r"\1", _LIST.sub(_single_item, statement, seen), seen)
     # Behind a list its length can be seen from the numbers of all other places.
     return statement if shortened == statement else _NUMBERED.sub("?", shortened)

@@ -31,6 +31,7 @@ _YEAR = r"(?:19|20)\d\d"
 _MOMENT = Marked(
     late(
         rf"""
+    (?=[\dADFJMNOSTW])(?:                          # as each begins: most of a text is passed over
     # 2026-11-26T10:11:12Z, 2026-11-26 10:11:12.5 +0000 UTC, 20261126T101112Z
     \b\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?{_ZONE})?(?!\w)
     |\b{_YEAR}[01]\d[0-3]\dT[0-2]\d{{3}}(?:\d\d(?:\.\d{{1,9}})?)?Z?\b
@@ -55,6 +56,7 @@ _MOMENT = Marked(
     # Seconds since 1970; 26 Nov 10:11:12 UTC 2026
     |\b{_DAY}\d{{1,2}}\s{_MONTH}\s{_CLOCK}{_ZONE}(?:\s{_YEAR}\b)?
     |(?<![\w.])1[4-9]\d{{8}}\.\d{{1,9}}(?![\w.])
+    )
     """,
         re.VERBOSE,
     ),

@@ -4,7 +4,13 @@ import time
 
 import pytest
 
-from otel_embedder.text.errors.stack_traces import GAP, MAX_HEADERS, has_frames, headers
+from otel_embedder.text.errors.stack_traces import (
+    GAP,
+    MAX_HEADERS,
+    MAX_KNOWN_CHARACTERS,
+    has_frames,
+    headers,
+)
 
 JAVA = """com.acme.ShipError: parcel not sent
 \tat com.acme.Ship.send(Ship.java:41)
@@ -292,6 +298,13 @@ def test_what_is_left_out_of_a_trace_is_no_header() -> None:
     trace = f'{first}\n{GAP}\nhalf a line\n  File "/srv/ship.py", line 41, in send{last[-40:]}'
 
     assert headers(trace) == ["ShipError: parcel not sent", "socket.timeout: timed out"]
+
+
+def test_a_line_is_what_it_is_however_long_and_however_often_it_was_seen() -> None:
+    frame = f"\tat com.acme.{'Ship' * MAX_KNOWN_CHARACTERS}.send(Ship.java:41)"
+    trace = JAVA.replace("\tat com.acme.Ship.send(Ship.java:41)", frame)
+
+    assert headers(trace) == headers(JAVA) == headers(trace)
 
 
 def test_of_many_causes_the_outermost_and_the_innermost_are_read() -> None:
