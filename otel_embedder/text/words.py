@@ -38,7 +38,7 @@ _WORD = re.compile(r"[\w%]+")
 _ASCII_WORDS = "".join(
     character.lower() if character.isalnum() or character == "%" else " "
     for character in map(chr, range(128))
-)
+).encode().ljust(256)
 _LETTER = re.compile(r"[^\W\d_]")
 # A message of fewer says nothing.
 _LETTERS = re.compile(r"(?:[\W\d_]*+[^\W\d_]){3}")
@@ -66,7 +66,7 @@ def words(value: str, mask: Callable[[str], str]) -> list[str]:
     value = _NUMBER.sub(" ", value)
     value = parted(value, " ")
     if value.isascii():
-        found = value.translate(_ASCII_WORDS).split()
+        found = value.encode().translate(_ASCII_WORDS).decode().split()
     else:
         found = [word.lower() for word in _WORD.findall(value.replace("_", " "))]
     return [word[:MAX_WORD_CHARACTERS] for word in found if word.isalpha() or _is_word(word)]
@@ -74,7 +74,7 @@ def words(value: str, mask: Callable[[str], str]) -> list[str]:
 
 def parted(value: str, between: str) -> str:
     """Give a text with something between the words of which a name in it is made."""
-    return _HUMP.sub(rf"{between}\g<0>", value)
+    return _HUMP.sub(rf"{between}\g<0>", value) if _HUMP.search(value) else value
 
 
 def error_words(message: str, mask: Callable[[str], str]) -> list[str]:

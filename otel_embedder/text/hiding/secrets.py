@@ -196,6 +196,8 @@ def _pattern(keys: Sequence[str], end: str = "") -> re.Pattern[str]:
 def _name_marks(keys: Sequence[str]) -> list[str]:
     """Give the marks of these names, in small letters, wherever they stand in a text of ASCII."""
     names = {_words(key.strip("*" + LAST)) for key in keys if key.isascii()}
+    # Ids are full of digits: 2fa.code is looked for by what follows.
+    names = {re.sub(r"^\d+\.(?=.)", "", name) for name in names}
     shortest = [name for name in names if not any(one in name for one in names - {name})]
     # What is neither letter nor digit may stand between two words.
     return sorted(
