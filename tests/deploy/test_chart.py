@@ -22,11 +22,14 @@ from tests.support.charts import (
     KUBERNETES,
     RELEASE,
     ToolError,
+    collector_config,
+    embedder,
     lint,
     manifests,
     named,
     pod_spec,
     rendered,
+    settings_of,
     tool,
     validate,
 )
@@ -110,22 +113,6 @@ FOR_ALL = pytest.mark.parametrize("row", MATRIX)
 def row_manifests(row: str) -> list[Manifest]:
     """Render a row of the matrix, once: helm takes a tenth of a second."""
     return manifests(rendered(MATRIX[row]))
-
-
-def embedder(each: list[Manifest]) -> dict[str, Any]:
-    """Give the sidecar's container, a native one or not."""
-    spec = pod_spec(each)
-    (found,) = [
-        container
-        for container in (*spec.get("initContainers", ()), *spec["containers"])
-        if container["name"] == "otel-embedder"
-    ]
-    return found  # type: ignore[no-any-return]
-
-
-def settings_of(each: list[Manifest]) -> dict[str, Any]:
-    content = named(each, "ConfigMap")["data"]["otel-embedder.yaml"]
-    return yaml.safe_load(content)  # type: ignore[no-any-return]
 
 
 def mount_paths(container: dict[str, Any]) -> list[str]:
@@ -270,7 +257,7 @@ def test_no_secret_is_in_what_is_rendered_but_by_its_name(row: str) -> None:
 def test_in_a_pair_the_collector_and_the_sidecar_find_each_other(mode: str) -> None:
     each = manifests(rendered(VALUES[mode]))
     settings = settings_of(each)
-    config = collector_config(each, mode)
+    config = collector_config(each)
     spec = pod_spec(each)
     (sidecar,), (collector,) = spec["initContainers"], spec["containers"]
 
@@ -283,13 +270,6 @@ def test_in_a_pair_the_collector_and_the_sidecar_find_each_other(mode: str) -> N
     assert "/run/otel-embedder" in mount_paths(collector)
     assert config["extensions"]["file_storage"]["directory"] in mount_paths(collector)
     assert "${" not in yaml.safe_dump(config)
-
-
-def collector_config(each: list[Manifest], mode: str) -> dict[str, Any]:
-    if mode == "operator":
-        return named(each, "OpenTelemetryCollector")["spec"]["config"]  # type: ignore[no-any-return]
-    content = named(each, "ConfigMap", "-collector")["data"]["collector.yaml"]
-    return yaml.safe_load(content)  # type: ignore[no-any-return]
 
 
 def test_the_collectors_of_a_gateway_find_it() -> None:

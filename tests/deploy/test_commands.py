@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.documents import typed_commands
 from tests.support.processes import REPOSITORY
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent / "host"
-DOCUMENT = (REPOSITORY / "docs" / "deploy.md").read_text(encoding="utf-8")
 # As root of a machine that is made for it, by whoever runs the test.
 MACHINE = [
     *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"),
@@ -22,15 +21,9 @@ MACHINE = [
 ]
 
 
-def commands(title: str) -> str:
-    """Give the commands of a section, those of root."""
-    [section] = re.findall(rf"^## {title}\n(.*?)^## ", DOCUMENT, re.MULTILINE | re.DOTALL)
-    return "".join(f"{line}\n" for line in re.findall(r"^# (.+)$", section, re.MULTILINE))
-
-
 def test_a_host_with_systemd_comes_up_by_the_commands_of_the_document() -> None:
     """All but systemd itself; `otel-embedder` is the wheel in dist, all else as pip finds it."""
-    typed = commands("A host with systemd")
+    typed = typed_commands("A host with systemd", prompt="#")
     environment = {
         **os.environ,
         "PATH": f"{HERE}:{os.environ['PATH']}",
@@ -38,7 +31,7 @@ def test_a_host_with_systemd_comes_up_by_the_commands_of_the_document() -> None:
     }
     finished = subprocess.run(
         MACHINE,
-        input=typed,
+        input="".join(f"{command}\n" for command in typed),
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
@@ -46,9 +39,9 @@ def test_a_host_with_systemd_comes_up_by_the_commands_of_the_document() -> None:
         encoding="utf-8",
     )
 
-    assert "systemctl enable --now otel-embedder" in typed
-    assert "/opt/otel-embedder/bin/otel-embedder health" in typed.splitlines()[-1]
+    assert "systemctl enable --now otel-embedder" in typed[-2]
+    assert "/opt/otel-embedder/bin/otel-embedder health" in typed[-1]
     assert finished.returncode == 0, f"{finished.stdout}{finished.stderr}"
     # It says nothing where all is well.
-    assert finished.stdout.splitlines()[-1] == f"# {typed.splitlines()[-1]}"
+    assert finished.stdout.splitlines()[-1] == f"# {typed[-1]}"
     assert not Path("/opt/otel-embedder").exists()

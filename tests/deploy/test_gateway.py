@@ -7,21 +7,30 @@ Collector's own.
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
-from urllib.request import urlopen
 
 import pytest
 
+from tests.support.charts import (
+    METRICS_OFF,
+    collector_config,
+    elsewhere,
+    embedder,
+    manifests,
+    settings_of,
+    typed,
+)
 from tests.support.comparison import delivery, differences, spans_in
+from tests.support.documents import typed_commands
+from tests.support.gateway import Replica, balancing, seeing, write_hosts
 from tests.support.otlp_samples import new_span, request
 from tests.support.processes import (
-    CONFIGURATIONS,
-    REPOSITORY,
+    OTEL_EMBEDDER,
+    Sidecar,
     Sink,
     free_address,
-    running_collector,
-    running_sidecar,
+    own_environment,
     send,
 )
 
@@ -29,14 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from tests.support.processes import Collector, Sidecar
-
 pytestmark = [pytest.mark.gateway, pytest.mark.timeout(180)]
 
-COLLECTOR = REPOSITORY / "build" / "otelcol-gateway"
-# It looks the name up in a hosts file that only it sees.
-WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
-NAME = "sidecars.test"
 HOSTS = ("127.0.0.2", "127.0.0.3")
 
 # In words, for a text has no numbers.
@@ -49,31 +52,6 @@ NOUNS = (
 SERVICES, TEXTS = len(NOUNS), len(NOUNS) * len(VERBS)
 
 
-class Replica:
-    """A sidecar of the gateway; what comes out of all of them goes to one backend."""
-
-    def __init__(self, address: str, sink: Sink, cache: Path) -> None:
-        self.address = address
-        self.metrics = free_address()
-        self._sink = sink
-        self._settings = ("--model-cache", str(cache), "--metrics-listen", self.metrics)
-
-    @contextmanager
-    def running(self) -> Iterator[Sidecar]:
-        settings = ("--listen-insecure", *self._settings)
-        listen, sink = self.address, self._sink.address
-        with running_sidecar(sink, listen=listen, settings=settings) as sidecar:
-            sidecar.wait_for_model()
-            yield sidecar
-
-    def texts(self, source: str) -> int:
-        """Give how many texts of requests had their vector from the model, or from the cache."""
-        wanted = f'otel_embedder_embedded_texts_total{{source="{source}"}} '
-        with urlopen(f"http://{self.metrics}/metrics") as answer:
-            lines: list[str] = answer.read().decode().splitlines()
-        return sum(int(float(line.removeprefix(wanted))) for line in lines if wanted in line)
-
-
 @pytest.fixture(name="sink")
 def _sink() -> Iterator[Sink]:
     with Sink() as sink:
@@ -82,8 +60,9 @@ def _sink() -> Iterator[Sink]:
 
 @pytest.fixture(name="replicas")
 def _replicas(model_cache: Path, sink: Sink) -> list[Replica]:
+    settings = ("--model-cache", str(model_cache))
     port = free_address().rpartition(":")[2]
-    return [Replica(f"{host}:{port}", sink, model_cache) for host in HOSTS]
+    return [Replica(f"{host}:{port}", sink, settings) for host in HOSTS]
 
 
 @pytest.fixture(name="hosts")
@@ -91,24 +70,6 @@ def _hosts(tmp_path: Path) -> Path:
     file = tmp_path / "hosts"
     write_hosts(file, HOSTS)
     return file
-
-
-def write_hosts(file: Path, hosts: Sequence[str]) -> None:
-    """Let the name stand for these; in place, since the file is mounted."""
-    file.write_text("".join(f"{host} {NAME}\n" for host in hosts))
-
-
-@contextmanager
-def balancing(replicas: Sequence[Replica], hosts: Path) -> Iterator[Collector]:
-    variables = {
-        "OTELCOL_GATEWAY_HOSTNAME": NAME,
-        "OTELCOL_GATEWAY_PORT": replicas[0].address.rpartition(":")[2],
-        "OTELCOL_STORAGE_DIRECTORY": str(hosts.parent / "spans"),
-    }
-    config = CONFIGURATIONS / "gateway.yaml"
-    wrapper = ("unshare", "--mount", "sh", "-c", WITH_HOSTS, str(hosts))
-    with running_collector(config, variables, program=COLLECTOR, wrapper=wrapper) as sender:
-        yield sender
 
 
 def traffic() -> list[bytes]:
@@ -123,7 +84,11 @@ def test_each_service_has_a_sidecar_that_remembers_its_texts(
     replicas: list[Replica], hosts: Path, sink: Sink
 ) -> None:
     sent: list[bytes] = []
-    with replicas[0].running(), replicas[1].running(), balancing(replicas, hosts) as sender:
+    with (
+        replicas[0].running(),
+        replicas[1].running(),
+        balancing(hosts, port=replicas[0].port) as sender,
+    ):
         for _ in range(3):
             # The next ones when these have come: what is still computed is not remembered yet.
             sent += traffic()
@@ -144,7 +109,7 @@ def test_a_sidecar_that_starts_again_loses_none(
 ) -> None:
     first, second = replicas
     sent = traffic()
-    with second.running(), balancing(replicas, hosts) as sender:
+    with second.running(), balancing(hosts, port=replicas[0].port) as sender:
         with first.running() as sidecar:
             send(sender.address, sent)
             sink.wait_for_any()
@@ -162,13 +127,50 @@ def test_the_spans_of_a_sidecar_that_has_gone_go_to_another(
 ) -> None:
     first, second = replicas
     sent = traffic()
-    with second.running(), balancing(replicas, hosts) as sender:
+    with second.running(), balancing(hosts, port=replicas[0].port) as sender:
         with first.running():
             send(sender.address, sent)
             sink.wait_for_all(sent)
         sent += traffic()
         send(sender.address, sent[SERVICES:])
         write_hosts(hosts, HOSTS[1:])
+        sink.wait_for_all(sent)
+
+    assert_all_came(sent, sink)
+
+
+def test_spans_pass_through_the_gateway_of_the_documents_command(
+    tmp_path: Path, model_cache: Path, sink: Sink
+) -> None:
+    """With as many sidecars as it says, found by the name that it gives them."""
+    (command,) = typed_commands("The gateway")
+    each = manifests(typed(command))
+    config = collector_config(each)
+    name = config["exporters"]["load_balancing"]["resolver"]["dns"]["hostname"]
+    (workload,) = [manifest for manifest in each if manifest["kind"] == "Deployment"]
+    hosts = [f"127.0.0.{number + 2}" for number in range(workload["spec"]["replicas"])]
+    apps, port = free_address(), free_address().rpartition(":")[2]
+    file, seen = tmp_path / "collector.yaml", tmp_path / "hosts"
+    seen.write_text("".join(f"{host} {name}\n" for host in hosts))
+    addresses = {
+        "0.0.0.0:4317": apps,
+        "0.0.0.0:13133": free_address(),
+        "tempo:4317": sink.address,
+        "/var/lib/otelcol/spans": str(tmp_path / "spans"),
+    }
+    file.write_text(elsewhere(config, {**addresses, "'4327'": f"'{port}'"}))
+    *words, _ = embedder(each)["args"]
+    variables = own_environment({"OTEL_EMBEDDER_MODEL_CACHE": str(model_cache)})
+    sent = traffic()
+    with ExitStack() as stack:
+        for host in hosts:
+            own = {**addresses, "0.0.0.0:4327": f"{host}:{port}", "0.0.0.0:9464": free_address()}
+            settings = tmp_path / f"{host}.yaml"
+            settings.write_text(elsewhere(settings_of(each), own))
+            command_line = [*OTEL_EMBEDDER, *words, str(settings)]
+            stack.enter_context(Sidecar(command_line, variables)).wait_for_model()
+        stack.enter_context(seeing(seen, file, {}, [METRICS_OFF]))
+        send(apps, sent)
         sink.wait_for_all(sent)
 
     assert_all_came(sent, sink)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.charts import NAMESPACE, ToolError, manifests, tool, validate
+from tests.support.charts import NAMESPACE, ToolError, manifests, tool, typed, validate
+from tests.support.documents import typed_commands
 from tests.support.processes import REPOSITORY
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.deploy
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "release.yaml"
-DOCUMENT = (REPOSITORY / "docs" / "deploy.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^[$#] (.+)$", DOCUMENT, re.MULTILINE)
+COMMANDS = typed_commands()
 
 
 def check(workflow: Path) -> None:
@@ -48,12 +47,8 @@ def test_the_workflow_makes_what_can_be_made() -> None:
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("helm ")])
 def test_helm_commands_of_the_document_give_valid_manifests(command: str) -> None:
-    program, *words = shlex.split(command)
-    chart = words.index("deploy/helm/otel-embedder")
-    words[chart] = str(REPOSITORY / words[chart])
-
-    assert NAMESPACE in words
-    validate(manifests(tool(program, *words)))
+    assert f"--namespace {NAMESPACE} " in command
+    validate(manifests(typed(command)))
 
 
 def test_other_commands_of_the_document_name_what_is_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,9 @@ CHART = DEPLOY / "helm" / "otel-embedder"
 TOOLS = REPOSITORY / "build" / "deploy" / "bin"
 KUBERNETES = "1.37"
 RELEASE, NAMESPACE = "otel-embedder", "observability"
+
+# To be laid over a Collector's configuration: another on this host may have the port.
+METRICS_OFF = "service::telemetry::metrics::level: none"
 
 # What has no schema in Kubernetes: of the OpenTelemetry and the Prometheus Operator.
 CUSTOM_KINDS = {"OpenTelemetryCollector", "PrometheusRule", "ServiceMonitor"}
@@ -42,12 +46,24 @@ def tool(name: str, *words: str | Path, stdin: str | None = None) -> str:
         input=stdin,
         capture_output=True,
         check=False,
+        cwd=REPOSITORY,
         encoding="utf-8",
         timeout=60,
     )
     if finished.returncode:
         raise ToolError(f"{finished.stdout}{finished.stderr}")
     return finished.stdout
+
+
+def typed(command: str) -> str:
+    """Type a command of the documents in the project's folder; give what it printed.
+
+    Raises:
+        ToolError: it failed.
+
+    """
+    program, *words = shlex.split(command)
+    return tool(program, *words)
 
 
 def rendered(values: Mapping[str, object], *, chart: Path = CHART) -> str:
@@ -134,3 +150,47 @@ def named(each: Sequence[Manifest], kind: str, ending: str = "") -> Manifest:
         if manifest["kind"] == kind and manifest["metadata"]["name"] == f"{RELEASE}{ending}"
     ]
     return found
+
+
+def embedder(each: Sequence[Manifest]) -> dict[str, Any]:
+    """Give the sidecar's container, a native one or not."""
+    spec = pod_spec(each)
+    found: dict[str, Any]
+    (found,) = [
+        container
+        for container in (*spec.get("initContainers", ()), *spec["containers"])
+        if container["name"] == "otel-embedder"
+    ]
+    return found
+
+
+def settings_of(each: Sequence[Manifest]) -> dict[str, Any]:
+    """Give what the program is told."""
+    settings: dict[str, Any] = yaml.safe_load(
+        named(each, "ConfigMap")["data"]["otel-embedder.yaml"]
+    )
+    return settings
+
+
+def collector_config(each: Sequence[Manifest]) -> dict[str, Any]:
+    """Give what a Collector of the manifests is told: in a pair, of a gateway, of the Operator."""
+    config: dict[str, Any]
+    for manifest in each:
+        if manifest["kind"] == "OpenTelemetryCollector":
+            config = manifest["spec"]["config"]
+            return config
+    (content,) = [
+        manifest["data"]["collector.yaml"]
+        for manifest in each
+        if manifest["kind"] == "ConfigMap" and "collector.yaml" in manifest["data"]
+    ]
+    config = yaml.safe_load(content)
+    return config
+
+
+def elsewhere(content: Mapping[str, object], addresses: Mapping[str, str]) -> str:
+    """Write a configuration, with addresses and directories that are free here."""
+    text = yaml.safe_dump(content)
+    for there, here in addresses.items():
+        text = text.replace(there, here)
+    return text

@@ -1,0 +1,169 @@
+"""The compose file and what it mounts: by the real tool, and started without it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from otel_embedder import __version__
+from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, load_settings
+from otel_embedder.sidecar.checks import CHECKS
+from tests.support.charts import DEPLOY, ToolError, tool
+from tests.support.comparison import delivery, differences, spans_in
+from tests.support.generated import requests_of_every_shape
+from tests.support.processes import (
+    CONFIGURATIONS,
+    OTEL_EMBEDDER,
+    Sidecar,
+    Sink,
+    free_address,
+    own_environment,
+    running_collector,
+    send,
+)
+
+pytestmark = pytest.mark.deploy
+
+COMPOSE = DEPLOY / "compose" / "compose.yaml"
+PROVISIONING = PurePosixPath("/etc/grafana/provisioning")
+
+
+def services() -> dict[str, Any]:
+    return yaml.safe_load(COMPOSE.read_text())["services"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("profile", [(), ("--profile", "store")], ids=["plain", "store"])
+def test_compose_takes_the_file(profile: tuple[str, ...]) -> None:
+    assert tool("docker-compose", "-f", COMPOSE, *profile, "config", "--quiet") == ""
+
+
+def test_a_typo_in_the_compose_file_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(COMPOSE.read_text().replace("cap_drop", "cap_drops"))
+
+    with pytest.raises(ToolError, match="cap_drops"):
+        tool("docker-compose", "-f", file, "config", "--quiet")
+
+
+def test_every_file_that_compose_mounts_or_builds_from_is_there() -> None:
+    here = COMPOSE.parent
+    mounted = [
+        volume.partition(":")[0] for s in services().values() for volume in s.get("volumes", ())
+    ]
+
+    assert [path for path in mounted if path.startswith(".") and not (here / path).exists()] == []
+    build = services()["otel-embedder"]["build"]
+    assert (here / build["context"] / build["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+    assert services()["otel-embedder"]["image"] == f"otel-embedder:{__version__}"
+
+
+def test_composes_variables_are_settings_and_there_is_time_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = services()["otel-embedder"]
+    for name, value in service["environment"].items():
+        assert name.removeprefix(ENVIRONMENT_PREFIX).lower() in Settings.model_fields
+        monkeypatch.setenv(name, value)
+
+    settings = load_settings({}, CHECKS)
+    assert float(service["stop_grace_period"].rstrip("s")) > settings.shutdown_timeout
+
+
+def test_spans_pass_through_what_compose_would_start(tmp_path: Path, model_cache: Path) -> None:
+    """Collector and sidecar, each with the variables that it has there, but for their addresses."""
+    embedder, collector = (
+        services()[name]["environment"] for name in ("otel-embedder", "collector")
+    )
+    sidecar_address, embedded = free_address(), free_address()
+    assert embedder["OTEL_EMBEDDER_NEXT_HOP"] == "http://collector:4337"
+    assert collector["OTELCOL_EMBEDDED_ENDPOINT"] == "0.0.0.0:4337"
+    assert collector["OTELCOL_SIDECAR_ENDPOINT"].rpartition(":")[2] == "4327"
+    variables = {
+        **embedder,
+        "OTEL_EMBEDDER_LISTEN": sidecar_address,
+        "OTEL_EMBEDDER_NEXT_HOP": f"http://{embedded}",
+        "OTEL_EMBEDDER_METRICS_LISTEN": free_address(),
+        "OTEL_EMBEDDER_LOG_FORMAT": "json",
+        "OTEL_EMBEDDER_MODEL_CACHE": str(model_cache),
+    }
+    sent = requests_of_every_shape(50)
+    with (
+        Sink() as sink,
+        Sidecar([*OTEL_EMBEDDER, "serve"], own_environment(variables)) as sidecar,
+    ):
+        sidecar.wait_for_event("service.started")
+        addresses = {
+            "OTELCOL_SIDECAR_ENDPOINT": sidecar_address,
+            "OTELCOL_EMBEDDED_ENDPOINT": embedded,
+            "OTELCOL_BACKEND_ENDPOINT": sink.address,
+            "OTELCOL_STORAGE_DIRECTORY": str(tmp_path / "spans"),
+        }
+        variables = {**collector, **addresses}
+        for name in ("OTELCOL_APPS_ENDPOINT", "OTELCOL_HEALTH_ENDPOINT"):
+            variables.pop(name)
+        with running_collector(CONFIGURATIONS / "sidecar.yaml", variables) as sender:
+            send(sender.address, sent)
+            sink.wait_for_all(sent)
+
+    assert differences(spans_in(sent), delivery(sink.requests).spans) == []
+
+
+def mounted(service: str) -> dict[PurePosixPath, Path]:
+    """Give the files of ours that a service sees, by where it sees them."""
+    volumes = [volume.split(":") for volume in services()[service]["volumes"]]
+    return {
+        PurePosixPath(inside): (COMPOSE.parent / outside).resolve()
+        for outside, inside, *_ in volumes
+        if outside.startswith(".")
+    }
+
+
+def port_of(service: str, container: str) -> bool:
+    """Tell whether a service publishes this port of its container."""
+    return any(port.endswith(f":{container}") for port in services()[service]["ports"])
+
+
+def test_grafana_finds_the_dashboard_at_its_first_start() -> None:
+    files = mounted("grafana")
+    (provider,) = yaml.safe_load(files[PROVISIONING / "dashboards/dashboards.yaml"].read_text())[
+        "providers"
+    ]
+    folder = PurePosixPath(provider["options"]["path"])
+    (dashboard,) = [file for inside, file in files.items() if inside.parent == folder]
+
+    assert provider["type"] == "file"
+    assert dashboard == DEPLOY / "observability" / "dashboard.json"
+    uid = json.loads(dashboard.read_text())["uid"]
+    assert f"127.0.0.1:3000/d/{uid}" in COMPOSE.read_text()
+
+
+def test_grafana_asks_services_that_there_are_and_the_dashboard_one_of_them() -> None:
+    sources = yaml.safe_load(
+        mounted("grafana")[PROVISIONING / "datasources/datasources.yaml"].read_text()
+    )["datasources"]
+    for source in sources:
+        host, _, port = source["url"].removeprefix("http://").partition(":")
+        assert port_of(host, port)
+
+    (default,) = [source for source in sources if source.get("isDefault")]
+    dashboard = json.loads((DEPLOY / "observability" / "dashboard.json").read_text())
+    (variable, *_) = dashboard["templating"]["list"]
+    assert (variable["type"], variable["query"]) == ("datasource", default["type"])
+
+
+def test_prometheus_asks_the_sidecar_where_it_tells() -> None:
+    files = mounted("prometheus")
+    settings = yaml.safe_load(files[PurePosixPath("/etc/prometheus/prometheus.yml")].read_text())
+    (job,) = settings["scrape_configs"]
+    ((target,),) = (each["targets"] for each in job["static_configs"])
+    host, _, port = target.partition(":")
+    told = services()[host]["environment"]["OTEL_EMBEDDER_METRICS_LISTEN"]
+
+    assert told == f"0.0.0.0:{port}"
+    assert [files[PurePosixPath(rule)] for rule in settings["rule_files"]] == [
+        DEPLOY / "observability" / "rules.yaml"
+    ]
