@@ -17,7 +17,7 @@ from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_optio
 from otel_embedder.cli.tables import cell, columns, cut_cell, new_table, show, sparkline
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
-from otel_embedder.errors import EmbeddingError, QueryError
+from otel_embedder.errors import EmbeddingError
 from otel_embedder.search.asking.deciding import Mute, Reopen, Resolve
 from otel_embedder.search.asking.json_form import example_as_json, group_as_json, rfc3339
 from otel_embedder.search.asking.queries import GroupsQuery
@@ -124,10 +124,7 @@ def _written(flags: dict[str, object]) -> Iterator[Store]:
 
 def _decide(group: str, decision: Decision, flags: dict[str, object]) -> None:
     with _written(flags) as store:
-        try:
-            decision.apply(store.groups, group, datetime.now(UTC))
-        except QueryError as error:
-            raise click.BadParameter(str(error)) from error
+        decision.apply(store.groups, group, datetime.now(UTC))
 
 
 def _print_members(answer: GroupsAnswer, groups: Groups) -> None:

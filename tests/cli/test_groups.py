@@ -140,7 +140,8 @@ def test_a_group_is_shown_where_there_is_no_model(groups: Program, tmp_path: Pat
 
 def test_wrong_calls_say_what_is_right(groups: Program) -> None:
     assert "no group of failures 'zz'" in groups("resolve", "zz", code=EXIT_FAILED)
-    assert "is over" in groups("mute", "zz", "--until", "2020-01-01T00:00:00Z", code=EXIT_USAGE)
+    over = groups("mute", "zz", "--until", "2020-01-01T00:00:00Z", code=EXIT_FAILED)
+    assert "until: is over; give a time to come" in over
     assert "'huh'" in groups("--state", "huh", code=EXIT_USAGE)
 
 
