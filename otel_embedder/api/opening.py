@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from otel_embedder.api.http.app import Site, new_app
@@ -14,6 +14,7 @@ from otel_embedder.api.pool import Pool
 from otel_embedder.api.settings import DEFAULT_LISTEN
 from otel_embedder.credentials.tls_files import TlsFiles
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
+from otel_embedder.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,8 +64,15 @@ def showing(
         context = parts.enter_context(tls_context(tls)) if tls.certificate else None
         port = parts.enter_context(serving(app, listen, context))
         parts.callback(closing.set)
+        pool.begin(lambda: _warm(catalogue))
         scheme = "http" if context is None else "https"
         yield f"{scheme}://{listen.rpartition(':')[0]}:{port}/"
+
+
+def _warm(catalogue: Callable[[], Catalogue]) -> None:
+    # Whoever asks is told why it can't be read.
+    with suppress(StoreError):
+        catalogue().warm()
 
 
 def tokens_of(settings: PageSettings) -> Tokens | None:

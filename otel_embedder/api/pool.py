@@ -43,6 +43,10 @@ class Pool:
     ) -> None:
         self._threads.shutdown(cancel_futures=True)
 
+    def begin(self, function: Callable[[], object]) -> None:
+        """Run a function in one of the threads, before whatever is asked; nobody waits for it."""
+        self._threads.submit(function)
+
     async def run(self, function: Callable[[], Result]) -> Result:
         """Run a function in a thread; called on one event loop only.
 

@@ -23,6 +23,7 @@ from otel_embedder.search.asking.answers import (
     TextVector,
     TextVectors,
 )
+from otel_embedder.search.asking.browsing import MapQuery
 from otel_embedder.search.asking.curve import curve
 from otel_embedder.search.asking.examples import found_example, milliseconds_of
 from otel_embedder.search.asking.facets import facets
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         EmbedQuery,
         EntriesQuery,
         FacetsQuery,
-        MapQuery,
     )
     from otel_embedder.search.asking.deciding import Decision
     from otel_embedder.search.asking.held import Passing, Seen
@@ -173,6 +173,15 @@ class Catalogue:
     def text_version(self) -> str:
         """Of the texts that are compared."""
         return self._origin.text_version
+
+    def warm(self) -> None:
+        """Read what questions need, so that the first of them need not wait for it.
+
+        Raises:
+            StoreError: the catalogue can't be read.
+
+        """
+        self.points(MapQuery(count=1))
 
     def search(self, query: SearchQuery) -> Answer:
         """Give the texts that answer a question in words.

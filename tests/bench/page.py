@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from otel_embedder.search.store import Store
+    from otel_embedder.search.stores.memory import MemoryStore
     from tests.support.browser import Looking
 
 TEXT_VERSION = "1"
@@ -43,7 +43,7 @@ class MadeUpEmbedder:
         return [Embedding(vector_of(each, DIMENSION), MODEL, "model") for each in contents]
 
 
-def a_catalogue(store: Store) -> Catalogue:
+def catalogue_of(store: MemoryStore) -> Catalogue:
     """Ask a store of made-up texts."""
     embedder = MadeUpEmbedder()
     return Catalogue(store, embedder, model=MODEL, text_version=TEXT_VERSION, link=trace_link(None))
@@ -83,12 +83,21 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=100_000)
     texts = parser.parse_args().texts
     table = Table("what", "median", "most", title=f"The page of {texts:,} texts")
+    made: list[Catalogue] = []
+
+    def a_catalogue(store: MemoryStore) -> Catalogue:
+        made.append(catalogue_of(store))
+        return made[-1]
+
     with page_site([], catalogue=a_catalogue) as site, a_browser() as browser:
         for batch in batches(texts):
             site.store.write(batch)
-        # The first question of all reads the catalogue.
-        first, _ = opening(browser, site.url, "search?q=word7")
-        table.add_row("search, the first of all", f"{first:.0f} ms", "")
+        # As is done when the API is opened.
+        begin = perf_counter()
+        site.thread.submit(made[0].warm).result()
+        table.add_row("read at the start", f"{(perf_counter() - begin) * MILLISECONDS:.0f} ms", "")
+        first, _ = opening(browser, site.url, "")
+        table.add_row("the first view of all", f"{first:.0f} ms", "")
         for way in ("", "errors", "search?q=word7", "map", "now"):
             took, weights = zip(
                 *(opening(browser, site.url, way) for _ in range(ROUNDS)), strict=True

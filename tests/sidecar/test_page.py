@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 pytestmark = [pytest.mark.timeout(60), pytest.mark.integration]
 
 SEARCH = "/api/v1/search?question=pay"
@@ -92,6 +95,33 @@ async def test_spans_mind_neither_slow_connections_nor_many_questions(tiny_bert:
     )
     # Those for whom there is no room are told when to come again.
     assert 200 in {each.status_code for each in answers} <= {200, 503}
+
+
+async def test_fifty_searches_at_once_lose_no_span(tiny_bert: Path) -> None:
+    options = {"catalogue": "memory", "catalogue_interval": 0.2, "http_listen": "127.0.0.1:0"}
+    known = [new_span(f"pay bill {number}") for number in range(20)]
+    requests = [request(*(new_span(f"pay {n} {place}") for place in range(5))) for n in range(30)]
+    with capture_logs() as lines:
+        async with (
+            FakeNextHop() as next_hop,
+            sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), **options) as sidecar,
+            httpx2.AsyncClient(base_url=address_in(lines), timeout=30) as client,
+        ):
+            await sidecar.client.export(request(*known))
+            assert await found(client)
+            asking = [asyncio.create_task(client.get(SEARCH)) for _ in range(50)]
+            await asyncio.gather(*map(sidecar.client.export, requests))
+            answers = await asyncio.gather(*asking)
+    assert [each.status_code for each in answers] == [200] * 50
+    assert all(each.json()["hits"] for each in answers)
+    arrived = [span for sent in next_hop.requests for span in spans_in(sent)]
+    sent = [*known, *(span for each in requests for span in spans_in(each))]
+    assert sorted(span.span_id for span in arrived) == sorted(span.span_id for span in sent)
+    assert all(any(each.key == "embedding.vector" for each in span.attributes) for span in arrived)
+
+
+def spans_in(sent: ExportTraceServiceRequest) -> Iterable[Span]:
+    return (span for each in sent.resource_spans for span in each.scope_spans[0].spans)
 
 
 async def test_a_catalogue_that_is_not_there_is_told_and_no_span_minds(
