@@ -83,9 +83,11 @@ class News:
 
     def _texts(self, changed: int) -> NewTexts | None:
         after = self._told
-        if after is None:
+        # Another catalogue in its place counts its changes from the beginning.
+        if after is None or changed < after:
             self._told = changed
-        if after is None or after == changed:
+            return None
+        if changed == after:
             return None
         points = self._points(MapQuery(after=after, count=MOST_TEXTS))
         if not points.total:

@@ -11,6 +11,7 @@ from tests.support.made_up import Seen, write
 from tests.support.sites import a_catalogue
 
 if TYPE_CHECKING:
+    from otel_embedder.search.catalogue import Catalogue
     from otel_embedder.search.store import Store
 
 NOW = int(time.time()) - BEGIN  # as `failed` counts
@@ -93,3 +94,26 @@ def test_failures_that_are_new_are_told_the_latest_first() -> None:
         ("bank", "new"),
     ]
     assert groups.total == 2
+
+
+def test_where_another_catalogue_comes_in_its_place_news_go_on_from_there() -> None:
+    stores = [MemoryStore(), MemoryStore()]
+    see(stores[0], "a")
+    see(stores[0], "b")
+    see(stores[1], "c")
+    catalogues = [a_catalogue(store) for store in stores]
+
+    def catalogue() -> Catalogue:
+        return catalogues[0]
+
+    telling = Telling(catalogue, "memory", None)
+    news = News(telling.beat, lambda query: catalogue().points(query), lambda: catalogue().fresh())
+    news.look()
+    catalogues.pop(0)
+    assert news.look().texts is None
+
+    see(stores[1], "d")
+
+    told = news.look().texts
+    assert told is not None
+    assert told.points.total == 1

@@ -331,9 +331,10 @@ const again = async () => {
 };
 /* New points come beside those that are there: none moves. Where some were missed, all come again. */
 export const arrived = ({ after, points }) => {
-  if (!plane || points.changed <= held().changed) return;
+  if (!plane || points.changed === held().changed) return;
   const fits = points.axes === held().axes && held().points.length < 2 * MOST;
-  if (fits && points.isWhole && after <= held().changed)
+  const isNext = after <= held().changed && held().changed < points.changed;
+  if (fits && isNext && points.isWhole)
     update(current, joined(held(), points));
   else again();
 };
