@@ -11,6 +11,7 @@ from otel_embedder.annotation.known_spans import KnownSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.fairness import STEP_BYTES
+from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.spans import span_ids
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Step = tuple[list["Work"], int]
 PIECE = 64
 
 ENCODED = attrgetter("encoded")
+# How spans of sidecars' own work are counted among those that keep what they have.
+OWN = "own"
 
 
 class StandingCounter(Protocol):
@@ -131,6 +134,14 @@ def _never() -> bool:
     return False
 
 
+def _passed_by(scope: ScopeSpans, kept: Counter[str]) -> Iterator[Step]:
+    """Leave spans of sidecars' own work as they are: what tells of embedding isn't embedded."""
+    for span in scope.spans:
+        span_ids(span.encoded)  # a request with a malformed span is refused
+        yield [], len(span.encoded)
+    kept[OWN] += len(scope.spans)
+
+
 class SpanReader:
     """Reads spans: what each has of an embedding and, if it is to get one, its words.
 
@@ -169,8 +180,11 @@ class SpanReader:
             google.protobuf.message.DecodeError: one is not a Span.
 
         """
-        kept: Counter[Standing] = Counter()
+        kept: Counter[str] = Counter()
         for scope, service in scopes_of(request, self._renderer):
+            if is_own(scope):
+                yield from _passed_by(scope, kept)
+                continue
             for start in range(0, len(scope.spans), PIECE):
                 piece = scope.spans[start : start + PIECE]
                 yield from self._read_piece(piece, service, kept, is_late)
@@ -181,7 +195,7 @@ class SpanReader:
         self,
         spans: Sequence[Span],
         service: str,
-        kept: Counter[Standing],
+        kept: Counter[str],
         is_late: Callable[[], bool],
     ) -> Iterator[Step]:
         """Look some spans up, and read those that are not known one by one."""

@@ -5,7 +5,7 @@ other sidecars is found by a header that each adds its own id to. A Collector
 passes no headers on, so of a way through one only the spans themselves tell:
 they come back with the vector that they were sent on with.
 
-This process makes no spans of its own, so it can't embed its own telemetry.
+Spans of its own work are known by their scope and never embedded: see `otlp.own`.
 """
 
 from __future__ import annotations
