@@ -202,7 +202,7 @@ sbom: wheel build/sbom/installed  ## Write the wheel's bill of materials into di
 	    --output-file dist/sbom.cdx.json build/sbom/release/bin/python
 
 # Each in an environment of its own. The extra of 5 GB has one already: `make test-reference`.
-EXTRAS := none demo sdk page mcp
+EXTRAS := none demo sdk page mcp telemetry
 test-extras: wheel $(UV)  ## Install the wheel with each extra alone, and import what that is for
 	@for extra in $(EXTRAS); do $(extra_alone) || exit; done
 
@@ -217,9 +217,9 @@ endef
 
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	$(LOCK) pyproject.toml --extra demo --extra page --extra mcp --group dev -o requirements/dev.txt
-	$(LOCK) pyproject.toml --extra demo --extra page --extra mcp --extra sentence-transformers \
-	    --group dev -o requirements/reference.txt
+	$(LOCK) pyproject.toml $(LOCKED_EXTRAS) --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml $(LOCKED_EXTRAS) --extra sentence-transformers --group dev \
+	    -o requirements/reference.txt
 	$(LOCK) --group go -o requirements/go.txt
 	$(LOCK) --group uv -o requirements/uv.txt
 	$(LOCK) pyproject.toml --group fuzz -o requirements/fuzz.txt
@@ -228,6 +228,7 @@ lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) --group image -o requirements/image.txt
 	$(LOCK) --group docs -o requirements/docs.txt
 
+LOCKED_EXTRAS := --extra demo --extra page --extra mcp --extra telemetry
 # For every system and every Python we support; without this machine's paths and indexes.
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --custom-compile-command 'make lock'

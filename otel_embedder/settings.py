@@ -23,7 +23,7 @@ from pydantic import Field, FilePath, ValidationError, ValidationInfo, field_val
 from otel_embedder.annotation.settings import AnnotationSettings
 from otel_embedder.api.settings import PageSettings
 from otel_embedder.errors import SettingsError
-from otel_embedder.exporter.settings import NextHopSettings
+from otel_embedder.exporter.settings import NextHopSettings, TelemetrySettings
 from otel_embedder.fields import RoomSettings
 from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 from otel_embedder.search.settings import CatalogueSettings
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "OTEL_EMBEDDER_"
 # Their values are not repeated.
 SECRET_FIELDS = {
-    *("next_hop_headers", "bearer_token", "http_token"),
+    *("next_hop_headers", "telemetry_headers", "bearer_token", "http_token"),
     # Of many a webhook the address is the secret.
     *("group_webhook", "group_webhook_secret"),
 }
@@ -59,6 +59,7 @@ class Settings(
     # listening, at the beginning, and one more towards the end.
     LogSettings,
     ServerSettings,
+    TelemetrySettings,
     MetricsSettings,
     PageSettings,
     CatalogueSettings,

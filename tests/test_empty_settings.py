@@ -48,7 +48,8 @@ def in_file(directory: Path, name: str, value: str) -> Path:
 
 def test_these_may_be_empty() -> None:
     assert sorted(MAY_BE_EMPTY) == [
-        *("metrics_listen", "next_hop_headers", "secret_keys", "volatile_keys")
+        *("metrics_listen", "next_hop_headers", "secret_keys"),
+        *("telemetry_headers", "telemetry_resource", "volatile_keys"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What may be chosen about the next hop."""
+"""What may be chosen about the next hop, and about where the sidecar tells of itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from otel_embedder.fields import (
 
 # By OTLP's specification: of OTLP/gRPC, and of OTLP/HTTP.
 USUAL_PORT = 4317
-HTTP_PATH = "/v1/traces"
+HTTP_PATHS = {"/v1/traces", "/v1/metrics"}
 
 Compression = Literal["none", "gzip"]
 
@@ -28,7 +28,7 @@ def _url(value: str) -> str:
     url = urlsplit(value)
     if url.scheme in {"http", "https"} and url.hostname and not _has_port(url.netloc):
         raise ValueError(f"needs a port, such as {url.scheme}://{url.hostname}:{USUAL_PORT}")
-    if url.path.rstrip("/") == HTTP_PATH:
+    if url.path.rstrip("/") in HTTP_PATHS:
         raise ValueError(
             f"is OTLP/HTTP's, and only OTLP/gRPC is spoken here: {url.scheme}://{url.hostname}:"
             f"{USUAL_PORT}, where that is its port there"
@@ -44,7 +44,7 @@ def _has_port(netloc: str) -> bool:
     return netloc.rpartition("]")[2].rpartition(":")[1] == ":"
 
 
-def _headers(value: object) -> object:
+def _pairs(value: object) -> object:
     """Read `key=value,key2=value2` with values URL-encoded, as OTEL_EXPORTER_OTLP_HEADERS."""
     if not isinstance(value, str):
         return value
@@ -65,16 +65,20 @@ def _metadata(headers: dict[str, str]) -> dict[str, str]:
     return lowered
 
 
+OtlpUrl = Annotated[str, AfterValidator(_url)]
+Headers = Annotated[
+    dict[str, str], BeforeValidator(_pairs), AfterValidator(_metadata), EmptyForNone()
+]
+
+
 class NextHopSettings(RoomSettings):
     """Where the spans go, and how."""
 
-    next_hop: Annotated[str, AfterValidator(_url)] = Field(
+    next_hop: OtlpUrl = Field(
         "http://127.0.0.1:4337",
         description="http:// or https:// HOST:PORT to send the spans on to.",
     )
-    next_hop_headers: Annotated[
-        dict[str, str], BeforeValidator(_headers), AfterValidator(_metadata), EmptyForNone()
-    ] = Field(
+    next_hop_headers: Headers = Field(
         {},
         description="KEY=VALUE,... to send along as gRPC metadata, values URL-encoded; empty for "
         "none.",
@@ -112,4 +116,55 @@ class NextHopSettings(RoomSettings):
         ge=1024,
         le=MAX_MESSAGE_BYTES,
         description="Largest request sent on, in bytes; a larger one is split between spans.",
+    )
+
+
+class TelemetrySettings(RoomSettings):
+    """Where the sidecar's own metrics and spans are sent by OTLP/gRPC, and how."""
+
+    metrics_otlp_endpoint: OtlpUrl | None = Field(
+        None,
+        description="http:// or https:// HOST:PORT to push the metrics to by OTLP/gRPC; whether "
+        "they are scraped as well is metrics_listen's business.",
+    )
+    metrics_otlp_interval: PositiveFloat = Field(
+        60.0,
+        ge=1,
+        le=MAX_SECONDS,
+        description="Seconds after which the metrics are pushed again.",
+    )
+    traces_otlp_endpoint: OtlpUrl | None = Field(
+        None,
+        description="http:// or https:// HOST:PORT to send spans of the sidecar's own work to by "
+        "OTLP/gRPC, one a request and one a stage of it; needs otel-embedder[telemetry].",
+    )
+    traces_otlp_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the requests that get spans of their own; where a caller's "
+        "traceparent says whether, that counts.",
+    )
+    telemetry_headers: Headers = Field(
+        {},
+        description="KEY=VALUE,... to send along with the sidecar's own metrics and spans, values "
+        "URL-encoded; empty for none.",
+    )
+    telemetry_resource: Annotated[dict[str, str], BeforeValidator(_pairs), EmptyForNone()] = Field(
+        {},
+        description="KEY=VALUE,... that these say of who sends them, as OTEL_RESOURCE_ATTRIBUTES "
+        "has it, such as k8s.pod.name=...; empty for none.",
+    )
+    telemetry_certificate: CertificateFile | None = Field(
+        None, description="PEM file of the authorities to trust for these, else the system's."
+    )
+    telemetry_client_certificate: CertificateFile | None = Field(
+        None, description="PEM file of the certificate to show with these, if one is wanted."
+    )
+    # Behind its certificate, which it has to fit.
+    telemetry_client_key: Annotated[FilePath | None, key_of("telemetry_client_certificate")] = (
+        Field(None, description="PEM file of that certificate's private key, not encrypted.")
+    )
+    telemetry_timeout: PositiveFloat = Field(
+        10.0, le=MAX_SECONDS, description="Seconds that one message with these may take."
     )

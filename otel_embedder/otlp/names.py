@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+METRICS_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 # Profiles are in development; their package will be v1.
 OTHER_SERVICES = {
     "opentelemetry.proto.collector.logs.v1.LogsService": "logs",

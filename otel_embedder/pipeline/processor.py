@@ -116,28 +116,40 @@ class Processor:
         """
         size, turn = request.size, self._turns.task()
         end = self._budget.end(call.deadline, size)
-        works = await self._read(request, turn, end)
-        embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
+        with call.trace.stage("render"):
+            works = await self._read(request, turn, end)
+        with call.trace.stage("embed"):
+            embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
         # What was late to end is part of what it takes from here on.
         with self._budget.learning(size, since=min(end, _now())) as lesson:
             attaching = self._attaching(request, call.grow, turn)
-            async with turn:
-                until = self._budget.attaching_end(end, call.deadline)
-                await attaching.attach(works, embeddings, until=until)
-                room = self._exporter.room(request.size, deadline=call.deadline)
-                lesson.share = await attaching.fit(works, room)
+            with call.trace.stage("attach"):
+                async with turn:
+                    until = self._budget.attaching_end(end, call.deadline)
+                    await attaching.attach(works, embeddings, until=until)
+                    room = self._exporter.room(request.size, deadline=call.deadline)
+                    lesson.share = await attaching.fit(works, room)
             self._bare.note(attaching.bare)
             passed = Passed(request, works, embeddings) if self._taken is not None else None
             arrived = attaching.arrived
             # As many as spans, and the next hop may take its time.
             del works, embeddings, attaching
             self._echoes.remember(request)
-            answer = await self._exporter.export(
-                request, deadline=call.deadline, metadata=call.metadata, arrived=arrived
-            )
+            answer = await self._forward(request, call, arrived)
         if self._taken is not None and passed is not None:
             _tell(self._taken, passed, answer)
         return answer
+
+    async def _forward(
+        self, request: TraceRequest, call: Call, arrived: Arrived | None
+    ) -> ExportTraceServiceResponse:
+        with call.trace.stage("forward"):
+            return await self._exporter.export(
+                request,
+                deadline=call.deadline,
+                metadata=call.trace.passed_on(call.metadata),
+                arrived=arrived,
+            )
 
     def _attaching(
         self, request: TraceRequest, grow: Callable[[int], None], turn: SharedTurn

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import grpc
 
 from otel_embedder.errors import IncompleteRequestError, OtelEmbedderError
-from otel_embedder.otlp.call import Call
+from otel_embedder.otlp.call import UNTRACED, Call
 from otel_embedder.otlp.status import refusal
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.telemetry.sparing import Sparing
@@ -15,6 +17,7 @@ from otel_embedder.telemetry.sparing import Sparing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from otel_embedder.otlp.call import Metadata, Trace
     from otel_embedder.receiver.intake.headers import Headers
     from otel_embedder.receiver.intake.hops import Hops
     from otel_embedder.receiver.intake.messages import Context
@@ -25,6 +28,9 @@ REQUEST_FAILED = "request.failed"
 REQUEST_INCOMPLETE = "request.incomplete"
 REQUEST_CANCELLED = "request.cancelled"
 
+OK = grpc.StatusCode.OK.value[0]
+CANCELLED = grpc.StatusCode.CANCELLED.value[0]
+
 
 class CallsMetrics(Protocol):
     """What is told of calls."""
@@ -34,11 +40,33 @@ class CallsMetrics(Protocol):
         ...
 
 
+class Traces(Protocol):
+    """Begins to tell of requests."""
+
+    def begin(self, method: str, metadata: Metadata) -> Trace:
+        """Tell of one, from now on."""
+        ...
+
+
+class NoTraces:
+    """Tells of no request."""
+
+    def begin(self, *_: object) -> Trace:
+        """Tell nothing."""
+        return UNTRACED
+
+
 class Calls:
     """Makes of each call what the next stage must know of it, and ends those that fail."""
 
     def __init__(
-        self, hops: Hops, headers: Headers, *, assumed_deadline: float, metrics: CallsMetrics
+        self,
+        hops: Hops,
+        headers: Headers,
+        *,
+        assumed_deadline: float,
+        metrics: CallsMetrics,
+        traces: Traces,
     ) -> None:
         """Prepare for calls.
 
@@ -47,41 +75,51 @@ class Calls:
             headers: what tells which of the callers' headers go on.
             assumed_deadline: seconds that a caller waits who does not say how long.
             metrics: who counts.
+            traces: tells of each.
 
         """
         self._hops = hops
         self._headers = headers
         self._assumed_deadline = assumed_deadline
         self._metrics = metrics
+        self._traces = traces
         # A sender that does so once does it again and again.
         self._incomplete = Sparing(REQUEST_INCOMPLETE)
         self._cancelled = Sparing(REQUEST_CANCELLED)
 
     @asynccontextmanager
-    async def taken(self, context: Context) -> AsyncIterator[Call]:
+    async def taken(self, context: Context, method: str) -> AsyncIterator[Call]:
         """Give what a call brings besides its message; end it with the status that fits.
 
         What has been here before is refused at once: none of its message is read.
         """
+        metadata = tuple(context.invocation_metadata() or ())
+        trace: Trace = UNTRACED
         try:
-            yield self._call(context)
+            trace = self._traces.begin(method, metadata)
+            yield self._call(context, metadata, trace)
         except asyncio.CancelledError:
+            trace.ended(CANCELLED)
             self._metrics.caller_left()
             self._cancelled.tell()
             raise
         except Exception as error:  # noqa: BLE001 - UNKNOWN, which it would become, loses the spans
             self._tell(error)
-            await _refuse(error, context)
+            answer = refusal(error)
+            trace.ended(answer.code.value[0])
+            await context.abort(answer.code, answer.details, answer.trailing_metadata)
+        else:
+            trace.ended(OK)
 
-    def _call(self, context: Context) -> Call:
+    def _call(self, context: Context, metadata: Metadata, trace: Trace) -> Call:
         """Give what a call brings.
 
         Raises:
             LoopError: it has been here before.
 
         """
-        headers = self._headers.passed_on(tuple(context.invocation_metadata() or ()))
-        return Call(self._deadline(context), self._hops.with_own(headers))
+        headers = self._headers.passed_on(metadata)
+        return Call(self._deadline(context), self._hops.with_own(headers), trace=trace)
 
     def _deadline(self, context: Context) -> float:
         """Give the event loop's time at which the caller stops waiting."""
@@ -98,8 +136,3 @@ class Calls:
             self._incomplete.tell(error=str(error))
         elif not isinstance(error, OtelEmbedderError):
             log.error(REQUEST_FAILED, exc_info=error)
-
-
-async def _refuse(error: Exception, context: Context) -> NoReturn:
-    answer = refusal(error)
-    await context.abort(answer.code, answer.details, answer.trailing_metadata)

@@ -84,12 +84,16 @@ class PassThrough:
 
     async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
         async with (
-            self._calls.taken(context) as call,
+            self._calls.taken(context, method) as call,
             self._messages.received(context) as message,
         ):
-            answer = await self._next.forward(
-                method, message.encoded, deadline=call.deadline, metadata=call.metadata
-            )
+            with call.trace.stage("forward"):
+                answer = await self._next.forward(
+                    method,
+                    message.encoded,
+                    deadline=call.deadline,
+                    metadata=call.trace.passed_on(call.metadata),
+                )
             self._note(signal)
             return answer
 

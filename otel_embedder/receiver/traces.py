@@ -14,7 +14,8 @@ import grpc
 import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_embedder.otlp.names import TRACE_SERVICE
+from otel_embedder.otlp.names import EXPORT_METHOD, TRACE_SERVICE
+from otel_embedder.otlp.own import own_spans
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.call import Call
@@ -88,10 +89,11 @@ class TraceReceiver:
     async def export(self, _: object, context: Context) -> bytes:
         """Answer an ExportTraceServiceRequest, or end the call with the status that fits."""
         async with (
-            self._calls.taken(context) as call,
+            self._calls.taken(context, EXPORT_METHOD) as call,
             self._messages.received(context) as message,
         ):
             request = await self._messages.parsed(message)
+            call.trace.took(spans=request.spans, own=own_spans(request))
             bounded = replace(call, grow=message.attach)
             del message  # nobody needs its bytes any more
             return await self._answer(request, bounded)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from otel_embedder.settings import Settings
 
 PAGE_REMEDY = "what serves the page is not installed; install otel-embedder[page]"
+TRACES_REMEDY = "what makes these spans is not installed; install otel-embedder[telemetry]"
+# The last of these brings what is around it.
+MAKES_SPANS = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.common")
 LOCALHOST = {"127.0.0.1", "::1"}
 
 
@@ -26,6 +29,21 @@ def find_loop(settings: Settings) -> list[str]:
         "pod to send here, OTEL_EMBEDDER_NEXT_HOP goes before it"
         for address in addresses(settings.listen)
         if _is_same(address, settings.next_hop)
+    ]
+
+
+def find_own_echo(settings: Settings) -> list[str]:
+    """Tell whether what the sidecar tells of itself would come back to it."""
+    endpoints = {
+        "metrics_otlp_endpoint": settings.metrics_otlp_endpoint,
+        "traces_otlp_endpoint": settings.traces_otlp_endpoint,
+    }
+    return [
+        f"{name}: {endpoint} is where this sidecar itself listens ({address}), so it would tell "
+        "itself of itself; name a Collector, or a backend"
+        for name, endpoint in endpoints.items()
+        for address in addresses(settings.listen)
+        if endpoint is not None and _is_same(address, endpoint)
     ]
 
 
@@ -141,11 +159,27 @@ def find_unshared(settings: Settings) -> list[str]:
     return problems
 
 
+def find_missing_sdk(settings: Settings) -> list[str]:
+    """Tell whether there are to be spans of our own, and what makes them is not installed."""
+    if settings.traces_otlp_endpoint is None or all(map(_is_installed, MAKES_SPANS)):
+        return []
+    return [f"traces_otlp_endpoint: {TRACES_REMEDY}"]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # what it would be in
+        return False
+
+
 CHECKS = (
     find_exposure,
     find_loop,
+    find_own_echo,
     find_open_page,
     find_empty_page,
     find_missing_page,
+    find_missing_sdk,
     find_unshared,
 )

@@ -30,6 +30,7 @@ from otel_embedder.receiver.traces import TraceReceiver
 from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.memory import collecting, trimming
+from otel_embedder.sidecar.own_telemetry import own_telemetry
 from otel_embedder.sidecar.rpcs import rpc_handlers
 from otel_embedder.sidecar.stopping import (
     SERVICE_STARTED,
@@ -113,6 +114,7 @@ async def running(
         await parts.enter_async_context(trimming())
         metrics.watch_log(dropped_lines)
         parts.enter_context(serving_metrics(settings.metrics_listen, metrics.registry))
+        traces = await parts.enter_async_context(own_telemetry(settings, metrics))
         sending_bytes = settings.max_inflight_bytes // SENDING_SHARE
         exporter = await parts.enter_async_context(
             otlp_exporter(
@@ -148,6 +150,7 @@ async def running(
             Headers(withheld=access(settings).withheld()),
             assumed_deadline=settings.assumed_deadline,
             metrics=metrics,
+            traces=traces,
         )
         taken_in = messages(settings, closing, turns, metrics)
         await parts.enter_async_context(collecting(taken_in.bytes_in_flight))

@@ -45,6 +45,7 @@ class Metric:
         labels: by which words it is told apart; from closed or bounded sets only.
         buckets: upper bounds of a histogram's; Prometheus' own, if there are none.
         is_watched: whether a counter stands at what somebody else has counted.
+        unit: what its values count, as OTLP writes it; what its name ends with, if it is empty.
 
     """
 
@@ -54,6 +55,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS
     is_watched: bool = False
+    unit: str = ""
 
 
 METRICS = (
@@ -90,7 +92,7 @@ METRICS = (
     Metric(
         "passed_spans_total",
         "counter",
-        "Spans left alone, by standing: current or foreign vector.",
+        "Spans left alone, by standing: current or foreign vector, or of sidecars' own work (own).",
         ("standing",),
     ),
     Metric(
@@ -139,10 +141,14 @@ METRICS = (
         "gauge",
         "Memory in which texts are known by the bytes of spans: 8 MiB at most.",
     ),
-    Metric("queue_size", "gauge", "Texts that wait."),
+    Metric("queue_size", "gauge", "Texts that wait.", unit="{texts}"),
     Metric("queue_duration_seconds", "histogram", "Time that a text waited for the model."),
     Metric(
-        "batch_size", "histogram", "Texts that the model was given at once.", buckets=BATCH_SIZES
+        "batch_size",
+        "histogram",
+        "Texts that the model was given at once.",
+        buckets=BATCH_SIZES,
+        unit="{texts}",
     ),
     Metric("inference_duration_seconds", "histogram", "Time that the model took for a batch."),
     Metric("exporter_sent_spans_total", "counter", "Spans that the next hop took."),

@@ -30,7 +30,7 @@ CHARTS_OWN = {
     *("config", "listen", "listen_insecure", "metrics_listen", "shutdown_timeout"),
     *("tls_certificate", "tls_key", "tls_client_authority", "bearer_token", "bearer_token_file"),
     *("next_hop", "next_hop_headers", "next_hop_certificate"),
-    *("next_hop_client_certificate", "next_hop_client_key"),
+    *("next_hop_client_certificate", "next_hop_client_key", "telemetry_headers"),
 }
 
 NEXT_HOP, BACKEND = "http://backend.observability.svc:4317", "backend.observability.svc:4317"

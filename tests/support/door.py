@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.fairness import Turns
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.calls import Calls, NoTraces
 from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.intake.headers import Headers
 from otel_embedder.receiver.intake.hops import Hops
@@ -23,7 +23,9 @@ ASSUMED_DEADLINE = 10.0
 def new_calls(metrics: FakeMetrics, *, withheld: Collection[str] = ()) -> Calls:
     """Give what makes calls, of a sidecar of its own."""
     headers = Headers(withheld=withheld)
-    return Calls(Hops(), headers, assumed_deadline=ASSUMED_DEADLINE, metrics=metrics)
+    return Calls(
+        Hops(), headers, assumed_deadline=ASSUMED_DEADLINE, metrics=metrics, traces=NoTraces()
+    )
 
 
 def new_messages(

@@ -18,14 +18,16 @@ HTTP = (
     "static_files",
 )
 PAGE = {"otel_embedder.api.opening", *(f"otel_embedder.api.http.{name}" for name in HTTP)}
+TELEMETRY = {"otel_embedder.telemetry.otlp.tracing"}
 # What needs an extra.
-OPTIONAL = DEMO | PAGE | MCP
+OPTIONAL = DEMO | PAGE | MCP | TELEMETRY
 # By extra: what it brings, and the modules that ask for it. Nothing else may.
 EXTRAS = {
     "demo": ("opentelemetry.exporter", DEMO),
     "sdk": ("opentelemetry.sdk", {"otel_embedder.sdk"}),
     "page": ("starlette", PAGE),
     "mcp": ("mcp", MCP),
+    "telemetry": ("opentelemetry.sdk", TELEMETRY),
     "none": ("", set[str]()),
 }
 

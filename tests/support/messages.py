@@ -33,11 +33,12 @@ TELLING = {
     ("settings", "_other_protocol"),
     ("sidecar.checks", "find_loop"),
     ("sidecar.checks", "find_exposure"),
+    ("sidecar.checks", "find_own_echo"),
 }
 PUT_IN = re.compile(r"\{.*?\}+")
 # Words for Python's names.
 SPOKEN = {"strerror": "reason"}
-FIELD = re.compile(r"^[a-z_]+: ")
+FIELD = re.compile(r"^(?:[a-z_]+|\{name\}): ")
 BUILTINS = {*dir(builtins)}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

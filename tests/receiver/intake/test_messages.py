@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from otel_embedder.errors import BusyError
 from otel_embedder.fairness import Turns
+from otel_embedder.otlp.names import EXPORT_METHOD
 from otel_embedder.receiver.admission import Admission
 from otel_embedder.receiver.calls import REQUEST_INCOMPLETE
 from otel_embedder.receiver.closing import Closing
@@ -49,7 +50,7 @@ class Echo:
         self.called.release()
         try:
             async with (
-                self._calls.taken(context),
+                self._calls.taken(context, EXPORT_METHOD),
                 self._messages.received(context) as message,
             ):
                 self.arrived.release()
