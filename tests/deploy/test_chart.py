@@ -193,6 +193,22 @@ def test_every_port_agrees(row: str) -> None:
     assert allowed in (set(), {ports.get("otlp", 4317), ports["metrics"]})
 
 
+def test_a_policy_lets_out_what_the_sidecar_tells_of_itself() -> None:
+    settings = {
+        "metrics_otlp_endpoint": "http://collector:14317",
+        "traces_otlp_endpoint": "http://collector:24317",
+    }
+
+    [policy] = [
+        manifest
+        for manifest in of_chart({**GATEWAY, "settings": settings}, CHART)
+        if manifest["kind"] == "NetworkPolicy"
+    ]
+
+    ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert ports == [53, 53, 4317, 14317, 24317]
+
+
 def named_ports(each: list[Manifest]) -> Iterator[str | int]:
     """Give what the ports of Services lead to."""
     for manifest in each:
