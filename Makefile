@@ -52,7 +52,7 @@ PYTEST := $(BIN)/pytest $(TESTS) --numprocesses $(WORKERS) --dist worksteal
 LEFT_OUT := reference or deploy or gateway or host or image
 
 # Playwright holds the event loop of its thread, so what needs a browser runs by itself.
-test: $(INSTALLED) build/otelcol build/browser  ## Run all tests, with the real model and a real Collector
+test: $(INSTALLED) build/otelcol build/otelcol-prometheus build/browser  ## Run all tests, with the real model and a real Collector
 	$(PYTEST) -m 'not ($(LEFT_OUT) or browser)' --cov --cov-fail-under=0 --durations 10
 	$(BIN)/pytest tests/page -m browser --cov --cov-append
 
@@ -363,11 +363,13 @@ build/proto: proto/*.proto proto/otel_embedder/v1/*.proto $(INSTALLED)
 	    $(patsubst proto/%,otel_embedder/proto/%,$(subst /otel_embedder/v1,/v1,$(filter %.proto,$^)))
 
 build/otelcol: collector-config/builder.yaml
+# With the receiver for Prometheus, and so much of Prometheus.
+build/otelcol-prometheus: tests/collector/builder.yaml
 build/peer: tests/bench/peers/builder.yaml tests/bench/peers/vectorprocessor/*
 # With the loadbalancing exporter, and so the SDKs of clouds.
 build/otelcol-gateway: collector-config/gateway-builder.yaml
 # The builder must be of the release that it builds (`version` in its file), and Go new enough for it.
-build/otelcol build/peer build/otelcol-gateway: | $(UV)
+build/otelcol build/otelcol-prometheus build/peer build/otelcol-gateway: | $(UV)
 	@echo '==> $@: building a Collector, some minutes, once'
 	printf '%s\n' go1.26 "$$(go env GOVERSION 2>/dev/null)" | sort -VC \
 	    || { $(call environment,build/go,requirements/go.txt); }
