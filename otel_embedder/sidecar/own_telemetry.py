@@ -21,6 +21,8 @@ from otel_embedder.sidecar.background import beside
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from prometheus_client import CollectorRegistry
+
     from otel_embedder.exporter.settings import TelemetrySettings
     from otel_embedder.receiver.calls import Traces
     from otel_embedder.settings import Settings
@@ -62,12 +64,18 @@ async def own_telemetry(settings: Settings, metrics: Metrics) -> AsyncIterator[T
         SettingsError: the certificates can't be used any more.
 
     """
-    async with _pushed_metrics(settings, metrics), _sent_spans(settings) as traces:
+    async with pushed_metrics(settings, metrics.registry), _sent_spans(settings) as traces:
         yield traces
 
 
 @asynccontextmanager
-async def _pushed_metrics(settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+async def pushed_metrics(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[None]:
+    """Push what a registry stands at, if the settings say where to.
+
+    Raises:
+        SettingsError: the certificates can't be used any more.
+
+    """
     if settings.metrics_otlp_endpoint is None:
         yield
         return
@@ -76,7 +84,7 @@ async def _pushed_metrics(settings: Settings, metrics: Metrics) -> AsyncIterator
     from otel_embedder.telemetry.otlp.resource import own_resource  # noqa: PLC0415
 
     resource = own_resource(settings.telemetry_resource, __version__)
-    message = MetricsMessage(metrics.registry, resource)
+    message = MetricsMessage(registry, resource)
     telling = Telling(
         name="metrics",
         method=METRICS_METHOD,

@@ -35,10 +35,14 @@ _NUMBER = re.compile(r"[-\d](?<!\w.)(?:(?<=-)\d+|(?<=\d)\d*)(?:\.\d+)?")
 _HUMP = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
 _WORD = re.compile(r"[\w%]+")
 # Leaves of a text of ASCII its words, in lower case.
-_ASCII_WORDS = "".join(
-    character.lower() if character.isalnum() or character == "%" else " "
-    for character in map(chr, range(128))
-).encode().ljust(256)
+_ASCII_WORDS = (
+    "".join(
+        character.lower() if character.isalnum() or character == "%" else " "
+        for character in map(chr, range(128))
+    )
+    .encode()
+    .ljust(256)
+)
 _LETTER = re.compile(r"[^\W\d_]")
 # A message of fewer says nothing.
 _LETTERS = re.compile(r"(?:[\W\d_]*+[^\W\d_]){3}")

@@ -31,6 +31,8 @@ def recorded_metrics() -> Metrics:
     metrics.catalogue_dropped("queue", spans=1)
     metrics.error_group_came("payment")
     metrics.asked("http", "answered")
+    metrics.worker_restarted()
+    metrics.watch_workers(lambda: 16)
     metrics.watch_send_limit(lambda: 4_190_208)
     metrics.watch_log(lambda: 11)
     metrics.watch_known_spans(lambda: 12, lambda: 512)

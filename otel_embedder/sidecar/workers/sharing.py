@@ -29,7 +29,7 @@ def own_settings(share: Share) -> Settings:
     }
     own["model_threads"] = max(1, thread_count(settings.model_threads) // settings.workers)
     own["listen"] = _listen(share)
-    own["metrics_listen"] = ""  # the supervisor tells of all
+    own |= {"metrics_listen": "", "metrics_otlp_endpoint": None}  # the supervisor tells of all
     return settings.model_copy(update=own)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from otel_embedder.errors import ListenError, OtelEmbedderError, SettingsError
 from otel_embedder.receiver.addresses import socket_path
 from otel_embedder.sidecar.background import beside
+from otel_embedder.sidecar.own_telemetry import pushed_metrics
 from otel_embedder.sidecar.stopping import (
     SERVICE_STARTED,
     SERVICE_STOPPED,
@@ -74,7 +75,10 @@ async def supervise(settings: Settings) -> None:
         own = settings.model_copy(update={"listen": ",".join(listen)})
         crew = Crew([Share(number, own) for number in range(settings.workers)], stop, metrics)
         with serving_metrics(settings.metrics_listen, crew.summed.registry):
-            async with beside(_tell(own, crew, stop)):
+            async with (
+                pushed_metrics(settings, crew.summed.registry),
+                beside(_tell(own, crew, stop)),
+            ):
                 await crew.run()
     log.info(SERVICE_STOPPED)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Labels = tuple[tuple[str, str], ...]
 
-TOTAL = "_total"
+TOTAL, CREATED = "_total", "_created"
 CUMULATIVE = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
 # By the last word of a name: UCUM, as the Collector's own metrics have it.
 UNITS = {"seconds": "s", "bytes": "By"}
@@ -64,10 +64,16 @@ class MetricsMessage:
         resource.resource.attributes.extend(self._resource)
         scope = resource.scope_metrics.add(scope=InstrumentationScope(name=OWN_SCOPE))
         times = Times(self._start, time.time_ns())
-        # What has a label has no sample before it is first counted.
-        families = (family for family in self._registry.collect() if family.samples)
-        scope.metrics.extend(metric_of(family, times) for family in families)
+        scope.metrics.extend(
+            metric_of(family, times) for family in self._registry.collect() if _is_told(family)
+        )
         return request.SerializeToString()
+
+
+def _is_told(family: Family) -> bool:
+    # What has a label has no sample before it is first counted; and when a counter began, which in
+    # a scrape's text is a gauge of its own, OTLP says beside the counter.
+    return bool(family.samples) and not family.name.endswith(CREATED)
 
 
 def metric_of(family: Family, times: Times) -> otlp.Metric:

@@ -17,6 +17,8 @@ def test_workers_together_hold_what_one_would() -> None:
             "max_queue_size": 400,
             "model_threads": 8,
             "max_receive_bytes": "16MiB",
+            "metrics_otlp_endpoint": "http://127.0.0.1:4317",
+            "traces_otlp_endpoint": "http://127.0.0.1:4317",
         }
     )
 
@@ -26,7 +28,9 @@ def test_workers_together_hold_what_one_would() -> None:
     assert (own.max_inflight_requests, own.cache_size, own.max_queue_size) == (25, 500, 100)
     assert own.model_threads == 2
     assert own.max_receive_bytes == settings.max_receive_bytes
-    assert own.metrics_listen == ""
+    # Of all of them their supervisor tells; each request is one worker's.
+    assert (own.metrics_listen, own.metrics_otlp_endpoint) == ("", None)
+    assert own.traces_otlp_endpoint == settings.traces_otlp_endpoint
 
 
 def test_none_has_less_than_it_needs() -> None:

@@ -8,19 +8,26 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
 from otel_embedder.telemetry.metrics import BATCH_SIZES, METRICS, NAMESPACE, Metrics
 from otel_embedder.telemetry.otlp.metrics import MetricsMessage
+from otel_embedder.telemetry.summed import SummedMetrics
+from otel_embedder.telemetry.summed import told as told_as_text
 from tests.support.recorded_metrics import recorded_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from prometheus_client import CollectorRegistry
 
 KINDS = {"counter": "sum", "gauge": "gauge", "histogram": "histogram"}
 
 
 def told(metrics: Metrics) -> dict[str, otlp.Metric]:
+    return told_of(metrics.registry)
+
+
+def told_of(registry: CollectorRegistry) -> dict[str, otlp.Metric]:
     """Give what a message says, by the metrics' names."""
-    encoded = MetricsMessage(metrics.registry, {"service.name": "s"}).encoded()
+    encoded = MetricsMessage(registry, {"service.name": "s"}).encoded()
     [resource] = ExportMetricsServiceRequest.FromString(encoded).resource_metrics
     assert labels(resource.resource.attributes) == {"service.name": "s"}
     [scope] = resource.scope_metrics
@@ -116,3 +123,22 @@ def test_a_gauge_is_asked_whenever_a_message_is_made() -> None:
         if metric.name == "otel_embedder_queue_size"
     ]
     assert size == 3
+
+
+def test_the_sum_of_several_processes_is_told_as_that_of_one() -> None:
+    one = recorded_metrics()
+    summed = SummedMetrics(recorded_metrics())
+    summed.hear(1, told_as_text(recorded_metrics()))
+    summed.hear(2, told_as_text(recorded_metrics()))
+
+    alone, together = told(one), told_of(summed.registry)
+
+    assert {*together} == {*alone}
+    accepted = "otel_embedder_receiver_accepted_spans_total"
+    [each], [all_] = alone[accepted].sum.data_points, together[accepted].sum.data_points
+    assert all_.as_double == 3 * each.as_double
+    sizes = "otel_embedder_batch_size"
+    [each_size] = alone[sizes].histogram.data_points
+    [all_sizes] = together[sizes].histogram.data_points
+    assert [*all_sizes.explicit_bounds] == [*each_size.explicit_bounds]
+    assert [*all_sizes.bucket_counts] == [3 * count for count in each_size.bucket_counts]
