@@ -36,8 +36,7 @@ HANDING_ON = {
     ),
     *("embedder.models.reviving", "embedder.worker", "errors", "exporter.delivery"),
     *("exporter.exporter", "files.trace_files", "credentials.tokens", "settings"),
-    "sidecar.own_telemetry",
-    "text.profiles.profile",
+    *("sidecar.own_telemetry", "text.profiles.profile", "sidecar.workers.supervisor"),
 }
 METRICS = '{"resourceMetrics": []}'
 

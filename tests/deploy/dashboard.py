@@ -163,6 +163,7 @@ PANELS = (
         {
             "spans that came back": rate("came_back_spans_total"),
             "lines of the log dropped": rate("dropped_log_lines_total"),
+            "workers started again": rate("worker_restarts_total"),
         },
     ),
 )

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from otel_embedder.errors import ListenError
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES, TRACE_SERVICE
 from otel_embedder.receiver.closing import Closing
+from otel_embedder.receiver.health import HealthServicer
 from otel_embedder.receiver.intake.inflate import MAX_SMALL_BYTES
 from otel_embedder.receiver.other_signals import PassThrough
 from otel_embedder.receiver.server import SERVER_OPTIONS, listening
@@ -48,6 +49,7 @@ pytestmark = pytest.mark.timeout(60)
 
 SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 OPTIONS = dict(SERVER_OPTIONS)
 
 # HTTP/2: what a client begins with, its settings, a ping, and the frame by which a server leaves.
@@ -266,6 +268,25 @@ async def test_a_watch_of_a_name_that_nobody_knows_ends_with_the_server() -> Non
         rest = [health async for health in healths]
 
     assert (first, rest) == (SERVICE_UNKNOWN, [])
+
+
+async def test_of_several_the_whole_is_as_well_as_somebody_tells() -> None:
+    health = HealthServicer(is_one_of_several=True)
+    settings = load_settings({"listen": "127.0.0.1:0", "shutdown_timeout": 600.0})
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        port = await stack.enter_async_context(listening([], settings, Closing(), health=health))
+        client = Client(port)
+        healths = client.healths("")
+        found = [await anext(healths)]
+        own = await client.health(TRACE_SERVICE)
+        for are_serving in (True, False, True):
+            await health.tell_of_all(are_serving=are_serving)
+            found.append(await anext(healths))
+        await stack.aclose()
+        found += [each async for each in healths]
+
+    assert own == SERVING
+    assert found == [NOT_SERVING, SERVING, NOT_SERVING, SERVING, NOT_SERVING]
 
 
 async def test_a_question_left_open_ends_with_the_server() -> None:

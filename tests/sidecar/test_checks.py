@@ -8,7 +8,7 @@ import pytest
 from otel_embedder.cli import EXIT_USAGE
 from otel_embedder.errors import SettingsError
 from otel_embedder.settings import load_settings
-from otel_embedder.sidecar.checks import CHECKS, find_exposure, find_loop
+from otel_embedder.sidecar.checks import CHECKS, find_exposure, find_loop, find_unshared
 from tests.support.certificates import Authority, KeyPair
 from tests.support.processes import OTEL_EMBEDDER, own_environment
 
@@ -171,6 +171,32 @@ def test_serve_ends_with_half_a_certificate_as_with_any_wrong_setting(
     assert said[0] == "otel-embedder: bad settings (1):"
     assert said[1].startswith(f"  {flag} is ")
     assert said[1].endswith("must be a PEM file with certificates")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"listen": "unix:a.sock"}, "listen: a socket file is one worker's"),
+        ({"listen": "unix:a,unix:b"}, "listen: a socket file is one worker's"),
+        ({"catalogue": "memory"}, "catalogue: each of several workers would have a part"),
+        (
+            {"http_listen": "127.0.0.1:1", "catalogue": "sqlite:///a.db"},
+            "http_listen: the page tells how one process does",
+        ),
+    ],
+)
+def test_what_several_workers_can_not_share_is_refused(flags: dict[str, object], said: str) -> None:
+    [problem] = find_unshared(load_settings({"workers": 3, **flags}))
+
+    assert problem.startswith(said)
+    assert find_unshared(load_settings(flags)) == []
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1,unix:a.sock", "unix:a,unix:b,unix:c"])
+def test_what_several_workers_share_is_taken(listen: str) -> None:
+    flags = {"workers": 3, "listen": listen, "catalogue": "sqlite:///a.db"}
+
+    assert find_unshared(load_settings(flags)) == []
 
 
 def refused(*flags: str, **environment: str) -> list[str]:

@@ -151,6 +151,17 @@ def test_what_libraries_log_and_cannot_be_shown_is_dropped() -> None:
     assert "told" in line
 
 
+def test_what_a_log_is_set_up_with_is_in_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info", worker=3)
+
+    get_logger().info("ours")
+    logging.getLogger("a.library").warning("theirs")
+    finish_logs()
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line["worker"]) for line in lines] == [("ours", 3), ("theirs", 3)]
+
+
 def test_a_log_that_is_set_up_twice_says_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("console", "info")
     configure_logs("json", "info")
