@@ -6,11 +6,14 @@ Collector's own.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from tests.support.charts import (
     METRICS_OFF,
@@ -23,7 +26,7 @@ from tests.support.charts import (
 )
 from tests.support.comparison import delivery, differences, spans_in
 from tests.support.documents import typed_commands
-from tests.support.gateway import Replica, balancing, seeing, write_hosts
+from tests.support.gateway import Replica, balancing, balancing_among, seeing, write_hosts
 from tests.support.otlp_samples import new_span, request
 from tests.support.processes import (
     OTEL_EMBEDDER,
@@ -102,6 +105,31 @@ def test_each_service_has_a_sidecar_that_remembers_its_texts(
     # As with one sidecar: each text was computed once, by whichever it is.
     assert sum(computed) == TEXTS
     assert sum(remembered) == 2 * TEXTS
+
+
+def test_each_service_has_a_worker_behind_a_socket_file_of_its_own(
+    model_cache: Path, sink: Sink, tmp_path: Path
+) -> None:
+    sockets = [tmp_path / f"{number}.sock" for number in range(2)]
+    listen = ",".join(f"unix:{socket}" for socket in sockets)
+    workers = Replica(listen, sink, ("--workers", "2", "--model-cache", str(model_cache)))
+    sent: list[bytes] = []
+    with workers.running() as supervisor, balancing_among(sockets, tmp_path / "spans") as sender:
+        for _ in range(2):
+            sent += traffic()
+            send(sender.address, sent[-SERVICES:])
+            sink.wait_for_all(sent)
+        # The supervisor is told each second.
+        for attempt in Retrying(stop=stop_after_delay(30), wait=wait_fixed(0.1), reraise=True):
+            with attempt:
+                assert workers.texts("model") == workers.texts("cache") == TEXTS
+        for start in supervisor.events("worker.started"):
+            sent += traffic()
+            send(sender.address, sent[-SERVICES:])
+            os.kill(start["pid"], signal.SIGKILL)
+            sink.wait_for_all(sent)
+
+    assert_all_came(sent, sink)
 
 
 def test_a_sidecar_that_starts_again_loses_none(

@@ -75,6 +75,17 @@ def balancing(hosts: Path, *, port: str, routing_key: str = "service") -> Iterat
 
 
 @contextmanager
+def balancing_among(sockets: Sequence[Path], storage: Path) -> Iterator[Collector]:
+    """Run a Collector that chooses by the same file, but among socket files."""
+    resolver = "exporters::load_balancing::resolver"
+    hostnames = ", ".join(f'"unix://{socket}"' for socket in sockets)
+    overrides = [f"{resolver}::dns: null", f"{resolver}::static::hostnames: [{hostnames}]"]
+    config, variables = CONFIGURATIONS / "gateway.yaml", {"OTELCOL_STORAGE_DIRECTORY": str(storage)}
+    with running_collector(config, variables, overrides=overrides, program=COLLECTOR) as sender:
+        yield sender
+
+
+@contextmanager
 def taking_turns(hosts: Path, *, port: str) -> Iterator[Collector]:
     """Run a Collector that gives each request to the next of what the name is for.
 
