@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from select import select
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.receiver.probe import CHECK_METHOD
+from otel_embedder.search.stores.opening import open_store
 from tests.support.generated import requests_of_texts
 from tests.support.processes import (
     OTEL_EMBEDDER,
@@ -180,6 +181,23 @@ def test_a_worker_that_is_killed_is_started_again_and_its_counts_stay(
         requests = sent_by_each(it.supervisor.address, senders=8)
         sink.wait_for_all(requests)
         it.wait_for("receiver_accepted_spans_total", 16 * SPANS)
+
+
+def test_a_catalogue_has_what_all_workers_counted(
+    sink: Sink, empty: Path, sockets: Sequence[str], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/catalogue.db"
+    with site(sink.address, empty, "--listen", ",".join(sockets), "--catalogue", url) as it:
+        for address in sockets:
+            sink.wait_for_all(sent_by_each(address, senders=1))
+        assert it.supervisor.stop() == 0
+
+    with closing(open_store(url, readonly=True)) as store:
+        buckets = [*store.buckets(since=0, until=int(time.time()))]
+        counted = sum(int(each.counts.table("rows").values[:, 0].sum()) for each in buckets)
+
+        assert len(store.writers()) == WORKERS
+        assert counted == WORKERS * SPANS
 
 
 def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(sink: Sink, empty: Path) -> None:
