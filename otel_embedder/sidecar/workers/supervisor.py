@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_embedder.errors import ListenError, OtelEmbedderError, SettingsError
-from otel_embedder.receiver.addresses import socket_path
+from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.own_telemetry import pushed_metrics
 from otel_embedder.sidecar.stopping import (
@@ -85,7 +85,7 @@ async def supervise(settings: Settings) -> None:
 
 async def _tell(settings: Settings, crew: Crew, stop: asyncio.Event) -> None:
     await crew.all_listen.wait()
-    ports = [each for each in settings.listen.split(",") if socket_path(each) is None]
+    ports = [each for each in addresses(settings.listen) if socket_path(each) is None]
     port = int(ports[0].rpartition(":")[2]) if ports else 0
     log.info(
         SERVICE_STARTED,
@@ -148,7 +148,7 @@ class Crew:
         self._running: dict[int, Running] = {}
         self._serving: set[int] = set()
         self._listened: set[int] = set()
-        # The first goes ahead: what is wrong is told once, and a model converted once.
+        # The first goes ahead: what is wrong for all is told once.
         self._first_listens = asyncio.Event()
         self._refusal: OtelEmbedderError | None = None
         metrics.watch_workers(lambda: len(self._serving))
