@@ -5,6 +5,7 @@
     OtelEmbedderError
     ├── SettingsError             mend the settings; the process ends with 2
     ├── ListenError               free the address, or name another
+    ├── WorkerError               see what the worker said itself
     ├── CredentialsError          mend the files of certificates or tokens
     ├── UnreadableFileError       name another file
     │   └── CutOffFileError           go on with what came before, or without the file
@@ -73,6 +74,10 @@ class SettingsError(OtelEmbedderError):
 
 class ListenError(OtelEmbedderError):
     """Raised when the address to listen on can't be had."""
+
+
+class WorkerError(OtelEmbedderError):
+    """Raised when one of several workers can't start, and has told why."""
 
 
 class CredentialsError(OtelEmbedderError):

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from otel_embedder.errors import ListenError, OtelEmbedderError, SettingsError
+from otel_embedder.errors import ListenError, OtelEmbedderError, SettingsError, WorkerError
 from otel_embedder.receiver.addresses import addresses, socket_path
 from otel_embedder.sidecar.background import beside
 from otel_embedder.sidecar.own_telemetry import pushed_metrics
@@ -67,6 +67,7 @@ async def supervise(settings: Settings) -> None:
     Raises:
         SettingsError: a file of certificates or tokens can't be used any more.
         ListenError: an address can't be had.
+        WorkerError: a worker could not start for something else.
 
     """
     stop, metrics = stop_on_signals(), Metrics()
@@ -159,6 +160,7 @@ class Crew:
         Raises:
             SettingsError: one could not start for these, before all had started.
             ListenError: nor for an address.
+            WorkerError: nor for something else.
 
         """
         async with beside(self._pass_stop_on()):
@@ -210,6 +212,8 @@ class Crew:
             self.summed.leave(share.number)
             worker.writer.close()
         exit_code = await worker.process.wait()
+        if exit_code > 0:
+            self._take_failure(share.number, exit_code)
         return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
 
     async def _listen_to(self, worker: Running) -> None:
@@ -267,6 +271,15 @@ class Crew:
             return
         self._refusal = SettingsError(problems) if kind == "settings" else ListenError(problems[0])
         self._stop.set()
+
+    def _take_failure(self, number: int, exit_code: int) -> None:
+        """End all for what no start ever got over; a signal, as for want of memory, may pass."""
+        if not self.all_listen.is_set() and self._refusal is None:
+            self._refusal = WorkerError(
+                f"worker {number} ended with exit code {exit_code} before all had started; what it "
+                "said is above"
+            )
+            self._stop.set()
 
 
 async def _start(share: Share, program: Sequence[str]) -> Running:

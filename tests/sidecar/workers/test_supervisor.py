@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from otel_embedder.errors import ListenError, SettingsError
+from otel_embedder.errors import ListenError, SettingsError, WorkerError
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.workers.channel import Share
 from otel_embedder.sidecar.workers.supervisor import (
@@ -108,6 +108,20 @@ async def test_what_another_one_refuses_ends_all_too() -> None:
     async with crew(code + OBEYING, workers=2) as (running, _):
         with pytest.raises(ListenError, match="no"):
             await running
+
+
+async def test_what_the_first_fails_with_ends_all_at_once() -> None:
+    async with crew("raise SystemExit(3)", workers=2) as (running, _):
+        with pytest.raises(WorkerError, match="worker 0 ended with exit code 3"):
+            await running
+
+
+async def test_a_first_worker_that_is_killed_is_started_again() -> None:
+    with capture_logs() as logs:
+        async with crew("os.kill(os.getpid(), 9)") as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total"))
+
+    assert of(WORKER_ENDED, logs)[0]["end"] == "SIGKILL"
 
 
 async def test_what_is_refused_later_is_told_and_tried_again() -> None:
