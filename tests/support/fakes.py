@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Arrived, TraceRequest
 
 # Long enough for a busy machine, and short enough to say which wait it was that hung.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 DIMENSION = 384
 

@@ -23,7 +23,7 @@ from tests.support.sites import a_catalogue, served
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 def test_other_hosts_look_over_tls_with_a_token_and_a_cookie_that_is_for_tls_alone(

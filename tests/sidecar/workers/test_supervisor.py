@@ -45,7 +45,7 @@ for order in orders:
 
 @asynccontextmanager
 async def crew(
-    code: str, *, workers: int = 1, silent_after: float = PATIENCE
+    code: str, *, workers: int = 1, silent_after: float = 2 * PATIENCE
 ) -> AsyncIterator[tuple[asyncio.Task[None], Metrics]]:
     """Run workers of this code; give what ends with them, and their metrics."""
     settings, stop, metrics = load_settings({"workers": workers}), asyncio.Event(), Metrics()
