@@ -70,6 +70,11 @@ def has_events(encoded: bytes) -> bool:
     return bool(_EVENTS.read(encoded).events)
 
 
+def nanoseconds(started: int, ended: int) -> int | None:
+    """Give how long a span took, by its times in nanoseconds; None where these don't tell."""
+    return ended - started if 0 < started <= ended else None
+
+
 def span_milliseconds(encoded: bytes) -> float | None:
     """Give how long an encoded Span took; None where its times don't tell.
 
@@ -78,10 +83,8 @@ def span_milliseconds(encoded: bytes) -> float | None:
 
     """
     head = pb.SpanHead.FromString(encoded)
-    started, ended = head.start_time_unix_nano, head.end_time_unix_nano
-    if not started or ended < started:
-        return None
-    return (ended - started) / NANOSECONDS_PER_MILLISECOND
+    took = nanoseconds(head.start_time_unix_nano, head.end_time_unix_nano)
+    return None if took is None else took / NANOSECONDS_PER_MILLISECOND
 
 
 def check_span(encoded: bytes) -> None:

@@ -11,7 +11,7 @@ Spans of its own work are known by their scope and never embedded: see `otlp.own
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
@@ -35,6 +35,19 @@ MAX_LOOKED_AT = 16
 log = get_logger()
 
 
+class Representative(NamedTuple):
+    """The span that stands for a request.
+
+    Attributes:
+        span: it, one of the request's.
+        standing: what it came with.
+
+    """
+
+    span: Span
+    standing: Standing
+
+
 class Echoes:
     """Recognises requests that were annotated here a moment ago, by one span of each.
 
@@ -47,29 +60,32 @@ class Echoes:
         self._sent: LRUCache[SpanIds, bool] = LRUCache(MAX_REMEMBERED)
         self._is_logged = False
 
-    def remember(self, request: TraceRequest) -> None:
-        """Remember a request that goes on.
+    def remember(self, representative: Representative | None) -> None:
+        """Remember a request that goes on, by the span that stands for it.
 
         Raises:
-            google.protobuf.message.DecodeError: the span that stands for it is none.
+            google.protobuf.message.DecodeError: that is none.
 
         """
-        span = self._representative(request)
         # What came with its vector may be an archive, sent again on purpose.
-        if span is not None and span.added:
+        if representative is not None and representative.span.added:
+            span = representative.span
             self._sent[span_ids(span.encoded)] = not span.origin
 
-    def is_echo(self, request: TraceRequest) -> bool:
+    def is_echo(self, representative: Representative | None) -> bool:
         """Tell whether a request has come back with the vectors that it was sent on with.
 
+        Args:
+            representative: the span that stands for it.
+
         Raises:
-            google.protobuf.message.DecodeError: the span that stands for it is none.
+            google.protobuf.message.DecodeError: that is none.
 
         """
-        span = self._representative(request)
-        # Nearly no span has an embedding, which is told at once.
-        standing = Standing.NONE if span is None else self._annotator.standing(span.encoded)
-        if span is None or standing not in {Standing.CURRENT, Standing.REFERRING}:
+        if representative is None:
+            return False
+        span, standing = representative
+        if standing not in {Standing.CURRENT, Standing.REFERRING}:
             return False
         came_bare = self._sent.get(span_ids(span.encoded))
         # What refers to a vector may have done so before, and come again after a failure.
@@ -79,14 +95,18 @@ class Echoes:
             log.warning(LOOP_SUSPECTED, remedy=LOOP_REMEDY)
         return is_echo
 
-    def _representative(self, request: TraceRequest) -> Span | None:
+    def representative(self, request: TraceRequest) -> Representative | None:
         """Give the span that stands for a request, going or coming back: the first of our business.
 
         What has somebody else's vector has it then as now, and never gets ours.
+
+        Raises:
+            google.protobuf.message.DecodeError: one before it is no Span.
+
         """
         spans = chain.from_iterable(scope.spans for _, scope in request.scopes())
-        first = islice(spans, MAX_LOOKED_AT)
-        return next((span for span in first if self._is_ours(span)), None)
-
-    def _is_ours(self, span: Span) -> bool:
-        return self._annotator.standing(span.encoded) is not Standing.FOREIGN
+        for span in islice(spans, MAX_LOOKED_AT):
+            standing = self._annotator.standing(span.encoded)
+            if standing is not Standing.FOREIGN:
+                return Representative(span, standing)
+        return None

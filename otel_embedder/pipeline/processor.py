@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from otel_embedder.fairness import SharedTurn, Turns
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import Arrived, TraceRequest
+    from otel_embedder.pipeline.echoes import Representative
     from otel_embedder.pipeline.passed import Taken
 
 
@@ -117,7 +118,7 @@ class Processor:
         size, turn = request.size, self._turns.task()
         end = self._budget.end(call.deadline, size)
         with call.trace.stage("render"):
-            works = await self._read(request, turn, end)
+            works, representative = await self._read(request, turn, end)
         with call.trace.stage("embed"):
             embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
         # What was late to end is part of what it takes from here on.
@@ -134,7 +135,7 @@ class Processor:
             arrived = attaching.arrived
             # As many as spans, and the next hop may take its time.
             del works, embeddings, attaching
-            self._echoes.remember(request)
+            self._echoes.remember(representative)
             answer = await self._forward(request, call, arrived)
         if self._taken is not None and passed is not None:
             _tell(self._taken, passed, answer)
@@ -158,13 +159,16 @@ class Processor:
             return Attaching(request, Encoded(self._annotator, grow), turn)
         return AttachingNew(request, self._annotator, grow, turn, self._sights)
 
-    async def _read(self, request: TraceRequest, turn: SharedTurn, end: float) -> list[Work]:
-        """Give what there is to do, rendered as far as that is possible until `end`."""
+    async def _read(
+        self, request: TraceRequest, turn: SharedTurn, end: float
+    ) -> tuple[list[Work], Representative | None]:
+        """Give what there is to do, rendered until `end`, and what stands for the request."""
         try:
             async with turn:
-                if self._echoes.is_echo(request):
+                representative = self._echoes.representative(request)
+                if self._echoes.is_echo(representative):
                     self._metrics.came_back(spans=request.spans)
-                return await self._all_read(request, turn, end)
+                return await self._all_read(request, turn, end), representative
         except DecodeError as error:
             raise MalformedRequestError("a span is not a valid protobuf message") from error
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.otlp.reused import Reused
+from otel_embedder.otlp.spans import nanoseconds
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.errors.error_events import read
@@ -204,9 +205,7 @@ class TemplateRenderer:
 
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
-        if not 0 < started <= ended:
-            return UNKNOWN_DURATION
-        return self._milliseconds(ended - started)
+        return _duration(started, ended, self._milliseconds)
 
     def error_words(self, encoded: bytes) -> ErrorWords:
         """Give what an encoded Span says of its error, before a text is made of it.
@@ -232,13 +231,14 @@ class TemplateRenderer:
 
     def _field_sayings(self, span: pb.Span, service: str) -> Iterator[Saying]:
         status = self._statuses[span.status]
+        times = span.start_time_unix_nano, span.end_time_unix_nano
         fields = {
             "service": (service, service),
             "operation": (self._decode(span.name), self._operations[span.name]),
             "status": (self._unmasked_words(span), self._error_words(status, span.events[:])),
             "duration_ms": (
-                _duration(span, exact_milliseconds),
-                _duration(span, self._milliseconds),
+                _duration(*times, exact_milliseconds),
+                _duration(*times, self._milliseconds),
             ),
         }
         for name, (value, words) in fields.items():
@@ -322,14 +322,8 @@ def _as_it_is(_key: str, value: str) -> str:
     return value
 
 
-def nanoseconds(span: pb.Span) -> int | None:
-    """Give how long a span took; None where its times don't tell."""
-    started, ended = span.start_time_unix_nano, span.end_time_unix_nano
-    return ended - started if 0 < started <= ended else None
-
-
-def _duration(span: pb.Span, words: Callable[[int], str]) -> str:
-    took = nanoseconds(span)
+def _duration(started: int, ended: int, words: Callable[[int], str]) -> str:
+    took = nanoseconds(started, ended)
     return UNKNOWN_DURATION if took is None else words(took)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Made, Remembered
 from otel_embedder.otlp.reused import Reused
+from otel_embedder.otlp.spans import nanoseconds
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds
 from otel_embedder.text.errors.error_events import read
@@ -29,7 +30,6 @@ from otel_embedder.text.renderer import (
     UNKNOWN_OPERATION,
     Rendering,
     Saying,
-    nanoseconds,
     status_name,
 )
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
@@ -192,7 +192,7 @@ class WordsRenderer:
 
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
-        return self._wording.duration(ended - started if 0 < started <= ended else 0)
+        return self._wording.duration(nanoseconds(started, ended) or 0)
 
     def row(self, encoded: bytes, service: str) -> SpanRow:
         """Give what is counted of an encoded Span of a service.
@@ -235,13 +235,14 @@ class WordsRenderer:
         shown = pb.Span.FromString(cut_span(encoded, SHOWN_BYTES))
         said = Said(*self._told_by(pb.Span.FromString(cut_span(encoded)), service))
         parts, notes = self._words(said)
+        took = nanoseconds(shown.start_time_unix_nano, shown.end_time_unix_nano)
         values = {
             "service": said.service,
             "operation": decode(shown.name, self._secrets.hidden),
             "kind": KIND_NAMES.get(said.kind, "UNSPECIFIED"),
             "status": said.status,
             "error": " ".join(filter(None, chain.from_iterable(said.error))),
-            "duration": f"{exact_milliseconds(nanoseconds(shown) or 0)}ms",
+            "duration": f"{exact_milliseconds(took or 0)}ms",
         }
         fields = [
             Saying(name, value.encode(), value, " ".join(parts[name]) or None, _PART_RULES[name])
