@@ -61,18 +61,19 @@ class KnownSpans:
             self._resting -= len(spans)
             return [None] * len(spans)
         read, duration = Occurrences().read, self._duration
-
-        def key(span: bytes) -> Key | None:
+        self._looked_at += len(spans)
+        keys: list[Key | None] = []
+        for span in spans:
             if len(span) > MAX_SPAN_BYTES:
-                return None
+                keys.append(None)
+                continue
             try:
                 started, ended, kind = read(span)
             except DecodeError:  # whoever reads all of it tells so
-                return None
-            return service, duration(started, ended), kind
-
-        self._looked_at += len(spans)
-        return [key(span) for span in spans]
+                keys.append(None)
+            else:
+                keys.append((service, duration(started, ended), kind))
+        return keys
 
     def look_up(self, keys: Sequence[Key | None]) -> list[Rendered | None]:
         """Give the texts that are known, in order, None where none is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
@@ -199,9 +200,16 @@ class SpanReader:
         is_late: Callable[[], bool],
     ) -> Iterator[Step]:
         """Look some spans up, and read those that are not known one by one."""
+        encoded = [*map(ENCODED, spans)]
+        keys = self.known.keys(encoded, service)
+        found = self.known.look_up(keys)
+        if all(found):
+            contents, urgent = zip(*found, strict=True)
+            known = map(Work, spans, repeat(Standing.NONE), encoded, contents, urgent)
+            yield [*known], len(spans) * STEP_BYTES
+            return
         works: list[Work] = []
-        keys = self.known.keys([*map(ENCODED, spans)], service)
-        for span, key, rendered in zip(spans, keys, self.known.look_up(keys), strict=True):
+        for span, key, rendered in zip(spans, keys, found, strict=True):
             if rendered is not None:
                 works.append(Work(span, Standing.NONE, span.encoded, *rendered))
                 continue

@@ -235,7 +235,9 @@ class TraceRequest:
         """Let encoded attributes go behind each of some spans, in the place of any that did."""
         more = 0
         for span, each in zip(spans, added, strict=True):
-            more += len(each) - len(span.added)
+            more += len(each)
+            if span.added:
+                more -= len(span.added)
             span.added = each
         self.size += more
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.standing import Standing
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # So many vectors are encoded at once, at 60 us each.
 PIECE = 32
+
+SPAN, STANDING, CONTENT = map(attrgetter, ("span", "standing", "content"))
 
 # An embedding, with its text where that is attached as well.
 Key = Embedding | tuple[Embedding, str | None]
@@ -122,6 +125,20 @@ class Attaching:
                     return
 
     def _attach(self, works: Sequence[Work], embeddings: Sequence[Embedding | None]) -> None:
+        # Nearly all spans come with nothing, and there is a vector for each.
+        there = [*filter(None, embeddings)]
+        if len(there) == [*map(STANDING, works)].count(Standing.NONE) == len(works):
+            with_text = self._encoded.with_text
+            keys: Iterable[Key] = (
+                zip(there, map(CONTENT, works), strict=True) if with_text else there
+            )
+            added = [*map(self._encoded.__getitem__, keys)]
+            if all(added):
+                self._request.add_all(map(SPAN, works), added)
+                return
+        self._attach_each(works, embeddings)
+
+    def _attach_each(self, works: Sequence[Work], embeddings: Sequence[Embedding | None]) -> None:
         encoded, with_text = self._encoded, self._encoded.with_text
         vectors = encoded.with_vector
         spans, added = [], []

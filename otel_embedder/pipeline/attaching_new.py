@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.errors import BusyError
 from otel_embedder.fairness import STEP_BYTES
-from otel_embedder.pipeline.attaching import Attaching, Encoded
+from otel_embedder.pipeline.attaching import CONTENT, Attaching, Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,15 +108,18 @@ class AttachingNew(Attaching):
         firsts: dict[str, tuple[Work, Embedding]] = {}
         for start in range(0, len(works), PIECE):
             piece = slice(start, start + PIECE)
-            for work, embedding in zip(works[piece], embeddings[piece], strict=True):
-                text = work.content
-                if text is None or text in firsts or embedding is None:
-                    continue
-                if embedding.source == "model":
-                    firsts[text] = work, embedding
+            texts = {*map(CONTENT, works[piece])} - firsts.keys() - {None}
+            # Nearly all have arrived.
+            if due := {*filter(self._sights.is_due, texts)}:
+                for work, embedding in zip(works[piece], embeddings[piece], strict=True):
+                    text = work.content
+                    if text is None or text not in due or embedding is None:
+                        continue
+                    if embedding.source == "model":
+                        firsts.setdefault(text, (work, embedding))
             if self._turn.is_over(PIECE * STEP_BYTES):
                 await self._turn.let_others()
-        return {text: first for text, first in firsts.items() if self._sights.is_due(text)}
+        return firsts
 
     def _bring(self, work: Work, text: str, embedding: Embedding) -> bool:
         """Let a span bring its vector; tell whether there was memory for it."""
