@@ -66,10 +66,15 @@ def write_hosts(file: Path, hosts: Sequence[str]) -> None:
 
 
 @contextmanager
-def balancing(hosts: Path, *, port: str, routing_key: str = "service") -> Iterator[Collector]:
+def balancing(
+    hosts: Path, *, port: str, routing_key: str = "service", timeout: str = "10s"
+) -> Iterator[Collector]:
     """Run a Collector that chooses by the file that users are given, among what the name is for."""
     variables = {"OTELCOL_GATEWAY_HOSTNAME": NAME, "OTELCOL_GATEWAY_PORT": port}
-    overrides = [f"exporters::load_balancing::routing_key: {routing_key}"]
+    overrides = [
+        f"exporters::load_balancing::routing_key: {routing_key}",
+        f"exporters::load_balancing::protocol::otlp::timeout: {timeout}",
+    ]
     with seeing(hosts, CONFIGURATIONS / "gateway.yaml", variables, overrides) as sender:
         yield sender
 
@@ -86,14 +91,17 @@ def balancing_among(sockets: Sequence[Path], storage: Path) -> Iterator[Collecto
 
 
 @contextmanager
-def taking_turns(hosts: Path, *, port: str) -> Iterator[Collector]:
+def taking_turns(hosts: Path, *, port: str, timeout: str = "10s") -> Iterator[Collector]:
     """Run a Collector that gives each request to the next of what the name is for.
 
     So does a plain load balancer: gRPC's own, in the configuration for one sidecar.
     """
     variables = {"OTELCOL_SIDECAR_ENDPOINT": f"dns:///{NAME}:{port}"}
     variables["OTELCOL_EMBEDDED_ENDPOINT"] = free_address()
-    overrides = ["exporters::otlp_grpc/sidecar::balancer_name: round_robin"]
+    overrides = [
+        "exporters::otlp_grpc/sidecar::balancer_name: round_robin",
+        f"exporters::otlp_grpc/sidecar::timeout: {timeout}",
+    ]
     with seeing(hosts, CONFIGURATIONS / "sidecar.yaml", variables, overrides) as sender:
         yield sender
 
