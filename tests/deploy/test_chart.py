@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ from tests.support.charts import (
     DEPLOY,
     KUBERNETES,
     RELEASE,
-    ToolError,
     collector_config,
     embedder,
     lint,
@@ -71,6 +69,8 @@ FILES = {
     "extraVolumeMounts": [{"name": "model", "mountPath": "/models"}],
 }
 WATCHED = {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboard")}
+PAGE: dict[str, object] = {"page": {"enabled": True}}
+SHARED = {**PAGE, "secrets": {"pageTls": {"name": "page"}, "pageToken": {"name": "page-tokens"}}}
 HERE = [{"podSelector": {"matchLabels": {"app": "collector"}}}]
 GATEWAY, SIDECAR, DAEMONSET, OPERATOR = (
     VALUES[mode] for mode in ("gateway", "sidecar", "daemonset", "operator")
@@ -81,6 +81,8 @@ MATRIX: dict[str, dict[str, object]] = {
     **{f"{mode} watched": {**values, **WATCHED} for mode, values in VALUES.items()},
     **{f"{mode} with settings": {**v, "settings": SETTINGS} for mode, v in VALUES.items()},
     **{f"{mode} with files": {**values, **FILES} for mode, values in VALUES.items()},
+    **{f"{mode} with the page": {**values, **PAGE} for mode, values in VALUES.items()},
+    **{f"{mode} with the page for all": {**values, **SHARED} for mode, values in VALUES.items()},
     **{
         f"{mode} on loopback": {**VALUES[mode], "pair": {"transport": "loopback"}}
         for mode in ("sidecar", "daemonset", "operator")
@@ -94,6 +96,13 @@ MATRIX: dict[str, dict[str, object]] = {
     "gateway without a policy": {**GATEWAY, "networkPolicy": {"enabled": False}},
     "gateway with a policy": {**GATEWAY, "networkPolicy": {"from": HERE, "metricsFrom": HERE}},
     "gateway at other ports": {**GATEWAY, "ports": {"otlp": 14327, "metrics": 19464}},
+    "gateway with the page for some": {
+        **GATEWAY,
+        **SHARED,
+        "networkPolicy": {"pageFrom": HERE},
+        "ports": {"page": 14329},
+        "settings": {"http_hosts": "traces.example", "catalogue": "memory"},
+    },
     "gateway that waits": {**GATEWAY, "shutdown": {"preStopSeconds": 0, "timeoutSeconds": 300}},
     "gateway with headers": {**GATEWAY, "secrets": {"nextHopHeaders": {"name": "h", "key": "h"}}},
     "gateway that may be drained": {**GATEWAY, "gateway": {"disruptionBudget": {"enabled": False}}},
@@ -147,6 +156,9 @@ def with_files(settings: dict[str, Any], directory: Path) -> dict[str, Any]:
     pair = authority.issue("server")
     (directory / "tokens").write_text("s3cret")
     files = {
+        "http_certificate": pair.certificate,
+        "http_key": pair.key,
+        "http_token_file": directory / "tokens",
         **dict.fromkeys(("tls_certificate", "next_hop_client_certificate"), pair.certificate),
         **dict.fromkeys(("tls_key", "next_hop_client_key"), pair.key),
         **dict.fromkeys(("tls_client_authority", "next_hop_certificate"), authority.file),
@@ -181,8 +193,10 @@ def test_every_port_agrees(row: str) -> None:
     assert settings["metrics_listen"].endswith(f":{ports['metrics']}")
     if "otlp" in ports:
         assert f":{ports['otlp']}" in settings["listen"]
+    if "page" in ports:
+        assert settings["http_listen"].endswith(f":{ports['page']}")
     for port in named_ports(each):
-        assert port in {*ports, "otlp", "health", 4317, ports["metrics"]}
+        assert port in {*ports, *ports.values(), "otlp", "health", 4317}
     allowed = {
         port["port"]
         for manifest in each
@@ -190,7 +204,10 @@ def test_every_port_agrees(row: str) -> None:
         for rule in manifest["spec"]["ingress"]
         for port in rule["ports"]
     }
-    assert allowed in (set(), {ports.get("otlp", 4317), ports["metrics"]})
+    is_shared = not settings.get("http_listen", "127.0.0.1").startswith("127.0.0.1")
+    shared = {ports["page"]} if is_shared else set()
+    assert allowed in (set(), {ports.get("otlp", 4317), ports["metrics"], *shared})
+    assert shared <= {ports.get(str(port), port) for port in named_ports(each)}
 
 
 def test_a_policy_lets_out_what_the_sidecar_tells_of_itself() -> None:
@@ -201,7 +218,7 @@ def test_a_policy_lets_out_what_the_sidecar_tells_of_itself() -> None:
 
     [policy] = [
         manifest
-        for manifest in of_chart({**GATEWAY, "settings": settings}, CHART)
+        for manifest in manifests(rendered({**GATEWAY, "settings": settings}))
         if manifest["kind"] == "NetworkPolicy"
     ]
 
@@ -266,7 +283,7 @@ def test_no_secret_is_in_what_is_rendered_but_by_its_name(row: str) -> None:
     each = row_manifests(row)
 
     assert {"Secret"} & {manifest["kind"] for manifest in each} == set()
-    assert {"bearer_token", "next_hop_headers"} & set(settings_of(each)) == set()
+    assert {"bearer_token", "next_hop_headers", "http_token"} & set(settings_of(each)) == set()
 
 
 @pytest.mark.parametrize("mode", ["sidecar", "daemonset", "operator"])
@@ -303,61 +320,17 @@ def test_the_collectors_of_a_gateway_find_it() -> None:
     assert exporter["protocol"]["otlp"]["tls"]["insecure"]
 
 
-@pytest.mark.parametrize(
-    ("values", "complaint"),
-    [
-        ({"mode": "gateway"}, "nextHop: say where"),
-        ({"mode": "sidecar"}, "collector.backend.endpoint: say where"),
-        ({**GATEWAY, "mode": "gatewy"}, "mode"),
-        ({**GATEWAY, "nextHop": "backend:4317"}, "nextHop"),
-        ({**GATEWAY, "settings": {"cache_sise": 5}}, "cache_sise"),
-        ({**GATEWAY, "settings": {"encoding": "float16"}}, "encoding"),
-        ({**GATEWAY, "settings": {"bearer_token": "s3cret"}}, "bearer_token"),
-        ({**GATEWAY, "settings": {"listen": "0.0.0.0:1"}}, "listen"),
-        ({**GATEWAY, "secrets": {"bearerToken": {"value": "s3cret"}}}, "bearerToken"),
-        ({**GATEWAY, "replica": 2}, "replica"),
-    ],
-)
-def test_wrong_values_are_refused_and_named(values: dict[str, object], complaint: str) -> None:
-    with pytest.raises(ToolError, match=complaint):
-        rendered(values)
+def test_with_the_page_the_image_is_the_one_that_has_it() -> None:
+    assert embedder(row_manifests("gateway"))["image"].endswith(f":{__version__}")
+    assert embedder(row_manifests("gateway with the page"))["image"].endswith(
+        f":{__version__}-page"
+    )
 
 
-def of_chart(values: dict[str, object], chart: Path) -> list[Manifest]:
-    return manifests(rendered(values, chart=chart))
+def test_the_page_is_asked_for_by_the_name_of_its_service() -> None:
+    hosts = settings_of(row_manifests("operator with the page for all"))["http_hosts"]
 
-
-TYPOS = (
-    # Each a slip of the keyboard in a template, and what finds it.
-    ("templates/_helpers.tpl", "containerPort: {{ .Values.ports.otlp }}", "containerPorts: 4327"),
-    ("templates/_helpers.tpl", "readOnlyRootFilesystem:", "readOnlyRootFileSystem:"),
-    ("templates/_helpers.tpl", "terminationGracePeriodSeconds", "terminationGracePeriodSecond"),
-    ("templates/gateway.yaml", "maxUnavailable: 0", "maxUnavailible: 0"),
-    ("templates/gateway.yaml", "clusterIP: None", "clusterIp: None"),
-    ("templates/networkpolicy.yaml", "policyTypes:", "policyType:"),
-)
-
-
-@pytest.mark.parametrize(("file", "right", "wrong"), TYPOS, ids=[typo for *_, typo in TYPOS])
-def test_a_typo_in_the_chart_is_found(file: str, right: str, wrong: str, tmp_path: Path) -> None:
-    chart = tmp_path / CHART.name
-    shutil.copytree(CHART, chart)
-    text = (chart / file).read_text()
-    assert right in text
-    (chart / file).write_text(text.replace(right, wrong))
-
-    with pytest.raises(ToolError):
-        validate([*of_chart(GATEWAY, chart), *of_chart(SIDECAR, chart)])
-
-
-def test_a_setting_that_the_program_does_not_have_is_found(tmp_path: Path) -> None:
-    chart = tmp_path / CHART.name
-    shutil.copytree(CHART, chart)
-    file = chart / "templates" / "_helpers.tpl"
-    file.write_text(file.read_text().replace('"shutdown_timeout"', '"shutdown_timeouts"'))
-    settings = settings_of(of_chart(GATEWAY, chart))
-
-    assert set(settings) - set(Settings.model_fields) == {"shutdown_timeouts"}
+    assert f"{RELEASE}-collector.observability.svc" in hosts.split(",")
 
 
 @pytest.mark.parametrize(

@@ -200,3 +200,14 @@ def test_it_is_small(box: Container, tmp_path: Path) -> None:
     )
 
     assert packed < MAX_PACKED_BYTES
+
+
+def test_with_the_page_it_has_what_that_and_its_tools_want(tmp_path: Path) -> None:
+    build(version=__version__, extras="page")
+    with container() as box:
+        wanted = box.run("python", "-c", "import mcp, starlette, uvicorn")
+        packed = packed_bytes(box.root / APPLICATION, tmp_path / "layer.tar.gz")
+    print(f"\nwith the page: {packed / MEGABYTE:.0f} MB to pull")  # noqa: T201 - measured
+
+    assert wanted.returncode == 0, wanted.stderr
+    assert packed < MAX_PACKED_BYTES

@@ -5,7 +5,9 @@ The gateway's is in test_gateway: a Collector that balances takes long to build.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 
@@ -70,3 +72,29 @@ def test_spans_pass_through_the_pair_of_the_documents_command(
     came = delivery(sink.requests)
     assert differences(spans_in(sent), came.spans) == []
     assert came.sources["model"] > 0
+
+
+def test_the_page_of_the_documents_command_is_shown(tmp_path: Path, model_cache: Path) -> None:
+    (command,) = typed_commands("The page")
+    each = manifests(typed(command))
+    *words, _ = embedder(each)["args"]
+    settings = tmp_path / "otel-embedder.yaml"
+    listen, page = free_address(), free_address()
+    with Sink() as sink:
+        addresses = {
+            "0.0.0.0:4327": listen,
+            "127.0.0.1:4329": page,
+            "0.0.0.0:9464": free_address(),
+            "tempo:4317": sink.address,
+            "/var/lib/otel-embedder": str(tmp_path),
+        }
+        settings.write_text(elsewhere(settings_of(each), addresses))
+        variables = own_environment({"OTEL_EMBEDDER_MODEL_CACHE": str(model_cache)})
+        with Sidecar([*OTEL_EMBEDDER, *words, str(settings)], variables) as sidecar:
+            sidecar.wait_for_model()
+            send(listen, requests_of_every_shape(10))
+            with urlopen(f"http://{page}/api/v1/status") as answer:
+                status = json.load(answer)
+
+    assert status["sidecar"]["next_hop"] == f"http://{sink.address}"
+    assert (tmp_path / "spans.db").exists()

@@ -106,13 +106,14 @@ def buildah(*words: str | Path) -> str:
     return finished.stdout.strip()
 
 
-def build(*, version: str) -> None:
+def build(*, version: str, extras: str = "none") -> None:
     """Build the image, on a base of our own in place of the two that its file names."""
     build_base()
     buildah(
         *("bud", "--isolation", "chroot", "--format", "docker", "--quiet", "--tag", IMAGE),
         *("--build-arg", f"BASE={BASE}", "--build-arg", f"BUILD_BASE={BASE}"),
-        *("--build-arg", f"VERSION={version}", "--file", DOCKERFILE, CONTEXT),
+        *("--build-arg", f"VERSION={version}", "--build-arg", f"EXTRAS={extras}"),
+        *("--file", DOCKERFILE, CONTEXT),
     )
     buildah("rmi", "--prune")  # those whose names these took: 600 MB each
 

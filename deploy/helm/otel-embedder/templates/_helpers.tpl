@@ -1,6 +1,7 @@
 {{/* Where things are in the container. */}}
 {{- define "otel-embedder.configFile" -}}/etc/otel-embedder/config/otel-embedder.yaml{{- end }}
 {{- define "otel-embedder.socket" -}}/run/otel-embedder/otel-embedder.sock{{- end }}
+{{- define "otel-embedder.catalogue" -}}/var/lib/otel-embedder{{- end }}
 
 {{- define "otel-embedder.labels" -}}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
@@ -23,7 +24,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "otel-embedder.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default (print .Chart.AppVersion (.Values.page.enabled | ternary "-page" "")) }}
+{{- end }}
+
+{{- define "otel-embedder.isPageShared" -}}
+{{- if and .Values.page.enabled .Values.secrets.pageTls.name .Values.secrets.pageToken.name }}true{{ end -}}
+{{- end }}
+
+{{/* The Operator names the Service of its Collector itself. */}}
+{{- define "otel-embedder.serviceName" -}}
+{{ include "otel-embedder.name" . }}{{ if eq .Values.mode "operator" }}-collector{{ end }}
 {{- end }}
 
 {{- define "otel-embedder.isPair" -}}
@@ -70,6 +80,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $own "next_hop_certificate" (printf "/etc/otel-embedder/next-hop-authority/%s" $secrets.nextHopAuthority.key) -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.page.enabled -}}
+{{- $_ := set $own "http_listen" (printf "127.0.0.1:%v" .Values.ports.page) -}}
+{{- if not .Values.settings.catalogue -}}
+{{- $_ := set $own "catalogue" (printf "sqlite:///%s/spans.db" (include "otel-embedder.catalogue" .)) -}}
+{{- end -}}
+{{- if ne (empty $secrets.pageTls.name) (empty $secrets.pageToken.name) -}}
+{{- fail "secrets.pageTls, secrets.pageToken: name both, or neither, and the page is shown in the pod alone" -}}
+{{- end -}}
+{{- if include "otel-embedder.isPageShared" . -}}
+{{- $_ := set $own "http_listen" (printf "%s:%v" .Values.gateway.host .Values.ports.page) -}}
+{{- $_ := set $own "http_certificate" "/etc/otel-embedder/page-tls/tls.crt" -}}
+{{- $_ := set $own "http_key" "/etc/otel-embedder/page-tls/tls.key" -}}
+{{- $_ := set $own "http_token_file" (printf "/etc/otel-embedder/page-token/%s" $secrets.pageToken.key) -}}
+{{- if not .Values.settings.http_hosts -}}
+{{- $host := include "otel-embedder.serviceName" . -}}
+{{- $_ := set $own "http_hosts" (printf "localhost,%s,%s.%s,%s.%s.svc" $host $host .Release.Namespace $host .Release.Namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml (merge $own .Values.settings) }}
 {{- end }}
 
@@ -84,6 +113,10 @@ unix:{{ include "otel-embedder.socket" . }}
 {{/* The secrets that are files: name of the volume -> name of the secret. */}}
 {{- define "otel-embedder.secretFiles" -}}
 {{- $files := dict -}}
+{{- if include "otel-embedder.isPageShared" . -}}
+{{- $_ := set $files "page-tls" .Values.secrets.pageTls.name -}}
+{{- $_ := set $files "page-token" .Values.secrets.pageToken.name -}}
+{{- end -}}
 {{- if not (include "otel-embedder.isPair" .) -}}
 {{- range $volume, $secret := dict "tls" "tls" "client-authority" "clientAuthority" "token" "bearerToken" "next-hop-authority" "nextHopAuthority" "next-hop-client" "nextHopClient" -}}
 {{- with (index $.Values.secrets $secret).name -}}{{- $_ := set $files $volume . -}}{{- end -}}
@@ -114,6 +147,9 @@ ports:
   - {name: otlp, containerPort: {{ .Values.ports.otlp }}}
   {{- end }}
   - {name: metrics, containerPort: {{ .Values.ports.metrics }}}
+  {{- if .Values.page.enabled }}
+  - {name: page, containerPort: {{ .Values.ports.page }}}
+  {{- end }}
 {{- include "otel-embedder.probes" . }}
 {{- if not (include "otel-embedder.isPair" .) }}
 lifecycle:
@@ -126,6 +162,9 @@ volumeMounts:
   - {name: embedder-config, mountPath: {{ include "otel-embedder.configFile" . | dir }}, readOnly: true}
   - {name: embedder-run, mountPath: {{ include "otel-embedder.socket" . | dir }}}
   - {name: embedder-tmp, mountPath: /tmp}
+  {{- if .Values.page.enabled }}
+  - {name: embedder-catalogue, mountPath: {{ include "otel-embedder.catalogue" . }}}
+  {{- end }}
   {{- range $volume, $_ := include "otel-embedder.secretFiles" . | fromYaml }}
   - {name: {{ $volume }}, mountPath: /etc/otel-embedder/{{ $volume }}, readOnly: true}
   {{- end }}
@@ -189,6 +228,10 @@ seccompProfile: {type: RuntimeDefault}
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: embedder-tmp
   emptyDir: {sizeLimit: 64Mi}
+{{- if .Values.page.enabled }}
+- name: embedder-catalogue
+  emptyDir: {sizeLimit: {{ .Values.page.size }}}
+{{- end }}
 {{- range $volume, $secret := include "otel-embedder.secretFiles" . | fromYaml }}
 - name: {{ $volume }}
   secret: {secretName: {{ $secret }}, defaultMode: 0440}
