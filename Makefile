@@ -180,11 +180,14 @@ image-context: wheel build/image/wheels/fetched  ## Lay out what an image is bui
 image-test: $(INSTALLED) build/deploy/installed build/image/base.tar image-context  ## Build the image, run it, send spans through it
 	$(BIN)/pytest tests/deploy -m image --capture=no
 
+# Without systemd's own: make check-deploy DEPLOY='deploy and not systemd'
+DEPLOY := deploy
 check-deploy: $(INSTALLED) build/deploy/installed build/otelcol  ## Check chart, manifests, unit and compose file with the real tools
-	$(BIN)/pytest tests/deploy -m deploy --numprocesses $(WORKERS)
+	$(BIN)/pytest tests/deploy -m '$(DEPLOY)' --numprocesses $(WORKERS)
 
 # Not one of the tests: promtool is in no package registry of Python.
 check-rules: build/promtool/promtool  ## Let promtool judge the alerts, on series that bring them and such that don't
+	$< check config --syntax-only deploy/compose/prometheus.yaml
 	$< check rules deploy/observability/rules.yaml
 	$< test rules deploy/observability/rules.test.yaml
 

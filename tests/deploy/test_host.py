@@ -51,6 +51,7 @@ def analyze(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, check=False, encoding="utf-8")
 
 
+@pytest.mark.systemd
 def test_systemd_takes_the_unit_without_a_word(tmp_path: Path) -> None:
     finished = analyze("verify", unit(tmp_path))
 
@@ -58,12 +59,14 @@ def test_systemd_takes_the_unit_without_a_word(tmp_path: Path) -> None:
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
 
 
+@pytest.mark.systemd
 def test_a_typo_in_the_unit_is_found(tmp_path: Path) -> None:
     file = unit(tmp_path, old="ProtectSystem=", new="ProtectSystems=")
 
     assert "Unknown key 'ProtectSystems'" in analyze("verify", file).stderr
 
 
+@pytest.mark.systemd
 def test_the_unit_exposes_no_more_than_the_document_says(tmp_path: Path) -> None:
     shown = analyze("security", "--offline=true", unit(tmp_path)).stdout
     found = re.search(r"exposure level for \S+: ([\d.]+)", shown)
