@@ -38,9 +38,11 @@ from otel_embedder.search.changes.telling import Telling
 from otel_embedder.search.changes.texts import Texts
 from otel_embedder.search.groups.asking import Groups
 from otel_embedder.search.groups.states import QUIET_AFTER
+from otel_embedder.search.matrix import run_of
 from otel_embedder.search.ranking import (
     DURATION_WEIGHT,
     WORDS_WEIGHT,
+    Ranked,
     decades,
     duration_likeness,
 )
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.asking.answers import Curve, Facets, Info, Points
     from otel_embedder.search.asking.browsing import (
         CurveQuery,
@@ -81,33 +84,6 @@ if TYPE_CHECKING:
 MOST_TIMED = 2_000
 # More than any score.
 OWN = 10.0
-
-
-class Ranked(NamedTuple):
-    """Texts in order, the best first; each array has the shape (n,).
-
-    Attributes:
-        keys: of their entries.
-        scores: what they are ranked by.
-        cosines: how near they are.
-
-    """
-
-    keys: Integers
-    scores: Floats
-    cosines: Floats
-
-    def best(self, count: int, *, threshold: float | None) -> Ranked:
-        """Give the best of texts in any order, of equals those that came first."""
-        where = np.arange(len(self.keys))
-        if threshold is not None:
-            where = np.flatnonzero(self.cosines >= threshold)
-        if len(where) > count:
-            scores = self.scores[where]
-            least = np.partition(scores, len(where) - count)[len(where) - count]
-            where = where[scores >= least]
-        order = where[np.lexsort((self.keys[where], -self.scores[where]))][:count]
-        return Ranked(self.keys[order], self.scores[order], self.cosines[order])
 
 
 class Asked(NamedTuple):
@@ -195,14 +171,16 @@ class Catalogue:
         asked = Asked(query.question, is_understood=embedding.source == "model")
         with self._lock:
             passing = self._passing(query)
-            shares = self._held.words.shares(query.question)[passing.positions]
-            cosines = np.zeros(len(shares), np.float32)
+            scores = self._held.words.shares(query.question)[run_of(passing.positions)]
+            scores *= np.float32(WORDS_WEIGHT)
+            cosines = np.zeros(len(scores), np.float32)
             if asked.is_understood:
                 cosines = self._held.cosines(embedding.vector, passing.positions)
+            scores += cosines
             keys = self._held.keys(passing.positions)
             seen = self._held.seen()
-        ranked = Ranked(keys, cosines + np.float32(WORDS_WEIGHT) * shares, cosines)
-        best = ranked.best(query.count, threshold=query.threshold)
+        vector = embedding.vector if asked.is_understood else None
+        best = self._best(query, vector, Ranked(keys, scores, cosines))
         return self._answer(query, asked, best, passing, seen)
 
     def like(self, query: LikeQuery, target: Target | None = None) -> Answer:
@@ -232,13 +210,26 @@ class Catalogue:
             seen = self._held.seen()
         nearest = Ranked(keys, cosines, cosines)
         if not math.isnan(asked.duration):
-            nearest = nearest.best(MOST_TIMED, threshold=query.threshold)
+            error = self._held.error(vector)
+            nearest = nearest.near(MOST_TIMED, threshold=_threshold(query), error=error)
             nearest = nearest._replace(scores=nearest.cosines + self._likeness(nearest.keys, asked))
         # What is asked for goes before all that is as near.
         first = nearest._replace(scores=nearest.scores + OWN * (nearest.keys == target.key))
-        best = first.best(query.count, threshold=query.threshold)
+        best = self._best(query, vector, first)
         best = best._replace(scores=best.scores - OWN * (best.keys == target.key))
         return self._answer(query, asked, best, passing, seen)
+
+    def _best(
+        self, query: SearchQuery | LikeQuery, vector: Vector | None, ranked: Ranked
+    ) -> Ranked:
+        """Give the best of texts, by how near they are to a vector exactly, if there is one."""
+        threshold = _threshold(query)
+        error = 0.0 if vector is None else self._held.error(vector)
+        near = ranked.near(query.count, threshold=threshold, error=error)
+        if vector is not None:
+            exact = self._held.exact(vector, near.keys, near.cosines)
+            near = near._replace(scores=near.scores + (exact - near.cosines), cosines=exact)
+        return near.best(query.count, threshold=threshold)
 
     def _likeness(self, keys: Integers, asked: Asked) -> Floats:
         """Give what it counts that spans of texts took as long, at best."""
@@ -468,6 +459,10 @@ class Catalogue:
             likeness = dict(zip(distinct, _likenesses(distinct, duration), strict=True))
             distinct.sort(key=lambda example: -likeness[example])
         return tuple(found_example(example, self._link) for example in distinct)
+
+
+def _threshold(query: Filters) -> float:
+    return -math.inf if query.threshold is None else query.threshold
 
 
 def _likenesses(examples: Iterable[Example], duration: float) -> list[float]:

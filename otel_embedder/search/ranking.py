@@ -11,7 +11,7 @@ import math
 import re
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Any shape.
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint32]
 
 WORDS_WEIGHT = 0.5
@@ -82,12 +83,57 @@ def stem_hashes(text: str) -> Hashes:
     return np.array([_stem_hash(word) for word in words if word not in STOP_WORDS], np.uint32)
 
 
+class Ranked(NamedTuple):
+    """Texts in order, the best first; each array has the shape (n,).
+
+    Attributes:
+        keys: of their entries.
+        scores: what they are ranked by.
+        cosines: how near they are.
+
+    """
+
+    keys: Integers
+    scores: Floats
+    cosines: Floats
+
+    def at(self, where: Integers | Flags) -> Ranked:
+        """Give some of them."""
+        return Ranked._make(column[where] for column in self)
+
+    def near(self, count: int, *, threshold: float, error: float) -> Ranked:
+        """Give those that can be among the best, if cosines are off by so much at most."""
+        sure = self.cosines >= threshold + error
+        scores = self.scores if sure.all() else self.scores[sure]
+        is_near = self.scores >= least_of_best(scores, count) - 2 * error
+        return self.at(is_near & (self.cosines >= threshold - error))
+
+    def best(self, count: int, *, threshold: float) -> Ranked:
+        """Give the best of texts in any order, of equals those that came first."""
+        passing = self.at(self.cosines >= threshold)
+        return passing.at(np.lexsort((passing.keys, -passing.scores))[:count])
+
+
+def least_of_best(scores: Floats, count: int) -> float:
+    """Give the least of the `count` greatest; if there are not more than that, minus infinity."""
+    if len(scores) <= count:
+        return -np.inf
+    # As many are at least as great as the greatest of so many pieces: most need not be sorted.
+    length = max(1, len(scores) // (16 * count))
+    pieces = scores[: len(scores) // length * length].reshape(-1, length).max(axis=1)
+    floor = np.partition(pieces, len(pieces) - count)[len(pieces) - count]
+    great = scores[scores >= floor]
+    return float(np.partition(great, len(great) - count)[len(great) - count])
+
+
 class WordIndex:
     """Texts by their words; more may come at any time."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         """Take texts in."""
         self._lengths = np.zeros(0, np.float32)
+        # What of a text's BM25 depends on its length alone.
+        self._norms = np.zeros(0, np.float32)
         # Of each word of each text its stem's number and the text's: sorted, and each as long as
         # all behind it, so that whatever comes is sorted a few times only.
         self._postings: list[npt.NDArray[np.uint64]] = []
@@ -107,11 +153,16 @@ class WordIndex:
             lengths: how many of these each text has.
 
         """
-        numbers = np.arange(len(self), len(self) + len(lengths), dtype=np.uint64)
-        postings = (hashes.astype(np.uint64) << _NUMBER_BITS) | np.repeat(numbers, lengths)
+        numbers = np.arange(len(self), len(self) + len(lengths), dtype=np.uint32)
+        # In their place: of a million texts each copy takes 120 MB.
+        postings = hashes.astype(np.uint64)
+        postings <<= _NUMBER_BITS
+        postings |= np.repeat(numbers, lengths)
         postings.sort()
         self._lengths = np.concatenate((self._lengths, lengths.astype(np.float32)))
         self._total += len(hashes)
+        mean = max(1, self._total) / max(1, len(self))
+        self._norms = np.float32(K1) * (1 - B + np.float32(B / mean) * self._lengths)
         self._postings.append(postings)
         while len(self._postings) > 1 and len(self._postings[-2]) < 2 * len(self._postings[-1]):
             joined = np.concatenate((self._postings.pop(), self._postings.pop()))
@@ -135,27 +186,26 @@ class WordIndex:
             idf = self._idf(frequency)
             most += idf
             for texts, times in found:
-                scores[texts] += self._weights(texts, times) * np.float32(idf)
+                scores[texts] += np.float32(idf) * times / (times + self._norms[texts])
         return scores / np.float32(most) if most else scores
 
     def _idf(self, frequency: int) -> float:
         return math.log(1 + (len(self) - frequency + 0.5) / (frequency + 0.5))
 
-    def _found(self, postings: npt.NDArray[np.uint64], stem: np.uint32) -> tuple[Integers, Floats]:
-        """Give the texts that have a stem, and how often."""
+    def _found(
+        self, postings: npt.NDArray[np.uint64], stem: np.uint32
+    ) -> tuple[Integers, Floats | np.float32]:
+        """Give the texts that have a stem, and how often each, or all of them."""
         bounds = np.array([int(stem), int(stem) + 1], np.uint64) << _NUMBER_BITS
         # The last of all stems has no next one.
         end = len(postings) if stem == _LAST_STEM else np.searchsorted(postings, bounds[1])
         numbers = postings[np.searchsorted(postings, bounds[0]) : end] & _NUMBER_MASK
-        starts = np.flatnonzero(np.diff(numbers, prepend=np.uint64(_NUMBER_MASK)))
-        times = np.diff(starts, append=len(numbers)).astype(np.float32)
-        return numbers[starts].astype(np.int64), times
-
-    def _weights(self, texts: Integers, times: Floats) -> Floats:
-        mean = self._total / len(self)
-        lengths = self._lengths[texts] / np.float32(mean)
-        weights: Floats = times / (times + np.float32(K1) * (1 - B + np.float32(B) * lengths))
-        return weights
+        texts = numbers.astype(np.int64)
+        is_again = texts[1:] == texts[:-1]
+        if not is_again.any():
+            return texts, np.float32(1)
+        starts = np.flatnonzero(np.append(True, ~is_again))
+        return texts[starts], np.diff(starts, append=len(texts)).astype(np.float32)
 
 
 def decades(milliseconds: float | None) -> float:

@@ -143,12 +143,14 @@ class WithVector(NamedTuple):
     """A text of a catalogue with its vector.
 
     Attributes:
+        key: of its entry.
         words: the text.
         text_version: of the renderer that made it last, or that it was brought over to.
         embedded: its vector.
 
     """
 
+    key: int
     words: str
     text_version: str
     embedded: Embedded

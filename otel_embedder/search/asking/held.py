@@ -7,33 +7,32 @@ again. Texts have positions, in the order of their keys, in which they came.
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from otel_embedder.search.asking.answers import LeftOut
 from otel_embedder.search.asking.queries import Narrowing
-from otel_embedder.search.ranking import WordIndex
+from otel_embedder.search.matrix import Matrix, run_of
+from otel_embedder.search.ranking import WordIndex, least_of_best
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    import numpy.typing as npt
+
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.entries import RowKey
-    from otel_embedder.search.ranking import Floats, Integers
+    from otel_embedder.search.ranking import Flags, Floats, Integers
     from otel_embedder.search.store import Columns, Store
 
-Flags = npt.NDArray[np.bool_]
-
-# Of vectors: as many as are multiplied at once. A new block needs no copy of the old ones.
-BLOCK = 65_536
-# Where fewer than this share of texts pass a filter, theirs alone are multiplied.
-FEW = 0.1
 NOWHERE = -1
-# Of texts: to read more of them takes two threads.
+# Of texts: to read more of them takes two threads, of which one reads this share of the vectors,
+# and the other all words and the rest.
 MANY = 20_000
+SHARE = 0.7
 
 _COLUMNS = {
     "keys": np.int64,
@@ -73,67 +72,6 @@ class Passing(NamedTuple):
 
     positions: Integers
     left_out: LeftOut
-
-
-class Matrix:
-    """Vectors by position, zeros where there is none."""
-
-    def __init__(self) -> None:
-        self._blocks: list[npt.NDArray[np.float32]] = []
-        self.is_set: Flags = np.zeros(0, np.bool_)
-
-    def put(self, positions: Integers, vectors: npt.NDArray[np.float32]) -> None:
-        """Set the vectors at these positions, each of which is there once."""
-        if not len(positions):
-            return
-        if (np.diff(positions) < 0).any():
-            order = np.argsort(positions)
-            positions, vectors = positions[order], vectors[order]
-        last = int(positions[-1]) // BLOCK
-        while len(self._blocks) <= last:
-            self._blocks.append(np.zeros((BLOCK, vectors.shape[1]), np.float32))
-        bounds = np.searchsorted(positions, np.arange(last + 2) * BLOCK)
-        for block, start, end in zip(self._blocks, bounds, bounds[1:], strict=False):
-            if start < end:
-                block[_slice_of(positions[start:end] % BLOCK)] = vectors[start:end]
-        missing = len(self._blocks) * BLOCK - len(self.is_set)
-        self.is_set = np.concatenate((self.is_set, np.zeros(missing, np.bool_)))
-        self.is_set[positions] = True
-
-    def cosines(self, vector: Vector, positions: Integers) -> Floats:
-        """Give the product with each of the vectors at these positions, which are sorted."""
-        found = np.zeros(len(positions), np.float32)
-        bounds = np.searchsorted(positions, np.arange(len(self._blocks) + 1) * BLOCK)
-        for block, start, end in zip(self._blocks, bounds, bounds[1:], strict=False):
-            if start < end:
-                found[start:end] = _products(block, positions[start:end] % BLOCK, vector)
-        return found
-
-    def vectors(self, positions: Integers) -> npt.NDArray[np.float32]:
-        """Give the vectors at these positions; shape (n, dimension)."""
-        rows = [
-            self._blocks[position // BLOCK][position % BLOCK] for position in positions.tolist()
-        ]
-        return np.stack(rows)
-
-
-def _products(
-    block: npt.NDArray[np.float32], places: Integers, vector: Vector
-) -> npt.NDArray[np.float32]:
-    """Multiply the vectors at these places, which are sorted, in whichever way is quickest."""
-    chosen = _slice_of(places)
-    products: npt.NDArray[np.float32]
-    if isinstance(chosen, slice) or len(places) < FEW * BLOCK:
-        products = block[chosen] @ vector
-    else:
-        products = (block @ vector)[places]
-    return products
-
-
-def _slice_of(places: Integers) -> slice | Integers:
-    """Give sorted places as a slice, of which no copy is made, if none in between is missing."""
-    first, last = int(places[0]), int(places[-1])
-    return slice(first, last + 1) if last - first + 1 == len(places) else places
 
 
 class Held:
@@ -186,13 +124,16 @@ class Held:
         self._take(columns)
         if len(columns.keys) < MANY:
             self._take_words()
-            self._take_vectors()
+            self._take_vectors(after=self._changed)
         else:
             # Each reads, sorts and copies for seconds, most of it without the interpreter's lock.
             with ThreadPoolExecutor(1) as aside:
+                middle = self._changed + int(SHARE * (columns.changed - self._changed))
                 words = aside.submit(self._take_words)
-                self._take_vectors()
+                rest = aside.submit(self._take_vectors, after=middle)
+                self._take_vectors(after=self._changed, until=middle)
                 words.result()
+                rest.result()
         self._changed = columns.changed
         self._note_standing()
 
@@ -231,14 +172,17 @@ class Held:
             hashes.append(piece.hashes[np.repeat(is_known, piece.lengths)])
         self.words.add(np.concatenate(hashes), lengths)
 
-    def _take_vectors(self) -> None:
-        for piece in self._store.vectors(self._model, after=self._changed):
+    def _take_vectors(self, *, after: int, until: float = math.inf) -> None:
+        """Take the vectors that changed after a change, and at least until another one."""
+        for piece in self._store.vectors(self._model, after=after):
             positions = self._positions(piece.keys)
             known = positions != NOWHERE
             if known.all():
                 self._matrix.put(positions, piece.matrix)
             else:  # what was written in the meantime comes the next time
                 self._matrix.put(positions[known], piece.matrix[known])
+            if piece.changed >= until:
+                return
 
     def passing(self, filters: Narrowing, since: int | None, until: int | None) -> Passing:
         """Tell which texts pass filters, and can be compared.
@@ -273,7 +217,7 @@ class Held:
         return self._names
 
     def vectors(self, positions: Integers) -> npt.NDArray[np.float32]:
-        """Give the vectors of texts that can be compared; shape (n, dimension)."""
+        """Give about the vectors of texts that can be compared; shape (n, dimension)."""
         return self._matrix.vectors(positions)
 
     def _note_standing(self) -> None:
@@ -331,12 +275,39 @@ class Held:
         return np.isin(self._columns[column], numbers)
 
     def cosines(self, vector: Vector, positions: Integers) -> Floats:
-        """Give how near texts are to a vector."""
+        """Give about how near texts are to a vector; see `error`."""
         return self._matrix.cosines(vector, positions)
+
+    def error(self, vector: Vector) -> float:
+        """Give how far off one of the `cosines` may be."""
+        return self._matrix.error(vector)
+
+    def exact(self, vector: Vector, keys: Integers, about: Floats) -> Floats:
+        """Give how near texts are to a vector, by their own as they were computed.
+
+        Args:
+            vector: that one.
+            keys: of the texts.
+            about: their `cosines`, which stay where a text or its vector has gone since.
+
+        Raises:
+            StoreError: they can't be read.
+
+        """
+        of_model = {
+            each.key: each.embedded.vector
+            for each in self._store.with_vectors(keys.tolist())
+            if each.embedded.model == self._model
+        }
+        is_there = np.array([key in of_model for key in keys.tolist()], np.bool_)
+        exact = about.copy()
+        if of_model:
+            exact[is_there] = np.stack([of_model[key] for key in keys[is_there].tolist()]) @ vector
+        return exact
 
     def keys(self, positions: Integers) -> Integers:
         """Give the keys of the texts at these positions."""
-        found: Integers = self._columns["keys"][positions]
+        found: Integers = self._columns["keys"][run_of(positions)]
         return found
 
     def texts_of(self, row: int, since: int, until: int) -> Integers:
@@ -363,8 +334,11 @@ class Held:
         positions = self._everything.positions
         positions = positions[self._columns["rows"][positions] != other_than]
         cosines = self.cosines(vector, positions)
+        near = cosines >= least_of_best(cosines, count) - 2 * self.error(vector)
+        keys, cosines = self.keys(positions[near]), cosines[near]
+        cosines = self.exact(vector, keys, cosines)
         best = np.argsort(-cosines, kind="stable")[:count]
-        return [*zip(self.keys(positions[best]).tolist(), cosines[best].tolist(), strict=True)]
+        return [*zip(keys[best].tolist(), cosines[best].tolist(), strict=True)]
 
     @property
     def rows(self) -> Mapping[int, RowKey]:

@@ -199,7 +199,7 @@ class MemoryStore:
             found = [int(key) for key in keys if int(key) in self._vectors]
             entries = [self._entries[key] for key in found]
             return [
-                WithVector(entry.words, entry.text_version, self._vectors[key][1])
+                WithVector(key, entry.words, entry.text_version, self._vectors[key][1])
                 for key, entry in zip(found, entries, strict=True)
             ]
 

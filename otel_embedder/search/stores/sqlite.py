@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.times import Kept
 
 PATIENCE = 10.0
-VECTORS_AT_ONCE = 2_000
+# As many stay in the processor's cache on their way.
+VECTORS_AT_ONCE = 500
 WORDS_AT_ONCE = 50_000
 # Texts that go in one transaction: others that write wait so long.
 GO_AT_ONCE = 1_000

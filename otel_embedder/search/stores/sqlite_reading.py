@@ -56,14 +56,14 @@ def entry_of(
 def with_vectors(connection: sqlite3.Connection, keys: Iterable[int]) -> list[WithVector]:
     """Give what entries say and their vectors, in this order, without those of none."""
     query = (
-        "SELECT words, text_version, vectors.model, vector"
+        "SELECT key, words, text_version, vectors.model, vector"
         " FROM vectors JOIN texts USING (key) JOIN entries USING (key) WHERE key = ?"
     )
     names = names_of(connection)
     found = (connection.execute(query, (int(key),)).fetchone() for key in keys)
     return [
-        WithVector(words, names[version], Embedded(names[model], np.frombuffer(vector, "<f4")))
-        for words, version, model, vector in filter(None, found)
+        WithVector(key, words, names[version], Embedded(names[model], np.frombuffer(vector, "<f4")))
+        for key, words, version, model, vector in filter(None, found)
     ]
 
 
