@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.errors import EmbeddingError, StoreError
@@ -138,8 +139,14 @@ class CatalogueWriter:
             else:
                 self._recovered()
             is_there_more = self._wait()
-        if self._store is not None:
-            self._store.close()
+        self._close()
+
+    def _close(self) -> None:
+        store, self._store = self._store, None
+        self._re_embedding = None
+        if store is not None:
+            with suppress(StoreError):  # it failed before, and was told of
+                store.close()
 
     def _wait(self) -> bool:
         """Wait for something to do; tell whether there is."""
@@ -185,6 +192,8 @@ class CatalogueWriter:
         self._embed_at = time.monotonic() + (0 if done else LOOK_SECONDS)
 
     def _failed(self, error: StoreError) -> None:
+        # It is opened anew: its file may have gone, or was opened when it could only be read.
+        self._close()
         if not self._is_failing:
             log.error(
                 CATALOGUE_FAILING,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 
 from otel_embedder.errors import EmbeddingError, ModelUnavailableError, StoreError
 from otel_embedder.search.store import Batch
+from otel_embedder.search.stores.sqlite import SqliteStore
 from otel_embedder.search.times import Kept
 from otel_embedder.search.writing import (
     CATALOGUE_FAILING,
@@ -18,11 +20,14 @@ from otel_embedder.search.writing import (
     CatalogueWriter,
     Idle,
 )
+from tests.support.catalogues import a_batch, counts
 from tests.support.fakes import PATIENCE, FakeMetrics
+from tests.support.privileges import modes_matter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from otel_embedder.search.groups.kept import Came
     from otel_embedder.search.re_embedding import ReEmbedding
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(60)
 
 KEPT = Kept(minutes=1, hours=2, all=3)
+LONG = 10**10
 
 
 def batch(number: int) -> Batch:
@@ -195,6 +201,60 @@ def test_one_that_can_not_be_opened_is_told_of_at_the_start_and_tried_again() ->
         writer.close(PATIENCE)
     assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
     assert store.written == [1]
+
+
+def writing_to(path: Path, metrics: FakeMetrics) -> CatalogueWriter:
+    return CatalogueWriter(
+        lambda: SqliteStore(path),
+        Kept(minutes=LONG, hours=LONG, all=LONG),
+        most_texts=7,
+        metrics=metrics,
+        came=lambda _: None,
+        retry_seconds=0.05,
+    )
+
+
+def counted(number: int) -> Batch:
+    return a_batch(number, minutes={60 * number: counts(1)})
+
+
+def minutes_in(path: Path) -> list[int]:
+    with closing(SqliteStore(path, readonly=True)) as store:
+        return [bucket.start for bucket in store.buckets(since=0, until=3600)]
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_file_that_was_removed_under_it_is_begun_anew(
+    tmp_path: Path, *, is_replaced: bool
+) -> None:
+    path, metrics = tmp_path / "catalogue.db", FakeMetrics()
+    with captured() as lines:
+        writer = writing_to(path, metrics)
+        writer.offer(counted(1), spans=1)
+        wait_for(lambda: metrics.counts["catalogue_written"])
+        for file in tmp_path.iterdir():
+            file.unlink()
+        if is_replaced:
+            SqliteStore(path).close()
+        writer.offer(counted(2), spans=1)
+        wait_for(lambda: len(lines) > 1)
+        writer.close(PATIENCE)
+    assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
+    assert minutes_in(path) == [120]
+
+
+def test_a_folder_that_can_be_written_again_is(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.db"
+    tmp_path.chmod(0o500)
+    with captured() as lines, modes_matter():
+        writer = writing_to(path, FakeMetrics())
+        wait_for(lambda: lines)
+        writer.offer(counted(1), spans=1)
+        tmp_path.chmod(0o700)
+        wait_for(lambda: len(lines) > 1)
+        writer.close(PATIENCE)
+    assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
+    assert minutes_in(path) == [60]
 
 
 def captured() -> AbstractContextManager[list[dict[str, object]]]:

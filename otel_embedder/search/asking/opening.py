@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from otel_embedder.errors import StoreError
 from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.times import quiet_nanoseconds
@@ -72,6 +73,8 @@ class LazyCatalogue:
 
         """
         with self._lock:
+            if self._store is not None and not _can_be_read(self._store):
+                self._close()
             if self._catalogue is None:
                 self._store = self._opened()
                 self._catalogue = self._new(self._store)
@@ -80,6 +83,17 @@ class LazyCatalogue:
     def close(self) -> None:
         """Close what was opened."""
         with self._lock:
-            if self._store is not None:
-                self._store.close()
-                self._store = self._catalogue = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = self._catalogue = None
+
+
+def _can_be_read(store: Store) -> bool:
+    """Tell whether a catalogue is still what was opened: its file may have gone since."""
+    try:
+        return store.generation >= 0
+    except StoreError:
+        return False
