@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,6 +11,12 @@ if TYPE_CHECKING:
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds; each a level
 NANOSECONDS = 1_000_000_000  # of a second
 END_OF_TIME = 2**33  # seconds since 1970: the year 2242
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Give the nanoseconds since 1970, exactly: as a float they would be off."""
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 class Kept(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from otel_embedder.search.asking.queries import (
     Pattern,
     Words,
 )
+from otel_embedder.search.times import EPOCH
 
 if TYPE_CHECKING:
     from otel_embedder.search.entries import RowKey
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 MAX_POINTS = 100_000
 DEFAULT_POINTS = 20_000
 MAX_TEXTS = 256
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FacetsQuery(Narrowing):

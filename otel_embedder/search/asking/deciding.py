@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from otel_embedder.errors import QueryError
 from otel_embedder.search.asking.queries import Moment, Pattern
 from otel_embedder.search.entries import LATEST
 from otel_embedder.search.groups.kept import FOR_EVER
+from otel_embedder.search.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.groups.kept import GroupStore
 
 MAX_NOTE = 10_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Decision(BaseModel):
@@ -49,7 +49,7 @@ class Mute(Decision):
 
     def apply(self, groups: GroupStore, group: str, now: datetime) -> None:
         """Mute it."""
-        groups.decide(group, "muted", now=_nanoseconds(now), until=self._end(now))
+        groups.decide(group, "muted", now=nanoseconds(now), until=self._end(now))
 
     def _end(self, now: datetime) -> int:
         if self.until is None:
@@ -58,7 +58,7 @@ class Mute(Decision):
         if end <= now:
             raise QueryError("until: is over; give a time to come", field="until")
         # Whoever says the year 9999 means for ever; no clock of 64 bits goes so far.
-        return min(_nanoseconds(end), LATEST)
+        return min(nanoseconds(end), LATEST)
 
 
 class Resolve(Decision):
@@ -66,7 +66,7 @@ class Resolve(Decision):
 
     def apply(self, groups: GroupStore, group: str, now: datetime) -> None:
         """Resolve it."""
-        groups.decide(group, "resolved", now=_nanoseconds(now))
+        groups.decide(group, "resolved", now=nanoseconds(now))
 
 
 class Reopen(Decision):
@@ -74,7 +74,7 @@ class Reopen(Decision):
 
     def apply(self, groups: GroupStore, group: str, now: datetime) -> None:
         """Take it back."""
-        groups.decide(group, "", now=_nanoseconds(now))
+        groups.decide(group, "", now=nanoseconds(now))
 
 
 class Merge(Decision):
@@ -120,7 +120,3 @@ DECISIONS: Mapping[str, type[Decision]] = {
     "split": Split,
     "note": Note,
 }
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1) * 1_000

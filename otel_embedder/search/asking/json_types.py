@@ -6,16 +6,14 @@ JSON again, and tells an API's document what it looks like.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-from otel_embedder.search.times import NANOSECONDS
+from otel_embedder.search.times import NANOSECONDS, nanoseconds
 
 DIGITS = 4
-NANOSECONDS_PER_MICROSECOND = 1_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = WithJsonSchema({"type": "string", "format": "date-time"})
 
 
@@ -26,16 +24,15 @@ def rfc3339(nanoseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _nanoseconds(value: object) -> object:
+def _in_nanoseconds(value: object) -> object:
     if not isinstance(value, str):
         return value
-    since_1970 = datetime.fromisoformat(value) - EPOCH
-    return since_1970 // timedelta(microseconds=1) * NANOSECONDS_PER_MICROSECOND
+    return nanoseconds(datetime.fromisoformat(value))
 
 
 def _seconds(value: object) -> object:
-    nanoseconds = _nanoseconds(value)
-    return nanoseconds // NANOSECONDS if isinstance(nanoseconds, int) else nanoseconds
+    read = _in_nanoseconds(value)
+    return read // NANOSECONDS if isinstance(read, int) else read
 
 
 def _rfc3339_of_seconds(seconds: int) -> str:
@@ -52,7 +49,7 @@ def _significant(value: float) -> float:
 
 # Nanoseconds since 1970, and seconds since then; in JSON both are as RFC 3339 has them.
 Time = Annotated[
-    int, BeforeValidator(_nanoseconds), PlainSerializer(rfc3339, when_used="json"), MOMENT
+    int, BeforeValidator(_in_nanoseconds), PlainSerializer(rfc3339, when_used="json"), MOMENT
 ]
 Second = Annotated[
     int, BeforeValidator(_seconds), PlainSerializer(_rfc3339_of_seconds, when_used="json"), MOMENT

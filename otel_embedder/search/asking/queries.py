@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
@@ -25,6 +25,8 @@ from pydantic import (
     field_validator,
 )
 
+from otel_embedder.search.times import EPOCH, nanoseconds
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,7 +42,6 @@ MAX_COUNT = 1_000  # hits: more is for `catalogue export`
 DEFAULT_COUNT = 10
 DEFAULT_GROUPS = 50
 
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
 _MINUTE_SECONDS = 60
 
@@ -321,7 +322,7 @@ def _minutes(since: datetime, until: datetime) -> Minutes:
 
 def _whole_minutes(moment: datetime, *, up: bool) -> int:
     """Give the minute that a moment is in by its begin, or by its end, in seconds since 1970."""
-    minutes = (moment - _BEGINNING) / _MINUTE
+    minutes = (moment - EPOCH) / _MINUTE
     return (math.ceil(minutes) if up else math.floor(minutes)) * _MINUTE_SECONDS
 
 
@@ -340,7 +341,7 @@ def _names(pattern: str, operation: str) -> bool:
 def _nanoseconds(moment: timedelta | datetime | None, now: datetime) -> int | None:
     if moment is None:
         return None
-    return ((_moment_at(moment, now) - _BEGINNING) // timedelta(microseconds=1)) * 1_000
+    return nanoseconds(_moment_at(moment, now))
 
 
 def _moment_at(moment: timedelta | datetime, now: datetime) -> datetime:

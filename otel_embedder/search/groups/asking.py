@@ -22,7 +22,7 @@ from otel_embedder.search.groups.kept import FOR_EVER, counting_as
 from otel_embedder.search.groups.seeing import both
 from otel_embedder.search.groups.states import QUIET_AFTER, URGENCY, came_again_at, state_of
 from otel_embedder.search.groups.templates import ANYTHING
-from otel_embedder.search.times import NANOSECONDS
+from otel_embedder.search.times import NANOSECONDS, nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -167,7 +167,7 @@ class Groups:
         parts: defaultdict[str, list[KeptGroup]] = defaultdict(list)
         for each in kept:
             parts[counting_as(each, by_id).group.id].append(each)
-        at = _nanoseconds(now)
+        at = nanoseconds(now)
         return [self._whole(by_id[id_], of_one, at) for id_, of_one in parts.items()]
 
     def _whole(self, head: KeptGroup, parts: list[KeptGroup], now: int) -> _Whole:
@@ -182,7 +182,7 @@ class Groups:
     ) -> Span:
         """Give the time of trends: what is asked for, else all in which these were seen."""
         latest = max((each.seen.last for each in groups), default=0)
-        end = latest if since is None else _nanoseconds(now)
+        end = latest if since is None else nanoseconds(now)
         begin = since
         if begin is None:
             begin = min((each.seen.first for each in groups), default=0)
@@ -297,7 +297,3 @@ def _growth(trend: Integers) -> float:
 def _words(group: _Whole) -> str:
     said = [word for word in group.head.group.template if word != ANYTHING]
     return " ".join(said) or group.head.group.title
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000) * 1_000

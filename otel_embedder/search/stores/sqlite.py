@@ -9,7 +9,7 @@ import numpy as np
 
 from otel_embedder.errors import StoreError
 from otel_embedder.search import levels
-from otel_embedder.search.counts import Counts
+from otel_embedder.search.counts import NOTHING, Counts
 from otel_embedder.search.entries import RowKey
 from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors
 from otel_embedder.search.stores import sqlite_reading
@@ -78,11 +78,7 @@ class SqliteStore:
 
     def _writer_number(self, writer: str) -> int | None:
         with self._connections.reading() as connection:
-            found = connection.execute(
-                "SELECT number FROM writers WHERE name = ?", (storable(writer),)
-            )
-            number: tuple[int] | None = found.fetchone()
-            return number and number[0]
+            return sqlite_reading.writer_number(connection, writer)
 
     def write(self, batch: Batch) -> list[Came]:
         """Take a batch; give the groups of failures that are new, or have come again."""
@@ -201,7 +197,9 @@ class SqliteStore:
         """Give what was counted in a time; until the last is taken, a state of it is held."""
         with self._connections.reading() as connection:
             cells = SqliteCells(connection)
-            number = None if writer is None else sqlite_reading.writer_number(connection, writer)
+            number = None
+            if writer is not None:  # of one that is not known there is nothing
+                number = sqlite_reading.writer_number(connection, writer) or NOTHING
             for group in levels.groups(
                 cells, since=since, until=until, finest=finest, writer=number
             ):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Embedded, Entry
 from otel_embedder.search.packing import unpack_examples
 from otel_embedder.search.store import Stems, WithVector
+from otel_embedder.search.stores.group_tables import storable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -87,10 +87,11 @@ def too_old(connection: sqlite3.Connection, time: int, most_texts: int) -> list[
     return [key for (key,) in first]
 
 
-def writer_number(connection: sqlite3.Connection, name: str) -> int:
-    """Give the number of a writer, NOTHING if there is none of this name."""
-    found = connection.execute("SELECT number FROM writers WHERE name = ?", (name,)).fetchone()
-    return NOTHING if found is None else found[0]
+def writer_number(connection: sqlite3.Connection, name: str) -> int | None:
+    """Give the number of a writer, None if there is none of this name."""
+    found = connection.execute("SELECT number FROM writers WHERE name = ?", (storable(name),))
+    number: tuple[int] | None = found.fetchone()
+    return number and number[0]
 
 
 def stems_after(connection: sqlite3.Connection, after: int, most: int) -> Stems:
