@@ -189,6 +189,8 @@ class Recorder:
         return saying
 
     def _note_vectors(self, sayings: Sequence[int], embeddings: Sequence[Embedding | None]) -> None:
+        if self._with_vector.issuperset(sayings):
+            return
         for saying, embedding in zip(sayings, embeddings, strict=True):
             if embedding is None or saying in self._with_vector:
                 continue

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.requests import PASSTHROUGH_YAML, loads, write
-from tests.bench.sink import STARTED
+from tests.bench.sink import running_sink
 from tests.support.processes import (
     REPOSITORY,
-    Process,
     own_environment,
     running_collector,
     running_sidecar,
@@ -116,19 +115,14 @@ class Course:
         return Turn(cpu / sent * MICROSECONDS, count * self.load.spans / seconds)
 
     def _send(self, contestant: Contestant, count: int) -> float:
-        command = [sys.executable, "-m", "tests.bench.load"]
-        command += [contestant.address, str(self._file), str(count)]
-        return float(subprocess.check_output(command, env=own_environment({})))
+        return sent(contestant.address, self._file, count)
 
 
 @contextmanager
 def running_contestants() -> Iterator[list[Contestant]]:
     """Run a Collector, the peer in Go and the sidecar, the latter two with either encoding."""
     with ExitStack() as running:
-        sink = running.enter_context(
-            Process([sys.executable, "-m", "tests.bench.sink"], own_environment({}))
-        )
-        sink_address = f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
+        sink_address = running.enter_context(running_sink())
         backend = {"OTELCOL_BACKEND_ENDPOINT": sink_address}
         collector = running.enter_context(running_collector(PASSTHROUGH_YAML, backend))
         contestants = [Contestant("Collector alone", collector.pid, collector.address)]
@@ -158,6 +152,12 @@ def courses(contestants: list[Contestant], scratch: Path) -> Iterator[Course]:
         file = scratch / str(number)
         write(load.requests, file)
         yield Course(load, file, contestants)
+
+
+def sent(address: str, file: Path, count: int) -> float:
+    """Send one request and then so many of a file's, in turn; give the seconds without the one."""
+    command = [sys.executable, "-m", "tests.bench.load", address, str(file), str(count)]
+    return float(subprocess.check_output(command, env=own_environment({})))
 
 
 def cpu_seconds(pid: int) -> float:

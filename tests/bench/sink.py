@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 
-from tests.support.processes import TRACE_SERVICE
+from tests.support.processes import TRACE_SERVICE, Process, own_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.processes import Handler
 
 STARTED = "sink.started"
+
+
+@contextmanager
+def running_sink() -> Iterator[str]:
+    """Run one, and give its address."""
+    command = [sys.executable, "-m", "tests.bench.sink"]
+    with Process(command, own_environment({})) as sink:
+        yield f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
 
 
 async def main() -> None:

@@ -51,7 +51,7 @@ class Recorded(NamedTuple):
         """Give some behind each other."""
         return cls(*map(np.concatenate, zip(NO_SPANS, *columns, strict=True)))
 
-    def at(self, which: slice | Flags) -> Recorded:
+    def at(self, which: slice | Flags | Integers) -> Recorded:
         """Give some of the spans."""
         return Recorded._make(column[which] for column in self)
 
@@ -59,6 +59,20 @@ class Recorded(NamedTuple):
         """Give the ids of a span."""
         trace, span = self.traces[position], self.ids[position]
         return SpanIds(trace.tobytes() if trace.any() else b"", span.tobytes() if span else b"")
+
+    def all_ids(self) -> list[SpanIds]:
+        """Give the ids of all spans; those of nothing but zeros are none."""
+        traces, ids = self.traces.tobytes(), self.ids.tobytes()
+        are_traced = (self.traces[:, 0] | self.traces[:, 1]) != 0
+        return [
+            SpanIds(
+                traces[16 * place : 16 * place + 16] if is_traced else b"",
+                ids[8 * place : 8 * place + 8] if is_named else b"",
+            )
+            for place, (is_traced, is_named) in enumerate(
+                zip(are_traced.tolist(), self.ids.astype(bool).tolist(), strict=True)
+            )
+        ]
 
 
 NO_SPANS = Recorded(
