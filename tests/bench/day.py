@@ -8,6 +8,8 @@ Zipf's law), and some texts come only now.
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import closing
 from pathlib import Path
 from random import randbytes
 from tempfile import TemporaryDirectory
@@ -15,8 +17,6 @@ from time import process_time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table as Shown
 
 from otel_embedder.search.counts import Counts, Table
 from otel_embedder.search.entries import Embedded, Example, Examples, RowKey, SeenText
@@ -103,19 +103,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.day", description=__doc__)
     parser.add_argument("--minutes", type=int, default=DAY // MINUTE)
     wanted = parser.parse_args().minutes
-    shown = Shown("after", "texts", "on disk", "CPU so far", title=f"{SPANS:,} spans a minute")
-    with TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "catalogue.db"))
-        began = process_time()
+    began = process_time()
+    with TemporaryDirectory() as folder, closing(SqliteStore(Path(folder, "spans.db"))) as store:
         for number, batch in enumerate(minutes(wanted), start=1):
             store.write(batch)
             if number % (HOUR // MINUTE) == 0 or number == wanted:
                 store.tidy(KEPT, now=BEGIN + number * MINUTE, most_texts=MOST_TEXTS)
-                texts = len(store.columns().keys)
-                size, cpu = f"{store.size() / 1e6:,.0f} MB", f"{process_time() - began:,.0f} s"
-                shown.add_row(f"{number:,} min", f"{texts:,}", size, cpu)
-        store.close()
-    Console().print(shown)
+                texts, size = len(store.columns().keys), store.size() / 1e6
+                cpu = process_time() - began
+                line = f"{number:,} min: {texts:,} texts, {size:,.0f} MB on disk, {cpu:,.0f} s CPU"
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":
