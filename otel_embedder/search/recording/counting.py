@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.recording.vocabulary import Vocabulary
     from otel_embedder.search.trees import Flags, Trees
 
+# So many numbers a span are counted by adding up in their places; of more, those are sorted first.
+FEW_NUMBERS = 8
 STATUSES = ("UNSET", "OK", "ERROR")
 
 
@@ -127,16 +130,18 @@ class Counting:
             return Table(np.zeros((0, len(columns)), np.int64), np.zeros((0, 1), np.int64))
         least = [column.min() for column in columns]
         shape = [column.max() - low + 1 for column, low in zip(columns, least, strict=True)]
-        # As one number it is sorted several times as fast.
         each = [column - low for column, low in zip(columns, least, strict=True)]
         number = np.ravel_multi_index(each, shape)
-        order = np.argsort(number)
-        number = number[order]
-        starts = np.flatnonzero(np.append(True, number[1:] != number[:-1]))
-        sums = [np.add.reduceat(value[order].astype(np.int64), starts) for value in values]
-        spans = np.diff(starts, append=len(at))
-        back = np.unravel_index(number[starts], shape)
-        return Table(np.stack(back, axis=1) + least, np.stack([spans, *sums], axis=1))
+        size = math.prod(map(int, shape))
+        if size <= FEW_NUMBERS * len(at):
+            found = np.arange(size)
+        else:
+            found, number = np.unique(number, return_inverse=True)
+        spans = np.bincount(number, minlength=len(found))
+        there = np.flatnonzero(spans)
+        sums = [np.bincount(number, each, len(found))[there].astype(np.int64) for each in values]
+        back = np.unravel_index(found[there], shape)
+        return Table(np.stack(back, axis=1) + least, np.stack([spans[there], *sums], axis=1))
 
     def _parts(self, table: Table) -> list[Table]:
         """Give a table minute by minute."""
