@@ -2,9 +2,10 @@
 # on a machine that has Python >= 3.11, make, and a way to its package registries.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench eval \
-    golden otelcol capacity capacity-run wheel test-wheel faults stalls fuzz soak audit lock upgrade clean docs-site \
-    image-context image-test check-deploy check-rules manifests test-gateway test-host test-sql test-extras \
+.PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench \
+    baseline eval golden otelcol capacity capacity-run wheel test-wheel faults stalls fuzz soak audit lock \
+    upgrade clean docs-site image-context image-test check-deploy check-rules manifests test-gateway \
+    test-host test-sql test-extras \
     sbom browser screenshots
 
 # The first that runs, is new enough and can make environments. Only running it tells: pyenv puts
@@ -102,6 +103,16 @@ proto: build/proto  ## Generate otel_embedder/proto from proto
 
 bench: $(INSTALLED) build/otelcol build/peer  ## Measure the sidecar beside a Collector that only passes on, and one that does its job in Go
 	$(BIN)/python -m tests.bench
+
+# The same code is other instructions in each Python. (Of pyenv's only those are found that it is told
+# to use: `PYENV_VERSION=3.11.7:3.12.1:3.13.0 make baseline`.)
+baseline: private PYTHON = python$$version
+baseline: $(INSTALLED)  ## Write down what hot functions cost, where tests/guard says that this has moved
+	@for version in 3.11 3.12 3.13; do \
+	    if python$$version -c '' 2>/dev/null; then $(count_anew) || exit; \
+	    else echo "no Python $$version here: its baseline stays as it was"; fi; done
+
+count_anew = $(call environment,build/guard,requirements/runtime.txt) && build/guard/bin/python -m tests.guard --renew
 
 # Another's: make eval EVAL='traces.jsonl.gz --questions questions.yaml --profile template'
 EVAL = build/eval/shop.bin --questions tests/bench/shop.yaml --labels build/eval/shop.tsv

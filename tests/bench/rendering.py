@@ -48,18 +48,23 @@ class Cost(NamedTuple):
 
 def costs(count: int) -> dict[str, list[Cost]]:
     """Give what so many spans of each kind cost, by each of `PROFILES`."""
+    prepare()
+    return {
+        kind: [_cost(spans, name) for name in PROFILES]
+        for kind, spans in spans_by_kind(count).items()
+    }
+
+
+def spans_by_kind(count: int) -> dict[str, list[bytes]]:
+    """Make so many encoded spans of each kind, each with an id of its own."""
     random = Random(SEED)
     ids = [str(UUID(int=random.getrandbits(128))) for _ in range(count)]
-    prepare()
     kinds: dict[str, Callable[[str], Span]] = {
         **{f"an attribute: {kind}": _with_value(*value) for kind, value in VALUES.items()},
         "a status message": _with_message,
         "a stack trace": _with_trace,
     }
-    return {
-        kind: [_cost([make(id_).SerializeToString() for id_ in ids], name) for name in PROFILES]
-        for kind, make in kinds.items()
-    }
+    return {kind: [make(id_).SerializeToString() for id_ in ids] for kind, make in kinds.items()}
 
 
 def _with_value(key: str, value: str) -> Callable[[str], Span]:
