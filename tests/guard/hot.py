@@ -7,26 +7,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.embedder.cache import CachingEmbedder
-from otel_embedder.embedder.fallback import FallbackEmbedder
-from otel_embedder.fairness import Turns
-from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.pipeline.processor import Processor
 from otel_embedder.search.recorder import Bounds, Recorder
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer, prepare
 from tests.bench.rendering import SERVICE, spans_by_kind
-from tests.support.fakes import (
-    DIMENSION,
-    FakeClock,
-    FakeEmbedder,
-    FakeExporter,
-    FakeMetrics,
-    embedding_of,
-)
+from tests.support.fakes import embedding_of
 from tests.support.generated import requests_of_texts
+from tests.support.way import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -84,30 +73,8 @@ def each_of(spans: Sequence[bytes], render: Render) -> Act:
 
 def passing(encoded: bytes) -> Act:
     """Give the way of a request, but for its receiver and its exporter."""
-    settings, metrics = load_settings({}), FakeMetrics()
-    renderer = new_renderer(RenderOptions())
-    # Where no time passes nobody is to let others go first.
-    turns = Turns(clock=FakeClock())
-    cache = CachingEmbedder(FakeEmbedder(at_once=True), max_texts=TEXTS, metrics=metrics)
-    embedder = FallbackEmbedder(
-        cache,
-        dimension=lambda: DIMENSION,
-        on_failure="fallback",
-        quiet_seconds=0,
-        turns=turns,
-        metrics=metrics,
-    )
-    processor = Processor(
-        renderer,
-        embedder,
-        annotator(settings, renderer.text_version),
-        FakeExporter(),
-        embed_timeout=3600,
-        turns=turns,
-        metrics=metrics,
-    )
-    call = Call(deadline=float("inf"), metadata=())
-    return lambda: _finish(processor.consume(parse_request(encoded), call))
+    way = Way(max_texts=TEXTS)
+    return lambda: _finish(way.go(encoded))
 
 
 def _finish(coroutine: Coroutine[object, object, object]) -> None:
