@@ -29,7 +29,7 @@ from otel_embedder.embedder.models.choice import DEFAULT_MODEL, ModelChoice
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import find_weights
 from otel_embedder.settings import load_settings
-from tests.bench.__main__ import cpu_model
+from tests.bench.machine import cpu_model
 from tests.bench.texts import made_up_texts, texts_of_file
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
-import plotext
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.proto import otlp_wire_pb2 as pb
+from tests.bench.pictures import drawn
 from tests.support.generated import key_value, requests_of_texts
 from tests.support.processes import (
     EXPORT_METHOD,
@@ -60,8 +60,6 @@ LETTERS = b"abcdefghijklmnop"
 # Of what there was after the first minutes.
 MAX_GROWTH = 1.1
 MEGABYTE = 1_000_000
-PLOT_SIZE = (96, 18)
-MARKERS = ("•", "+")
 
 
 @dataclass(slots=True)
@@ -236,31 +234,21 @@ def _early_and_late(resident: Sequence[float]) -> tuple[float, float]:
 
 
 def plot(course: Course) -> None:
-    _plot("sidecar's memory, MB", {"resident": list(enumerate(course.resident))})
+    say(drawn("sidecar's memory, MB", "seconds", {"resident": [*enumerate(course.resident)]}))
     began = course.calls[0][0]
     buckets: dict[int, list[float]] = {}
     for start, took in course.calls:
         buckets.setdefault(int(start - began) // 5 * 5, []).append(took * 1000)
-    curves = {
+    curves: dict[str, list[tuple[float, float]]] = {
         "median": [(at, median(times)) for at, times in sorted(buckets.items())],
         "99 %": list(_percentiles(buckets)),
     }
-    _plot("latency of a request, ms", curves)
+    say(drawn("latency of a request, ms", "seconds", curves))
 
 
-def _percentiles(buckets: dict[int, list[float]]) -> Iterator[tuple[int, float]]:
+def _percentiles(buckets: dict[int, list[float]]) -> Iterator[tuple[float, float]]:
     for at, times in sorted(buckets.items()):
         yield at, quantiles(times, n=100)[98] if len(times) > 1 else times[0]
-
-
-def _plot(title: str, curves: dict[str, list[tuple[int, float]]]) -> None:
-    figure = plotext.figure.clear().theme("colorless").plot_size(*PLOT_SIZE)
-    figure.title(title).label("seconds")
-    for marker, (name, points) in zip(MARKERS, curves.items(), strict=False):
-        signal = figure.signal(*zip(*points, strict=True), marker=marker)
-        figure.draw(signal.label(name).lines())
-    figure.ruler("y").lim(0, 1.2 * max(value for points in curves.values() for _, value in points))
-    say(plotext.uncolorize(str(figure.build())))
 
 
 def say(line: str) -> None:
