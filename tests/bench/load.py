@@ -26,9 +26,18 @@ OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 TIMEOUT_SECONDS = 60
 
 
-async def main(addresses: str, file: Path, count: int, connections: int = 1) -> None:
-    """Send so many requests in all, by each connection as many, to addresses in turn."""
-    requests = islice(cycle([*read(file)]), connections + count)
+async def main(addresses: str, file: Path, count: int, connections: int, first: int) -> None:
+    """Send so many requests in all, by each connection as many, to addresses in turn.
+
+    Args:
+        addresses: with commas between them.
+        file: what is sent, again and again.
+        count: of requests, beside one for each connection.
+        connections: how many.
+        first: the number of the request to begin with.
+
+    """
+    requests = islice(cycle([*read(file)]), first, first + connections + count)
     async with AsyncExitStack() as opened:
         exports: list[Export] = []
         for address in islice(cycle(addresses.split(",")), connections):

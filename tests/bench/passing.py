@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
-from tests.bench.requests import PASSTHROUGH_YAML, loads, write
-from tests.bench.sink import running_sink
+from tests.bench.cpu import cpu_seconds
+from tests.bench.requests import PASSTHROUGH_YAML, write
+from tests.bench.sink import STARTED
 from tests.support.processes import (
     REPOSITORY,
+    Process,
     own_environment,
     running_collector,
     running_sidecar,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.bench.requests import Load
+    from tests.support.processes import Collector
 
 # A Collector with a processor in Go that does our job: `make bench` builds it.
 PEER = REPOSITORY / "build" / "peer"
 ENCODINGS = ("array", "bytes")
+ALONE = "Collector alone"
+# What a vector takes is not to be waited for in vain.
+PATIENT = ("--embed-timeout", "60")
 
 SPANS_TO_WARM_UP = 10_240
 # Of small requests fewer spans pass in the same time.
@@ -41,14 +48,14 @@ class Contestant:
 
     Attributes:
         name: what it is called in the table.
-        pid: its process id.
+        pids: its process ids.
         address: where it takes spans.
         peer: the name of the one in Go that does the same, if there is one.
 
     """
 
     name: str
-    pid: int
+    pids: tuple[int, ...]
     address: str
     peer: str = ""
 
@@ -58,12 +65,12 @@ class Turn:
     """What a contestant took in one turn.
 
     Attributes:
-        cpu: microseconds of CPU a span.
+        cpu: microseconds of CPU a span, of each of its processes.
         rate: spans a second.
 
     """
 
-    cpu: float
+    cpu: tuple[float, ...]
     rate: float
 
 
@@ -75,103 +82,114 @@ class Course:
 
     """
 
-    def __init__(self, load: Load, file: Path, contestants: list[Contestant]) -> None:
+    def __init__(self, load: Load, file: Path, contestants: Iterable[Contestant]) -> None:
         self.load = load
         self._file = file
+        self._random = Random(load.name)
         self._turns: dict[Contestant, list[Turn]] = {each: [] for each in contestants}
+        write(load.requests, file)
 
     def warm_up(self) -> None:
-        """Let all of them get to know the texts."""
-        for contestant in self._turns:
-            self._send(contestant, SPANS_TO_WARM_UP // self.load.spans)
+        """Let all of them get to know the texts, if these come again."""
+        if not self.load.is_fresh:
+            for contestant in self._turns:
+                self._send(contestant, SPANS_TO_WARM_UP // self.load.spans)
 
     def run(self, rounds: int, requests: int) -> None:
         """Let them take turns, each with about so many requests of the usual size."""
-        count = self._count(requests)
-        for turn in range(rounds):
+        count = self._count(rounds, requests)
+        for _ in range(rounds):
             # Who has its turn behind whom is not to be the same each time.
-            for contestant in [*self._turns][:: 1 if turn % 2 else -1]:
+            for contestant in self._random.sample([*self._turns], len(self._turns)):
                 self._turns[contestant].append(self._turn(contestant, count))
 
-    def cpu(self, name: str) -> list[float]:
+    def totals(self, name: str) -> list[float]:
         """Give what a contestant took in its turns, in microseconds of CPU a span; or nothing."""
         return [
-            turn.cpu for each, turns in self._turns.items() if each.name == name for turn in turns
+            sum(turn.cpu)
+            for each, turns in self._turns.items()
+            if each.name == name
+            for turn in turns
         ]
+
+    def cpu(self, contestant: Contestant) -> list[float]:
+        """Give the same of each of its processes, as medians."""
+        turns = zip(*(turn.cpu for turn in self._turns[contestant]), strict=True)
+        return [statistics.median(each) for each in turns]
 
     def median_rate(self, contestant: Contestant) -> float:
         """Give how many spans a second pass a contestant."""
         return statistics.median(turn.rate for turn in self._turns[contestant])
 
-    def _count(self, requests: int) -> int:
-        return min(requests * 512 // self.load.spans, requests * MAX_REQUESTS)
+    def _count(self, rounds: int, requests: int) -> int:
+        if self.load.is_fresh:
+            return len(self.load.requests) // rounds - 1
+        return max(1, min(requests * 512 // self.load.spans, requests * MAX_REQUESTS))
 
     def _turn(self, contestant: Contestant, count: int) -> Turn:
-        cpu_before = cpu_seconds(contestant.pid)
+        before = [*map(cpu_seconds, contestant.pids)]
         seconds = self._send(contestant, count)
-        cpu = cpu_seconds(contestant.pid) - cpu_before
         # The load generator's first request, for the connection, is not in its time.
         sent = (count + 1) * self.load.spans
-        return Turn(cpu / sent * MICROSECONDS, count * self.load.spans / seconds)
+        cpu = (
+            (cpu_seconds(pid) - then) / sent * MICROSECONDS
+            for pid, then in zip(contestant.pids, before, strict=True)
+        )
+        return Turn(tuple(cpu), count * self.load.spans / seconds)
 
     def _send(self, contestant: Contestant, count: int) -> float:
-        return sent(contestant.address, self._file, count)
+        first = len(self._turns[contestant]) * (count + 1) if self.load.is_fresh else 0
+        command = [sys.executable, "-m", "tests.bench.load"]
+        command += [contestant.address, str(self._file), str(count), "1", str(first)]
+        return float(subprocess.check_output(command, env=own_environment({})))
 
 
 @contextmanager
-def running_contestants() -> Iterator[list[Contestant]]:
-    """Run a Collector, the peer in Go and the sidecar, the latter two with either encoding."""
+def running_sink() -> Iterator[str]:
+    """Run a next hop that keeps nothing; give its address."""
+    command = [sys.executable, "-m", "tests.bench.sink"]
+    with Process(command, own_environment({})) as sink:
+        yield f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
+
+
+@contextmanager
+def running_contestants(settings: Sequence[str] = ()) -> Iterator[list[Contestant]]:
+    """Run a Collector, the peer in Go and the sidecar, the latter two with either encoding.
+
+    And the sidecar with `attach: new`. Of its other settings those stand that are given.
+    """
     with ExitStack() as running:
-        sink_address = running.enter_context(running_sink())
-        backend = {"OTELCOL_BACKEND_ENDPOINT": sink_address}
+        sink = running.enter_context(running_sink())
+        backend = {"OTELCOL_BACKEND_ENDPOINT": sink}
         collector = running.enter_context(running_collector(PASSTHROUGH_YAML, backend))
-        contestants = [Contestant("Collector alone", collector.pid, collector.address)]
+        contestants = [Contestant(ALONE, (collector.pid,), collector.address)]
         for encoding in ENCODINGS:
-            overrides = [
-                f"processors::vectors::encoding: {encoding}",
-                "service::pipelines::traces::processors: [vectors]",
-            ]
-            peer = running.enter_context(
-                running_collector(PASSTHROUGH_YAML, backend, overrides=overrides, program=PEER)
-            )
-            sidecar = running.enter_context(
-                running_sidecar(sink_address, settings=["--encoding", encoding])
-            )
+            peer = running.enter_context(running_peer(PASSTHROUGH_YAML, backend, encoding))
+            flags = ["--encoding", encoding, *settings]
+            sidecar = running.enter_context(running_sidecar(sink, settings=flags))
             name = f"processor in Go, {encoding}"
             contestants += [
-                Contestant(name, peer.pid, peer.address),
-                Contestant(f"sidecar, {encoding}", sidecar.pid, sidecar.address, name),
+                Contestant(name, (peer.pid,), peer.address),
+                Contestant(f"sidecar, {encoding}", (sidecar.pid,), sidecar.address, name),
             ]
-        new = running.enter_context(running_sidecar(sink_address, settings=["--attach", "new"]))
-        yield [*contestants, Contestant("sidecar, attach new", new.pid, new.address)]
+        new = running.enter_context(running_sidecar(sink, settings=["--attach", "new", *settings]))
+        yield [*contestants, Contestant("sidecar, attach new", (new.pid,), new.address)]
 
 
-def courses(contestants: list[Contestant], scratch: Path) -> Iterator[Course]:
+def running_peer(
+    config: Path, environment: Mapping[str, str], encoding: str
+) -> AbstractContextManager[Collector]:
+    """Run a Collector that puts vectors on spans in its pipeline `traces`."""
+    overrides = [
+        f"processors::vectors::encoding: {encoding}",
+        "service::pipelines::traces::processors: [vectors]",
+    ]
+    return running_collector(config, environment, overrides=overrides, program=PEER)
+
+
+def courses(
+    loads: Iterable[Load], contestants: Sequence[Contestant], scratch: Path
+) -> Iterator[Course]:
     """Give a course for each load; what they send is kept in a folder."""
-    for number, load in enumerate(loads()):
-        file = scratch / str(number)
-        write(load.requests, file)
-        yield Course(load, file, contestants)
-
-
-def sent(address: str, file: Path, count: int) -> float:
-    """Send one request and then so many of a file's, in turn; give the seconds without the one."""
-    command = [sys.executable, "-m", "tests.bench.load", address, str(file), str(count)]
-    return float(subprocess.check_output(command, env=own_environment({})))
-
-
-def cpu_seconds(pid: int) -> float:
-    """Give the CPU that a process has used, in user and in system mode, all its threads."""
-    return _seconds(Path(f"/proc/{pid}/stat"))
-
-
-def loop_seconds(pid: int) -> float:
-    """Give the CPU that the first thread of a process has used, where a sidecar's loop runs."""
-    return _seconds(Path(f"/proc/{pid}/task/{pid}/stat"))
-
-
-def _seconds(stat: Path) -> float:
-    # The process's name, in parentheses, may hold anything. Behind it are fields 3 and on;
-    # proc(5) counts utime as 14, stime as 15.
-    fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    for number, load in enumerate(loads):
+        yield Course(load, scratch / str(number), contestants)

@@ -6,7 +6,7 @@ import statistics
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +17,7 @@ from tests.support.processes import (
     Sidecar,
     Sink,
     free_address,
+    peak_bytes,
     resident_bytes,
     running_sidecar,
     send,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SPANS = 10_000
 TEXTS = 1_200  # more than are remembered
 KNOWN_TEXTS = 900  # as many as that
-MINUTE = 60.0
 TEXTS_METRIC = "otel_embedder_embedded_texts"
 
 
@@ -55,6 +55,21 @@ class Starts:
     sources: set[str]
 
 
+class Memory(NamedTuple):
+    """What a sidecar holds, in bytes.
+
+    Attributes:
+        begun: with its model, before any span.
+        after: after spans of more texts than are remembered.
+        peak: the most that it ever held.
+
+    """
+
+    begun: int
+    after: int
+    peak: int
+
+
 @dataclass(frozen=True, slots=True)
 class Warm:
     """What a catalogue makes of a start.
@@ -76,8 +91,16 @@ class Warm:
 class Starter:
     """Starts sidecars whose Python code is compiled already, as an installed one's is."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, *, minute: float) -> None:
+        """Prepare to start some.
+
+        Args:
+            scratch: a folder for what they write.
+            minute: seconds for which it is looked how many texts are known.
+
+        """
         self._scratch = scratch
+        self._minute = minute
         self._converted = scratch / "converted"
         self._metrics = free_address()
 
@@ -117,11 +140,11 @@ class Starter:
         return Warm(without, with_one, before, after)
 
     def _hits(self, sidecar: Sidecar, requests: Sequence[bytes]) -> float:
-        """Give the share of texts whose vectors were known, of requests in MINUTE seconds."""
+        """Give the share of texts whose vectors were known, of requests in a minute."""
         known, asked = self._looked_up()
         for request in requests:
             send(sidecar.address, [request])
-            time.sleep(MINUTE / len(requests))
+            time.sleep(self._minute / len(requests))
         known_then, asked_then = self._looked_up()
         return (known_then - known) / (asked_then - asked)
 
@@ -138,12 +161,14 @@ class Starter:
         }
         return counted.get("cache", 0), sum(counted.values())
 
-    def resident_bytes(self) -> int:
-        """Give the memory that a sidecar holds after SPANS spans of TEXTS texts."""
+    def memory(self, settings: Sequence[str] = ()) -> Memory:
+        """Give the memory that a sidecar holds, before and after SPANS spans of TEXTS texts."""
         requests = requests_of_texts(SPANS, texts=TEXTS)
-        with Sink() as sink, self._sidecar(sink, self._converted) as sidecar:
+        with Sink() as sink, self._sidecar(sink, self._converted, settings) as sidecar:
+            sidecar.wait_for_model()
+            begun = resident_bytes(sidecar.pid)
             send(sidecar.address, requests)
-            return resident_bytes(sidecar.pid)
+            return Memory(begun, resident_bytes(sidecar.pid), peak_bytes(sidecar.pid))
 
     @contextmanager
     def _sidecar(

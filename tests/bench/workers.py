@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.passing import MICROSECONDS, loop_seconds
-from tests.bench.requests import loads, write
-from tests.bench.sink import STARTED
-from tests.support.processes import Process, own_environment, running_sidecar
+from tests.bench.cpu import loop_seconds
+from tests.bench.passing import MICROSECONDS, running_sink
+from tests.bench.requests import batches, write
+from tests.support.processes import own_environment, running_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,10 +88,7 @@ def running_contestants(scratch: Path) -> Iterator[list[Contestant]]:
     sockets = [f"unix:{scratch}/{number}.sock" for number in range(WORKERS)]
     several = ("--workers", f"{WORKERS}")
     with ExitStack() as running:
-        sink = running.enter_context(
-            Process([sys.executable, "-m", "tests.bench.sink"], own_environment({}))
-        )
-        next_hop = f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
+        next_hop = running.enter_context(running_sink())
         one = running.enter_context(running_sidecar(next_hop))
         at_a_port = running.enter_context(running_sidecar(next_hop, settings=several))
         at_files = running.enter_context(
@@ -106,7 +103,7 @@ def running_contestants(scratch: Path) -> Iterator[list[Contestant]]:
 
 def carried(scratch: Path, rounds: int, requests: int) -> list[Carried]:
     """Let them take turns, all with requests of texts that they know; give the medians."""
-    load = next(loads())
+    load = next(batches())
     file = scratch / "requests"
     write(load.requests, file)
     with running_contestants(scratch) as contestants:
@@ -143,7 +140,7 @@ def _turn(contestant: Contestant, file: Path, requests: int, spans: int) -> list
 
 def _send(contestant: Contestant, file: Path, requests: int) -> None:
     command = [sys.executable, "-m", "tests.bench.load", ",".join(contestant.addresses)]
-    command += [str(file), str(requests), str(contestant.connections)]
+    command += [str(file), str(requests), str(contestant.connections), "0"]
     subprocess.run(command, env=own_environment({}), check=True, stdout=subprocess.DEVNULL)
 
 
