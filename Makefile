@@ -101,8 +101,10 @@ docs-site: build/docs/installed  ## Build the site of docs/ into build/docs-site
 proto: build/proto  ## Generate otel_embedder/proto from proto
 	cp -r build/proto/otel_embedder/proto/* otel_embedder/proto/
 
+# One table in seconds: make bench BENCH='--quick --only encodings'
+BENCH :=
 bench: $(INSTALLED) build/otelcol build/peer  ## Measure the sidecar beside a Collector that only passes on, and one that does its job in Go
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 # The same code is other instructions in each Python. (Of pyenv's only those are found that it is told
 # to use: `PYENV_VERSION=3.11.7:3.12.1:3.13.0 make baseline`.)
