@@ -57,6 +57,7 @@ TABLES: Mapping[str, Callable[[Extent], Table]] = {
     "memory": start.memory,
     "start": start.start,
 }
+WIDTH = 160  # where nobody says how wide it is
 RESULTS = REPOSITORY / "build" / "bench" / "results"
 
 
@@ -74,7 +75,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where they are kept")
     arguments = parser.parse_args()
     extent = QUICK if arguments.quick else FULL
-    results = Results(Console(), arguments.results, machine())
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    results = Results(console, arguments.results, machine())
     for name in arguments.only:
         results.add(name, extent)
 

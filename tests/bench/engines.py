@@ -1,4 +1,7 @@
-"""Embeds texts by an engine, in a process of its own: `python -m tests.bench.engines NAME THREADS`.
+"""Embeds texts by an engine: `python -m tests.bench.engines NAME THREADS DIRECTORY`.
+
+In a process of its own, and where the others are installed by a Python that may lack what this
+project needs. DIRECTORY has the official weights.
 
 Each line on stdin is a list of texts as JSON; the answer is a line with the seconds that they took,
 and the seconds of CPU. What an engine needs and is not installed ends the process with UNAVAILABLE.
@@ -13,12 +16,6 @@ from importlib import import_module
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.choice import DEFAULT_MODEL
-from otel_embedder.embedder.models.engines import load_model, model_choice
-from otel_embedder.embedder.models.weights import find_weights
-from otel_embedder.settings import load_settings
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,41 +25,35 @@ UNAVAILABLE = 3
 BATCH_SIZE = 32  # sentence-transformers' own default
 
 
-def ours(threads: int) -> Embed:
+def ours(threads: int, _: str) -> Embed:
     """Give the default engine, as the sidecar has it."""
-    model = load_model(model_choice(load_settings({})))
-
-    def embed(texts: list[str]) -> object:
-        with BulkEmbedder(model, threads=threads, max_texts=len(texts)) as embedder:
-            return [*embedder.embed(texts)]
-
+    embed: Embed = import_module("tests.bench.model").embedding_in_bulk(threads)
     return embed
 
 
-def torch(threads: int) -> Embed:
+def torch(threads: int, directory: str) -> Embed:
     """Give sentence-transformers as it is used."""
     import_module("torch").set_num_threads(threads)
-    return _sentence_transformers(str(find_weights(DEFAULT_MODEL).directory), backend="torch")
+    return _sentence_transformers(directory, backend="torch")
 
 
-def onnx(threads: int) -> Embed:
+def onnx(threads: int, directory: str) -> Embed:
     """Give the same on ONNX Runtime, its weights as int8."""
     library, runtime = import_module("sentence_transformers"), import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
-    directory = mkdtemp()
-    plain = _loaded(str(find_weights(DEFAULT_MODEL).directory), backend="onnx")
-    plain.save_pretrained(directory)
-    library.export_dynamic_quantized_onnx_model(plain, "avx512_vnni", directory)
+    converted = mkdtemp()
+    plain = _loaded(directory, backend="onnx", model_kwargs={"export": True})
+    plain.save_pretrained(converted)
+    library.export_dynamic_quantized_onnx_model(plain, "avx512_vnni", converted)
     chosen = {"file_name": "model_qint8_avx512_vnni.onnx", "session_options": options}
-    return _sentence_transformers(directory, backend="onnx", model_kwargs=chosen)
+    return _sentence_transformers(converted, backend="onnx", model_kwargs=chosen)
 
 
-def openvino(threads: int) -> Embed:
+def openvino(threads: int, directory: str) -> Embed:
     """Give the same on OpenVINO, in the numbers that it chooses for this machine."""
     import_module("openvino")
-    chosen = {"ov_config": {"INFERENCE_NUM_THREADS": threads}}
-    directory = str(find_weights(DEFAULT_MODEL).directory)
+    chosen = {"export": True, "ov_config": {"INFERENCE_NUM_THREADS": threads}}
     return _sentence_transformers(directory, backend="openvino", model_kwargs=chosen)
 
 
@@ -81,7 +72,7 @@ def _loaded(directory: str, **options: object) -> Any:  # noqa: ANN401 - of a li
 
 def main() -> None:
     try:
-        embed = ENGINES[sys.argv[1]](int(sys.argv[2]))
+        embed = ENGINES[sys.argv[1]](int(sys.argv[2]), sys.argv[3])
     except ImportError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(UNAVAILABLE)

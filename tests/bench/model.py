@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from loky import cpu_count
 
 from otel_embedder.embedder.batcher import BatchingEmbedder
+from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE, WantedText
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.otlp.wire import parse_request
@@ -20,6 +21,8 @@ from otel_embedder.text.rendering import new_renderer
 from tests.support.generated import requests_of_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_embedder.embedder.embedding import Model
 
 LENGTHS = (10, 40, 160, 256)
@@ -68,6 +71,17 @@ async def _embed(model: Model, texts: list[WantedText]) -> None:
     ) as embedder:
         wanted = [WantedText(text.content, urgent=False) for text in texts]
         await asyncio.gather(*embedder.embed(wanted))
+
+
+def embedding_in_bulk(threads: int) -> Callable[[list[str]], object]:
+    """Give what embeds many texts, as the sidecar's command line does."""
+    model = loaded_model()
+
+    def embed(texts: list[str]) -> object:
+        with BulkEmbedder(model, threads=threads, max_texts=len(texts)) as embedder:
+            return [*embedder.embed(texts)]
+
+    return embed
 
 
 def milliseconds_alone(model: Model, tokens: int) -> float:

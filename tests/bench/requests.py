@@ -39,7 +39,8 @@ BATCHES = (512, 1, 10, 64, 100, 8_192)
 ATTRIBUTES = (5, 15, 40)
 # Of spans with texts never seen a model makes some 200 a second: requests of fewer.
 SPANS_UNSEEN = 64
-HITS = (100, 90, 50, 0)
+ALL = 100
+HITS = (ALL, 90, 50, 0)  # what all of them know the first has made known
 WORDS_OF_A_NOTE = 5
 SCATTER = 0x9E375
 NOTES = 5
@@ -97,15 +98,16 @@ def of_hits(fresh: int) -> Iterator[Load]:
     """Make requests of texts of which some are known and the others never seen.
 
     Args:
-        fresh: how many of each kind: they are sent but once.
+        fresh: how many of each kind; where not all is known, they are sent but once.
 
     """
     # An even mix of all texts in each.
     known = same(SPANS_UNSEEN, count=SPANS_UNSEEN) * fresh
     number = count()
     for share in HITS:
-        requests = varied(_unseen(share / 100, number), known)
-        yield Load(f"{share} % of texts known", SPANS_UNSEEN, collected(requests), is_fresh=True)
+        requests = varied(_unseen(share / ALL, number), known)
+        name = f"{share} % of texts known"
+        yield Load(name, SPANS_UNSEEN, collected(requests), is_fresh=share < ALL)
 
 
 def same(spans: int, *, count: int = SPANS) -> list[bytes]:

@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from loky import cpu_count
 
+from otel_embedder.embedder.models.choice import DEFAULT_MODEL
+from otel_embedder.embedder.models.weights import find_weights
 from tests.bench import model
 from tests.bench.engines import UNAVAILABLE
 from tests.bench.results import Column, Table
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
     from tests.bench.extent import Extent
 
-# `make test-reference` installs torch there.
-REFERENCE = REPOSITORY / "build" / "reference" / "bin" / "python"
+# Where others are, if anywhere; `make test-reference` makes the second one.
+ENVIRONMENTS = tuple(REPOSITORY / "build" / name for name in ("engines", "reference"))
 OURS = "ours"
 NAMES = {
     OURS: "this project (CTranslate2, int8)",
@@ -34,8 +36,8 @@ NAMES = {
 }
 NEEDS = {
     "torch": "make build/reference/installed",
-    "onnx": "the same, and into it optimum-onnx[onnxruntime]",
-    "openvino": "the same, and into it optimum-intel[openvino]",
+    "onnx": "sentence-transformers[onnx] in build/engines",
+    "openvino": "sentence-transformers[openvino] in build/engines",
 }
 COLUMNS = (
     Column("engine"),
@@ -103,8 +105,8 @@ def engines(extent: Extent) -> Table:
 @contextmanager
 def running_engine(name: str) -> Iterator[Engine | None]:
     """Run an engine, if it is installed."""
-    interpreter = REFERENCE if name != OURS and REFERENCE.exists() else sys.executable
-    command = [str(interpreter), "-m", "tests.bench.engines", name, str(cpu_count())]
+    weights = find_weights(DEFAULT_MODEL).directory
+    command = [interpreter(name), "-m", "tests.bench.engines", name, str(cpu_count()), str(weights)]
     with subprocess.Popen(
         command,
         env=own_environment({}),
@@ -118,6 +120,12 @@ def running_engine(name: str) -> Iterator[Engine | None]:
         engine = Engine(process.stdin, process.stdout)
         yield engine if _is_there(process, engine) else None
         process.stdin.close()
+
+
+def interpreter(name: str) -> str:
+    """Give the Python that an engine is looked for in."""
+    others = (str(each / "bin" / "python") for each in ENVIRONMENTS if each.exists())
+    return sys.executable if name == OURS else next(others, sys.executable)
 
 
 def _is_there(process: subprocess.Popen[str], engine: Engine) -> bool:
