@@ -117,6 +117,7 @@ class Starter:
         with Sink() as sink, self._sidecar(sink, model_cache, settings) as sidecar:
             send(sidecar.address, [request])
             seconds = time.perf_counter() - started
+            sidecar.wait_for_model()  # or what it was converting is lost
         [source] = delivery(sink.requests).sources
         return Start(seconds, source)
 
