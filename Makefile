@@ -3,7 +3,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench \
-.PHONY: help install run demo demo-page test test-unit test-reference check format docs proto bench \
     baseline eval golden otelcol capacity capacity-run wheel test-wheel faults stalls fuzz soak audit lock \
     upgrade clean docs-site image-context image-test check-deploy check-rules manifests test-gateway \
     test-host test-sql test-extras \
