@@ -12,7 +12,7 @@ from otel_embedder.fairness import LOOK_BYTES, PATIENCE_TURNS, Turn, Turns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Clock:

@@ -125,7 +125,7 @@ def _rounded(vectors: Floats32) -> tuple[npt.NDArray[np.int16], Floats32]:
     """Give vectors as whole numbers and their scales; one that is damaged is near to nothing."""
     greatest = np.maximum(vectors.max(axis=1), -vectors.min(axis=1))
     greatest[~np.isfinite(greatest)] = 0
-    scales = greatest / np.float32(GREATEST)
+    scales = np.divide(greatest, GREATEST, dtype=np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = np.divide(vectors, scales[:, None])
         return np.rint(numbers, out=numbers).astype(np.int16), scales

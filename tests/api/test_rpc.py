@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
     ]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

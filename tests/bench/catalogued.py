@@ -19,7 +19,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.passing import ENCODINGS, MICROSECONDS, cpu_seconds, loop_seconds, sent
+from tests.bench.cpu import cpu_seconds, loop_seconds
+from tests.bench.load import sent
+from tests.bench.passing import ENCODINGS, MICROSECONDS
 from tests.bench.requests import SPANS, same, write
 from tests.bench.sink import running_sink
 from tests.support.processes import running_sidecar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 
 from tests.bench.requests import read
-from tests.support.processes import EXPORT_METHOD
+from tests.support.processes import EXPORT_METHOD, own_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,13 @@ REQUESTS_AT_A_TIME = 4
 # Each of its own connection: grpcio shares one among equal channels of a process.
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 TIMEOUT_SECONDS = 60
+
+
+def sent(address: str, file: Path, count: int, *, connections: int = 1, first: int = 0) -> float:
+    """Send so many of a file's requests, by `main` in a process of its own; give its seconds."""
+    command = [sys.executable, "-m", "tests.bench.load", address, str(file)]
+    command += [str(count), str(connections), str(first)]
+    return float(subprocess.check_output(command, env=own_environment({})))
 
 
 async def main(addresses: str, file: Path, count: int, connections: int, first: int) -> None:

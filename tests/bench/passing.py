@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from tests.bench.cpu import cpu_seconds
+from tests.bench.load import sent
 from tests.bench.requests import PASSTHROUGH_YAML, write
-from tests.bench.sink import STARTED
+from tests.bench.sink import running_sink
 from tests.support.processes import (
     REPOSITORY,
-    Process,
-    own_environment,
     running_collector,
     running_sidecar,
 )
@@ -139,17 +136,7 @@ class Course:
 
     def _send(self, contestant: Contestant, count: int) -> float:
         first = len(self._turns[contestant]) * (count + 1) if self.load.is_fresh else 0
-        command = [sys.executable, "-m", "tests.bench.load"]
-        command += [contestant.address, str(self._file), str(count), "1", str(first)]
-        return float(subprocess.check_output(command, env=own_environment({})))
-
-
-@contextmanager
-def running_sink() -> Iterator[str]:
-    """Run a next hop that keeps nothing; give its address."""
-    command = [sys.executable, "-m", "tests.bench.sink"]
-    with Process(command, own_environment({})) as sink:
-        yield f"127.0.0.1:{sink.wait_for_line(STARTED).split()[1]}"
+        return sent(contestant.address, self._file, count, first=first)
 
 
 @contextmanager

@@ -7,8 +7,6 @@ that send as well; so what the sidecar carries at most is told by the thread of 
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.bench.cpu import loop_seconds
-from tests.bench.passing import MICROSECONDS, running_sink
+from tests.bench.load import sent
+from tests.bench.passing import MICROSECONDS
 from tests.bench.requests import batches, write
-from tests.support.processes import own_environment, running_sidecar
+from tests.bench.sink import running_sink
+from tests.support.processes import running_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,17 +131,15 @@ def _turn(contestant: Contestant, file: Path, requests: int, spans: int) -> list
     before = [loop_seconds(pid) for pid in pids]
     _send(contestant, file, requests)
     # The first of each connection comes in addition.
-    sent = (requests + contestant.connections) * spans
+    passed = (requests + contestant.connections) * spans
     return [
-        (loop_seconds(pid) - start) / sent * MICROSECONDS
+        (loop_seconds(pid) - start) / passed * MICROSECONDS
         for pid, start in zip(pids, before, strict=True)
     ]
 
 
 def _send(contestant: Contestant, file: Path, requests: int) -> None:
-    command = [sys.executable, "-m", "tests.bench.load", ",".join(contestant.addresses)]
-    command += [str(file), str(requests), str(contestant.connections), "0"]
-    subprocess.run(command, env=own_environment({}), check=True, stdout=subprocess.DEVNULL)
+    sent(",".join(contestant.addresses), file, requests, connections=contestant.connections)
 
 
 def _proportional_bytes(pid: int) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model, Vector
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 RUN_WITHOUT_PACKAGE = """
 import sys

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 CONTENTS = [
     "shop checkout OK in 25ms attributes: items=3",

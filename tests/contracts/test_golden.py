@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.embedder.models.ctranslate2 import CTranslate2Model
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

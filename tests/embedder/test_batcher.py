@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 NO_SUCH_MEMORY = 2**47  # of a process, in bytes

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 def caching(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector, Wanted
     from otel_embedder.embedder.settings import OnFailure
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 TRACE_ID = "5b8efff798038103d269b633813fc60c"
 

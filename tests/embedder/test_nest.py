@@ -17,7 +17,7 @@ from tests.support.fakes import DIMENSION, PATIENCE, FakeModel, SpanText
 if TYPE_CHECKING:
     from otel_embedder.embedder.nest import Nest
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 A = WantedText("a", urgent=False)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 SPANS = [span(f"span {number}", {"filler": "x" * 200}) for number in range(40)]
 LARGEST = 2**63 - 1

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Logs = list[MutableMapping[str, object]]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 REQUEST = request(span("first"), span("second"))
 ONE_ADDRESS = (("grpc.so_reuseport", 0),)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 NO_GZIP = (("grpc.compression_enabled_algorithms_bitset", 0b1),)
 LARGE_SPANS = [span(f"span {number}", {"filler": "x" * 10_000}) for number in range(40)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.exporter.exporter import OtlpExporter
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 Code = grpc.StatusCode
 REFUSED = "connections to all backends failing; last error: ... Connection refused"

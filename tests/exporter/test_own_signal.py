@@ -23,7 +23,7 @@ from tests.support.processes import free_address
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.exporter.exporter import OtlpExporter
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 SPANS = [span(f"span {number}", {"filler": "x" * 200}) for number in range(40)]
 LARGE = request(*[span(f"large {number}", {"filler": "x" * 10_000}) for number in range(40)])

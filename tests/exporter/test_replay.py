@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import Arrived, TraceRequest
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 ONE_AT_A_TIME = Load(rate=None, concurrency=1, attempts=5)
 REQUESTS = [request(span(f"span {number}"), span("and one more")) for number in range(6)]

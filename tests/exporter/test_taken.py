@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from otel_embedder.exporter.exporter import OtlpExporter
     from otel_embedder.otlp.call import Metadata
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 SPANS = [span(f"span {number}", {"filler": "x" * 200}) for number in range(40)]
 AWAY = Answer(grpc.StatusCode.UNAVAILABLE, retry_after=60)

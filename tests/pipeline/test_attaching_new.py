@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from otel_embedder.pipeline.processor import SpanEmbedder
     from tests.support.peers import FakeNextHop
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 WINDOW = 10.0
 OPTIONS = RenderOptions()

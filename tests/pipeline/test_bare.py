@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.pipeline.processor import SpanEmbedder
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 OPTIONS = RenderOptions(profile="template")
 # An embedding as attributes, of the fakes' model and in bytes: so many bytes at least.

@@ -27,7 +27,7 @@ from tests.support.processes import EXPORT_METHOD, Sink, free_address, running_s
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 SIZE = 1_000
 LARGER = 1_000_000

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tests.support.peers import FakeNextHop
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 ANNOTATOR = Annotator(
     Origin("m", "1"), encoding="bytes", prefix="embedding.", attach_text=False, max_remembered=1

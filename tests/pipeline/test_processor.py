@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from otel_embedder.text.renderer import Rendering
     from tests.support.otlp_samples import Value
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 OPTIONS = RenderOptions(profile="template")
 OURS: Mapping[str, Value] = {

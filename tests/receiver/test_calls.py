@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Stream = grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @asynccontextmanager

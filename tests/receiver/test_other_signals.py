@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.otlp.call import Metadata
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 # Not even protobuf: nobody looks into it.
 REQUEST = b"\xff\x00whatever it is"

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
     ]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
     ]
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 SECRET = "s3cret"  # noqa: S105 - for tests
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

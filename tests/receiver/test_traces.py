@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
     ]
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 NOT_PROTOBUF = b"\xff\xff\xff"
 NAME = 5  # of Span

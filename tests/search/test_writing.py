@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.re_embedding import ReEmbedding
     from otel_embedder.search.store import Store
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 KEPT = Kept(minutes=1, hours=2, all=3)
 LONG = 10**10

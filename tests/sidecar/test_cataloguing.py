@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.entries import Entry
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 def kept_in(url: str) -> tuple[list[Entry], int]:

@@ -17,7 +17,7 @@ from tests.support.peers import FakeNextHop
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.integration]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.integration]
 
 BANK = CAUSES[2]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.integration]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.integration]
 
 SEARCH = "/api/v1/search?question=pay"
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Vector
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -29,7 +29,7 @@ from tests.support.processes import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 # The command, with a model that is there at once and fails on some texts, which is told.
 LAUNCHER = """

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.support.in_process import InProcess
     from tests.support.peers import FakeNextHop
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 def used(words: str, second: float = 0, *, model: str = FAKE_MODEL, version: str = "1") -> SeenText:

@@ -19,7 +19,7 @@ from otel_embedder.sidecar.webhook import (
 from tests.support.fakes import PATIENCE
 from tests.support.hooks import hook
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 ALERT = GroupAlert(
     GROUP_NEW,

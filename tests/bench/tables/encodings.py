@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
 from otel_embedder.annotation.settings import Encoding
-from tests.bench.passing import PATIENT, Contestant, Course, running_sink
+from tests.bench.passing import PATIENT, Contestant, Course
 from tests.bench.requests import PASSTHROUGH_YAML, SPANS, Load, collected, same
 from tests.bench.results import Column, Table
+from tests.bench.sink import running_sink
 from tests.support.processes import Sink, running_collector, running_sidecar, send
 
 if TYPE_CHECKING:

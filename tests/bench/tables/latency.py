@@ -10,9 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench.passing import Contestant, Course, running_sink
+from tests.bench.passing import Contestant, Course
 from tests.bench.requests import SPANS, Load, collected, same, unseen_of_40_tokens
 from tests.bench.results import Column, Table, goal
+from tests.bench.sink import running_sink
 from tests.support.processes import own_environment, running_sidecar
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from tests.bench.passing import (
     Contestant,
     Course,
     running_peer,
-    running_sink,
 )
 from tests.bench.requests import PASSTHROUGH_YAML, SPANS, Load, collected, same
 from tests.bench.results import Column, Table, goal
+from tests.bench.sink import running_sink
 from tests.support.processes import free_address, running_collector, running_sidecar
 
 if TYPE_CHECKING:

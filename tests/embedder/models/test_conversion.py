@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 CONVERT_AND_EMBED = """
 import sys

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Embedding
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Loads:

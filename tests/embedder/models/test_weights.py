@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.support.hub import Fault, Hub
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 FIND_INSTALLED = """
 import sys

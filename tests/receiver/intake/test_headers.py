@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.peers import FakeNextHop
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 SECRET = b"s3cret"
 ODD = {

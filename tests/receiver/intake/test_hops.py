@@ -16,7 +16,7 @@ from tests.support.processes import free_address
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 def test_a_request_names_the_sidecars_that_it_has_passed() -> None:

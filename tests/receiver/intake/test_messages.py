@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.receiver.intake.messages import Context
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 ECHO = "/test.Echo/Echo"
 
