@@ -29,8 +29,8 @@ HANDING_ON = {
     *("api.client", "api.querying", "cli.page"),
     *(
         "cli.annotate",
-        "cli.arguments",
-        "cli.queries",
+        "cli.parts.arguments",
+        "cli.parts.queries",
         "credentials.tls_files",
         "embedder.models.bert",
     ),

@@ -11,7 +11,7 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.cli.arguments import (
+from otel_embedder.cli.parts.arguments import (
     NewPath,
     Skipping,
     files_argument,
@@ -19,8 +19,13 @@ from otel_embedder.cli.arguments import (
     on_error_options,
     tell_of_cut_off,
 )
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name

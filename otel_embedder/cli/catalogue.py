@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.arguments import output_option
-from otel_embedder.cli.catalogues import catalogue_store, opened
-from otel_embedder.cli.options import settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
-from otel_embedder.cli.tables import cell, new_table, show
+from otel_embedder.cli.parts.arguments import output_option
+from otel_embedder.cli.parts.catalogues import catalogue_store, opened
+from otel_embedder.cli.parts.options import settings_from, settings_options
+from otel_embedder.cli.parts.progress import progress_bar
+from otel_embedder.cli.parts.tables import cell, new_table, show
 from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.json_form import rfc3339
 from otel_embedder.search.exporting import ExportedText, exported

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.arguments import (
+from otel_embedder.cli.parts.arguments import (
     NewPath,
     checked_text,
     tell_of_unknown_words,
     text_arguments,
 )
-from otel_embedder.cli.npy import npy_file
-from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.parts.npy import npy_file
+from otel_embedder.cli.parts.options import MODEL_SETTINGS, settings_from, settings_options
+from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.errors import UnwritableFileError

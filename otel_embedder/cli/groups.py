@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.arguments import output_option
-from otel_embedder.cli.catalogues import catalogue_store
-from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.queries import query_from, query_options
-from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_option
-from otel_embedder.cli.tables import cell, columns, cut_cell, new_table, show, sparkline
+from otel_embedder.cli.parts.arguments import output_option
+from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.options import MODEL_SETTINGS, settings_from, settings_options
+from otel_embedder.cli.parts.queries import query_from, query_options
+from otel_embedder.cli.parts.remote import TOKEN_SETTINGS, page_at, said_by, url_option
+from otel_embedder.cli.parts.tables import cell, columns, cut_cell, new_table, show, sparkline
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.errors import EmbeddingError

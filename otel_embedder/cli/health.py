@@ -45,7 +45,7 @@ def command(address: str | None, config: str | None, timeout: float) -> None:
 
 def _listening(config: str | None) -> str:
     """Give where the settings have the sidecar listen; to read them costs more than to ask."""
-    from otel_embedder.cli.options import settings_from  # noqa: PLC0415
+    from otel_embedder.cli.parts.options import settings_from  # noqa: PLC0415
     from otel_embedder.receiver.addresses import address_to_probe  # noqa: PLC0415
 
     settings = settings_from({"config": config})

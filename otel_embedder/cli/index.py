@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.cli.arguments import files_argument, tell_of_cut_off
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.parts.arguments import files_argument, tell_of_cut_off
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder, window_for
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import UnreadableFileError
 from otel_embedder.files.trace_files import STDIN, TraceFiles
-from otel_embedder.search.indexing import WINDOW_SPANS, Indexer
+from otel_embedder.search.recording.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.settings import MEMORY, SQLITE_SCHEME
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.text.options import render_options
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from otel_embedder.embedder.bulk import TextEmbedder
-    from otel_embedder.search.indexing import IndexTally
+    from otel_embedder.search.recording.indexing import IndexTally
 
 
 @click.command("index")

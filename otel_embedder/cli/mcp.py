@@ -7,9 +7,14 @@ from importlib.util import find_spec
 
 import click
 
-from otel_embedder.cli.asked import asked_catalogue
-from otel_embedder.cli.catalogues import catalogue_store
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
+from otel_embedder.cli.parts.asked import asked_catalogue
+from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
 
 
 @click.command("mcp")

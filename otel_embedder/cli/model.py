@@ -11,9 +11,9 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from otel_embedder.cli.arguments import output_option
-from otel_embedder.cli.options import MODEL_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.tables import cell
+from otel_embedder.cli.parts.arguments import output_option
+from otel_embedder.cli.parts.options import MODEL_SETTINGS, settings_from, settings_options
+from otel_embedder.cli.parts.tables import cell
 from otel_embedder.embedder.models.conversion import converted_model
 from otel_embedder.embedder.models.engines import model_choice
 from otel_embedder.embedder.models.inventory import converted_files, official_files

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.api.settings import DEFAULT_LISTEN
-from otel_embedder.cli.asked import asked_catalogue
-from otel_embedder.cli.catalogues import catalogue_store
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
+from otel_embedder.cli.parts.asked import asked_catalogue
+from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
 from otel_embedder.errors import SettingsError
 from otel_embedder.sidecar.checks import find_missing_page, find_open_page
 from otel_embedder.sidecar.stopping import stop_on_signals

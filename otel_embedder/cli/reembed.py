@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.catalogues import catalogue_store
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder, window_for
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name

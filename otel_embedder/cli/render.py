@@ -11,9 +11,9 @@ import click
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.text_id import text_id
-from otel_embedder.cli.arguments import file_argument, form_option, refuse_cut_off
-from otel_embedder.cli.options import TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.tables import columns, cut_cell, for_terminal, new_table, show
+from otel_embedder.cli.parts.arguments import file_argument, form_option, refuse_cut_off
+from otel_embedder.cli.parts.options import TEXT_SETTINGS, settings_from, settings_options
+from otel_embedder.cli.parts.tables import columns, cut_cell, for_terminal, new_table, show
 from otel_embedder.embedder.models.engines import model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles

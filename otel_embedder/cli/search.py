@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from rich.table import Column
 
-from otel_embedder.cli.arguments import (
+from otel_embedder.cli.parts.arguments import (
     FILE,
     form_option,
     span_id_argument,
@@ -17,12 +17,17 @@ from otel_embedder.cli.arguments import (
     tell_of_unknown_words,
     text_argument,
 )
-from otel_embedder.cli.catalogues import catalogue_store
-from otel_embedder.cli.filled import FilledStore, SoughtSpan, fill
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.queries import query_from, query_options
-from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_option
-from otel_embedder.cli.tables import (
+from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.filled import FilledStore, SoughtSpan, fill
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.queries import query_from, query_options
+from otel_embedder.cli.parts.remote import TOKEN_SETTINGS, page_at, said_by, url_option
+from otel_embedder.cli.parts.tables import (
     COSINE_DIGITS,
     columns,
     cut_cell,

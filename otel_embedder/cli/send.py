@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.arguments import (
+from otel_embedder.cli.parts.arguments import (
     Skipping,
     files_argument,
     form_option,
@@ -23,9 +23,9 @@ from otel_embedder.cli.arguments import (
     output_option,
     refuse_cut_off,
 )
-from otel_embedder.cli.options import settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
-from otel_embedder.cli.tables import cell, columns, new_table
+from otel_embedder.cli.parts.options import settings_from, settings_options
+from otel_embedder.cli.parts.progress import progress_bar
+from otel_embedder.cli.parts.tables import cell, columns, new_table
 from otel_embedder.errors import ExportError, UnreadableFileError
 from otel_embedder.exporter.exporter import otlp_exporter
 from otel_embedder.exporter.replay import EventLoopClock, Load, Replay, SendTally, reach

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.options import settings_from, settings_options
+from otel_embedder.cli.parts.options import settings_from, settings_options
 from otel_embedder.settings import Settings
 from otel_embedder.sidecar.checks import CHECKS
 from otel_embedder.telemetry.logs import configure_logs

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from otel_embedder.errors import EmbedderClosedError, EmbeddingError, QueueFullError, StoreError
 from otel_embedder.search.re_embedding import ReEmbedding
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from uuid import uuid4
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
+from otel_embedder.search.recording.writing import CatalogueWriter, Idle
 from otel_embedder.search.times import kept_by, quiet_nanoseconds
-from otel_embedder.search.writing import CatalogueWriter, Idle
 from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.group_alerts import GroupAlerts
 from otel_embedder.sidecar.warming import Opened, warming

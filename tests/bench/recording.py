@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from otel_embedder.cli.arguments import refuse_cut_off
+from otel_embedder.cli.parts.arguments import refuse_cut_off
 from otel_embedder.files.trace_files import TraceFiles
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 

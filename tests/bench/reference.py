@@ -168,10 +168,10 @@ def compare(
 
 
 def words_of(cosines: Vector) -> str:
-    mean, worst = cosines.mean(dtype=np.float64), cosines.min()
+    mean, worst = float(cosines.mean(dtype=np.float64)), float(cosines.min())
     return (
         f"cosine of {len(cosines)} texts to the reference: mean {mean:.5f}, goal "
-        f"{verdict(float(mean), MEAN_COSINE)}; worst {worst:.5f}, goal {verdict(float(worst), WORST_COSINE)}"
+        f"{verdict(mean, MEAN_COSINE)}; worst {worst:.5f}, goal {verdict(worst, WORST_COSINE)}"
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
-from otel_embedder.cli.tables import sparkline
+from otel_embedder.cli.parts.tables import sparkline
 from otel_embedder.search.stores.sqlite import SqliteStore
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer

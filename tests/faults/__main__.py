@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.tables import columns, new_table
+from otel_embedder.cli.parts.tables import columns, new_table
 from otel_embedder.embedder.models.choice import DEFAULT_MODEL
 from otel_embedder.embedder.models.conversion import converted_model
 from tests.faults.fault import MEGABYTE, Fault, Row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer, prepare

@@ -11,9 +11,9 @@ from otel_embedder.annotation.standing import Standing
 from otel_embedder.annotation.work import Work
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.passed import Passed
+from otel_embedder.search.recording.writing import CATALOGUE_FAILING
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.times import DAY, MINUTE
-from otel_embedder.search.writing import CATALOGUE_FAILING
 from otel_embedder.sidecar.cataloguing import MAX_SPANS, few_at_a_time
 from tests.support.fakes import embedding_of
 from tests.support.in_process import sidecar_in_process, tiny_model

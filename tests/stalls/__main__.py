@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Column
 
-from otel_embedder.cli.tables import cell, columns, new_table
+from otel_embedder.cli.parts.tables import cell, columns, new_table
 from tests.stalls.limits import MEGABYTE, Limits
 from tests.stalls.search import Searcher, shapes
 from tests.stalls.tree import MEBIBYTE

@@ -52,12 +52,19 @@ class Section(NamedTuple):
 # The first that fits has a message.
 SECTIONS = (
     Section("A command line", ("",), frozenset(CLICKS)),
-    Section("A text to embed or to look for", ("cli.arguments",), frozenset({"ValueError"})),
+    Section("A text to embed or to look for", ("cli.parts.arguments",), frozenset({"ValueError"})),
     Section("A file to write", ("",), frozenset({"UnwritableFileError"})),
     Section("Questions and labels", ("search.evaluation",), remedy="mend the line that it names"),
     Section(
         "A file of traces",
-        ("files", "otlp.json_form", "otlp.fields", "otlp.signals", "cli.arguments", "cli.annotate"),
+        (
+            "files",
+            "otlp.json_form",
+            "otlp.fields",
+            "otlp.signals",
+            "cli.parts.arguments",
+            "cli.annotate",
+        ),
         remedy="mend the field that it names, or let `--on-error skip` leave the request out",
         elsewhere="UnreadableFileError",
     ),

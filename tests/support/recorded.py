@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.search.counts import KEYS, NOTHING
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 from tests.support.otlp_samples import resource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_embedder.cli.arguments import refuse_cut_off
+from otel_embedder.cli.parts.arguments import refuse_cut_off
 from otel_embedder.files.trace_files import TraceFiles
 
 if TYPE_CHECKING:

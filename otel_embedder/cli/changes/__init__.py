@@ -10,13 +10,18 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Origin
-from otel_embedder.cli.arguments import FILE, form_option, output_option, tell_of_cut_off
-from otel_embedder.cli.catalogues import catalogue_store
 from otel_embedder.cli.changes.report import SHOWN
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
-from otel_embedder.cli.queries import query_from, query_options
-from otel_embedder.cli.remote import TOKEN_SETTINGS, page_at, said_by, url_option
+from otel_embedder.cli.parts.arguments import FILE, form_option, output_option, tell_of_cut_off
+from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.progress import progress_bar
+from otel_embedder.cli.parts.queries import query_from, query_options
+from otel_embedder.cli.parts.remote import TOKEN_SETTINGS, page_at, said_by, url_option
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.asking.held import Held
@@ -27,8 +32,8 @@ from otel_embedder.search.changes.comparing import of_one_store, of_two_stores
 from otel_embedder.search.changes.failing import groups_by_place
 from otel_embedder.search.changes.telling import Telling
 from otel_embedder.search.changes.texts import Texts
-from otel_embedder.search.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.links import trace_link
+from otel_embedder.search.recording.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer

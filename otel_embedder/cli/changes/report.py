@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.tables import columns, for_terminal
+from otel_embedder.cli.parts.tables import columns, for_terminal
 from otel_embedder.search.changes.json_form import changes_as_json
 from otel_embedder.search.changes.telling import in_words, percent
 from otel_embedder.search.times import MINUTE

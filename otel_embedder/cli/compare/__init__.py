@@ -9,7 +9,9 @@ import click
 from rich.table import Table
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.cli.arguments import (
+from otel_embedder.cli.compare.named import TRACE_ID, named_traces
+from otel_embedder.cli.compare.traces import compare_traces
+from otel_embedder.cli.parts.arguments import (
     FILE,
     SPAN_ID,
     form_option,
@@ -18,10 +20,13 @@ from otel_embedder.cli.arguments import (
     tell_of_unknown_words,
     text_argument,
 )
-from otel_embedder.cli.compare.named import TRACE_ID, named_traces
-from otel_embedder.cli.compare.traces import compare_traces
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.tables import COSINE_DIGITS, cell, columns, cut_cell, new_table, show
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.comparison import Side, compare

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.standing import Origin
-from otel_embedder.cli.catalogues import catalogue_store
+from otel_embedder.cli.parts.catalogues import catalogue_store
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.asking.targets import TEXT_ID, Targets
 from otel_embedder.text.options import render_options

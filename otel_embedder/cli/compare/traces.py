@@ -10,8 +10,8 @@ import click
 from rich.table import Column
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.cli.arguments import tell_of_cut_off
-from otel_embedder.cli.tables import cell, new_table, show
+from otel_embedder.cli.parts.arguments import tell_of_cut_off
+from otel_embedder.cli.parts.tables import cell, new_table, show
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.search.changes.telling import in_words

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from otel_embedder.cli.options import settings_options
+from otel_embedder.cli.parts.options import settings_options
 
 # Who can break: the services of the shop's faults.
 SERVICES = ("payment", "mailer", "catalog", "invoices")

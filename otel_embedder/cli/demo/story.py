@@ -20,11 +20,11 @@ from rich.table import Table
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Standing
-from otel_embedder.cli.catalogues import opened
 from otel_embedder.cli.changes.report import report
 from otel_embedder.cli.demo.shop import FAULTS, Shop
 from otel_embedder.cli.demo.sink import sinking
-from otel_embedder.cli.tables import cell
+from otel_embedder.cli.parts.catalogues import opened
+from otel_embedder.cli.parts.tables import cell
 from otel_embedder.embedder.bulk import BulkEmbedder
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.annotation.annotator import annotator
-from otel_embedder.cli.arguments import files_argument, form_option, output_option, tell_of_cut_off
 from otel_embedder.cli.eval.groups import judge_groups
 from otel_embedder.cli.eval.profiles import (
     DEFAULT_PROFILES,
@@ -21,8 +20,19 @@ from otel_embedder.cli.eval.profiles import (
     profile_renderer,
 )
 from otel_embedder.cli.eval.report import SHOWN, SHOWN_CHANGES
-from otel_embedder.cli.options import MODEL_SETTINGS, TEXT_SETTINGS, settings_from, settings_options
-from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.parts.arguments import (
+    files_argument,
+    form_option,
+    output_option,
+    tell_of_cut_off,
+)
+from otel_embedder.cli.parts.options import (
+    MODEL_SETTINGS,
+    TEXT_SETTINGS,
+    settings_from,
+    settings_options,
+)
+from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.tokens import TokenCounter

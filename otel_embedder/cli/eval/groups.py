@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.arguments import tell_of_cut_off
-from otel_embedder.cli.progress import progress_bar
-from otel_embedder.cli.tables import new_table, show
+from otel_embedder.cli.parts.arguments import tell_of_cut_off
+from otel_embedder.cli.parts.progress import progress_bar
+from otel_embedder.cli.parts.tables import new_table, show
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.evaluation.causes import read_causes
 from otel_embedder.search.evaluation.grouping import judged
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 

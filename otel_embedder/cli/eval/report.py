@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.cli.tables import new_table, show
+from otel_embedder.cli.parts.tables import new_table, show
 from otel_embedder.search.evaluation.evaluation import (
     COSINE,
     DISTINCT,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.changes.statistics import Floats
     from otel_embedder.search.changes.totals import Axes, Totals
     from otel_embedder.search.counts import Counts, Integers
-    from otel_embedder.search.trees import Flags
+    from otel_embedder.search.recording.trees import Flags
 
 Test = Literal["median", "p95", "fails", "new", "ends"]
 QUANTILES: dict[Test, float] = {"median": 0.5, "p95": 0.95}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.changes.statistics import Floats
     from otel_embedder.search.counts import Counts, Integers
-    from otel_embedder.search.trees import Flags
+    from otel_embedder.search.recording.trees import Flags
 
 PAIR_BITS = 32
 PAIR_MASK = 2**PAIR_BITS - 1

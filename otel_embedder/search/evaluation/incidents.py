@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.search.counts import Counts
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from otel_embedder.search.counts import Integers
-    from otel_embedder.search.trees import Flags, Ids
+    from otel_embedder.search.recording.trees import Flags, Ids
 
 SPAN_BYTES = 53  # a row of these columns
 

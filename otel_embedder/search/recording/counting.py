@@ -10,8 +10,8 @@ import numpy as np
 
 from otel_embedder.search.counts import NOTHING, Counts, Table
 from otel_embedder.search.entries import LAST_EXAMPLES, Example, Examples, SeenText
+from otel_embedder.search.recording.trees import NOT_JOINED, cells, millidecades
 from otel_embedder.search.times import MINUTE, NANOSECONDS
-from otel_embedder.search.trees import NOT_JOINED, cells, millidecades
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import Embedded, RowKey
     from otel_embedder.search.recording.columns import Recorded
+    from otel_embedder.search.recording.trees import Flags, Trees
     from otel_embedder.search.recording.vocabulary import Vocabulary
-    from otel_embedder.search.trees import Flags, Trees
 
 # So many numbers a span are counted by adding up in their places; of more, those are sorted first.
 FEW_NUMBERS = 8

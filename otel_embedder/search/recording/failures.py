@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from otel_embedder.search.trees import failed_at, of_same_trace
+from otel_embedder.search.recording.trees import failed_at, of_same_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.recording.columns import Recorded
+    from otel_embedder.search.recording.trees import Flags, Spans, Trees
     from otel_embedder.search.recording.vocabulary import Vocabulary
-    from otel_embedder.search.trees import Flags, Spans, Trees
 
 ENTRY_BYTES = 300  # of a span's bytes, besides themselves
 MAX_ANCESTORS = 16

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from otel_embedder.search import levels
 from otel_embedder.search.counts import NOTHING, Counts, group_counts, with_nothing
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
-from otel_embedder.search.packing import pack, unpack
 from otel_embedder.search.ranking import stem_hashes
 from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors, WithVector
+from otel_embedder.search.stores import levels
+from otel_embedder.search.stores.packing import pack, unpack
 from otel_embedder.search.stores.sqlite_groups import GroupsInMemory
 from otel_embedder.search.times import DAY, MINUTE, NANOSECONDS
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.groups.kept import Came
-    from otel_embedder.search.levels import Head
     from otel_embedder.search.store import Batch
+    from otel_embedder.search.stores.levels import Head
     from otel_embedder.search.times import Kept
 
 ENTRIES_AT_ONCE = 2_000

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.errors import StoreError
-from otel_embedder.search import levels
 from otel_embedder.search.counts import NOTHING, Counts
 from otel_embedder.search.entries import RowKey
 from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors
-from otel_embedder.search.stores import sqlite_reading
+from otel_embedder.search.stores import levels, sqlite_reading
 from otel_embedder.search.stores.connections import Connections
 from otel_embedder.search.stores.group_tables import storable
 from otel_embedder.search.stores.sqlite_cells import SqliteCells

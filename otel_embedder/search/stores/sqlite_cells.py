@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_embedder.search.levels import Head
-from otel_embedder.search.packing import pack, unpack
+from otel_embedder.search.stores.levels import Head
+from otel_embedder.search.stores.packing import pack, unpack
 
 if TYPE_CHECKING:
     import sqlite3

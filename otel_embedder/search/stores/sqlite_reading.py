@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.search.entries import Embedded, Entry
-from otel_embedder.search.packing import unpack_examples
 from otel_embedder.search.store import Stems, WithVector
 from otel_embedder.search.stores.group_tables import storable
+from otel_embedder.search.stores.packing import unpack_examples
 
 if TYPE_CHECKING:
     import sqlite3

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otel_embedder.search import levels
 from otel_embedder.search.counts import Integers, group_counts, with_nothing
 from otel_embedder.search.entries import Entry
-from otel_embedder.search.packing import pack_examples
 from otel_embedder.search.ranking import stem_hashes
+from otel_embedder.search.stores import levels
 from otel_embedder.search.stores.group_tables import storable
 from otel_embedder.search.stores.group_writing import GroupWriting
+from otel_embedder.search.stores.packing import pack_examples
 from otel_embedder.search.stores.sqlite_cells import SqliteCells
 from otel_embedder.search.stores.sqlite_reading import ENTRY, entry_of, names_of, state_of
 from otel_embedder.search.times import DAY

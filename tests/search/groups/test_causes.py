@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_embedder.search.evaluation.grouping import judged
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer

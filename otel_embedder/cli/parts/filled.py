@@ -9,13 +9,13 @@ import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.work import spans_of
-from otel_embedder.cli.progress import progress_bar
+from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.embedder.bulk import window_for
 from otel_embedder.embedder.models.engines import model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.otlp.spans import span_ids, span_milliseconds
 from otel_embedder.search.asking.targets import Target
-from otel_embedder.search.indexing import WINDOW_SPANS, Indexer
+from otel_embedder.search.recording.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer

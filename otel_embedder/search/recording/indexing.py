@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import UnreadableFileError
 from otel_embedder.search.entries import Embedded
-from otel_embedder.search.recorder import Bounds, Recorder
+from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.store import Batch
 
 if TYPE_CHECKING:

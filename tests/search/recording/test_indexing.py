@@ -11,7 +11,7 @@ from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import EmbeddingError
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.indexing import WHOLE, Indexer
+from otel_embedder.search.recording.indexing import WHOLE, Indexer
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer

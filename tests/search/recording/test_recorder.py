@@ -13,7 +13,7 @@ from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Example
 from otel_embedder.search.groups.failed import FailedTrace, Failure
-from otel_embedder.search.recorder import KEPT_INTERVALS
+from otel_embedder.search.recording.recorder import KEPT_INTERVALS
 from otel_embedder.search.stores.memory import MemoryStore
 from tests.support.otlp_samples import resource
 from tests.support.recorded import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.embedder.embedding import Source
-    from otel_embedder.search.recorder import Recorder
+    from otel_embedder.search.recording.recorder import Recorder
     from otel_embedder.search.store import Batch
 
 ERROR, OK = Status.STATUS_CODE_ERROR, Status.STATUS_CODE_OK

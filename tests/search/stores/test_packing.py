@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from otel_embedder.errors import StoreError
 from otel_embedder.search.counts import SHAPES, Counts, Table
 from otel_embedder.search.entries import Example, Examples
-from otel_embedder.search.packing import pack, pack_examples, unpack, unpack_examples
+from otel_embedder.search.stores.packing import pack, pack_examples, unpack, unpack_examples
 from tests.support.catalogues import an_example, counts, plain
 
 whole = st.integers(-(2**63), 2**63 - 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from otel_embedder.cli.npy import npy_file
+from otel_embedder.cli.parts.npy import npy_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_embedder.search.trees import (
+from otel_embedder.search.recording.trees import (
     MAX_DEPTH,
     NO_SPAN,
     NOT_JOINED,

@@ -9,10 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from otel_embedder.errors import EmbeddingError, ModelUnavailableError, StoreError
-from otel_embedder.search.store import Batch
-from otel_embedder.search.stores.sqlite import SqliteStore
-from otel_embedder.search.times import Kept
-from otel_embedder.search.writing import (
+from otel_embedder.search.recording.writing import (
     CATALOGUE_FAILING,
     CATALOGUE_LEFT,
     CATALOGUE_RECOVERED,
@@ -20,6 +17,9 @@ from otel_embedder.search.writing import (
     CatalogueWriter,
     Idle,
 )
+from otel_embedder.search.store import Batch
+from otel_embedder.search.stores.sqlite import SqliteStore
+from otel_embedder.search.times import Kept
 from tests.support.catalogues import a_batch, counts
 from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.privileges import modes_matter

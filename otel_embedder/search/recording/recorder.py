@@ -21,9 +21,9 @@ from otel_embedder.search.groups.failed import FailedTrace, Failure
 from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Arriving, Recorded
 from otel_embedder.search.recording.counting import Counting
 from otel_embedder.search.recording.failures import Failures
+from otel_embedder.search.recording.trees import Spans, join
 from otel_embedder.search.recording.vocabulary import Vocabulary
 from otel_embedder.search.store import Batch
-from otel_embedder.search.trees import Spans, join
 from otel_embedder.text.renderer import STATUS_NAMES
 
 if TYPE_CHECKING:
