@@ -147,8 +147,8 @@ class TelemetrySettings(RoomSettings):
     )
     telemetry_headers: Headers = Field(
         {},
-        description="KEY=VALUE,... to send along with the sidecar's own metrics and spans, values "
-        "URL-encoded; empty for none.",
+        description="KEY=VALUE,... to send along with the sidecar's own metrics and spans; values "
+        "are URL-encoded; empty for none.",
     )
     telemetry_resource: Annotated[dict[str, str], BeforeValidator(_pairs), EmptyForNone()] = Field(
         {},
