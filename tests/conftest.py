@@ -69,6 +69,8 @@ MAY_BLOCK = (
     ),
     # Only tests and the demo ask for one metric.
     *((call, "telemetry/metrics.py", "value") for call in ("io.BufferedReader.read", "os.listdir")),
+    # Which lines run is written down by all threads, one at a time.
+    ("threading.Lock.acquire", "coverage/collector.py", "lock_data"),
     # The traceback of an error that nobody expected shows lines of the source.
     *((call, "structlog/_base.py", "_process_event") for call in FILE_CALLS),
 )

@@ -19,6 +19,7 @@ from otel_embedder.api.rpc.catalogue import CATALOGUE_SERVICE
 from otel_embedder.cli import run
 from otel_embedder.proto.v1 import catalogue_pb2 as pb
 from otel_embedder.sidecar.page import PAGE_SHOWN
+from tests.support.fakes import PATIENCE
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import new_span, request
 from tests.support.peers import FakeNextHop
@@ -77,7 +78,7 @@ async def asked(tmp_path: Path, tiny_bert: Path) -> AsyncIterator[Asked]:
 
 
 async def _filled(page: str) -> None:
-    async with httpx2.AsyncClient(base_url=page) as client:
+    async with httpx2.AsyncClient(base_url=page, timeout=PATIENCE) as client:
         while True:
             status = (await client.get("/api/v1/entries")).json()
             if len(status.get("hits", ())) == len(NAMES):
@@ -125,7 +126,7 @@ async def test_each_way_gives_the_same_hits(
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         by_file, by_url = scores(lines[:3]), scores(lines[3:])
         values = {"question": "pay the bill", "since": "1h"}
-        async with httpx2.AsyncClient(base_url=here.page) as client:
+        async with httpx2.AsyncClient(base_url=here.page, timeout=PATIENCE) as client:
             over_http = (await client.get("/api/v1/search", params={**values, "count": 3})).json()[
                 "hits"
             ]

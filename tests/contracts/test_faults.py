@@ -195,7 +195,7 @@ def test_a_row_that_fails_is_a_problem_of_its_own(
 
 
 def test_rows_are_chosen_by_what_their_names_contain() -> None:
-    assert {each.name for each in chosen(["SIGTERM under"])} == {"life: SIGTERM under load"}
+    assert {each.name for each in chosen(["life: SIGTERM under"])} == {"life: SIGTERM under load"}
     assert len(chosen([])) == len({each.name for each in chosen([])}) >= 39
 
 

@@ -15,6 +15,7 @@ from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.checks import CHECKS
 from otel_embedder.sidecar.page import PAGE_SHOWN
 from tests.support.certificates import Authority
+from tests.support.fakes import PATIENCE
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import new_span, request
 from tests.support.peers import FakeNextHop
@@ -57,7 +58,7 @@ async def test_what_passes_a_sidecar_is_found_on_its_page(
         async with (
             FakeNextHop() as next_hop,
             sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), **options) as sidecar,
-            httpx2.AsyncClient(base_url=address_in(lines)) as client,
+            httpx2.AsyncClient(base_url=address_in(lines), timeout=PATIENCE) as client,
         ):
             await sidecar.client.export(request(new_span("pay a bill")))
             [hit] = await found(client)
@@ -133,7 +134,7 @@ async def test_a_catalogue_that_is_not_there_is_told_and_no_span_minds(
         async with (
             FakeNextHop() as next_hop,
             sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), **options) as sidecar,
-            httpx2.AsyncClient(base_url=address_in(lines)) as client,
+            httpx2.AsyncClient(base_url=address_in(lines), timeout=PATIENCE) as client,
         ):
             await sidecar.client.export(request(new_span("pay a bill")))
             answer = await client.get(SEARCH)

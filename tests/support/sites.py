@@ -18,6 +18,7 @@ from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.telemetry.metrics import Metrics
+from tests.support.fakes import PATIENCE
 from tests.support.made_up import MODEL, TEXT_VERSION, FakeEmbedder, write
 
 if TYPE_CHECKING:
@@ -78,5 +79,7 @@ def served(
         app = new_app(site, hosts=hosts, tokens=tokens)
         port = parts.enter_context(serving(app, ANY_PORT, context))
         parts.callback(closing.set)
-        client = parts.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}"))
+        client = parts.enter_context(
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
+        )
         yield Served(client, port, store, catalogue)

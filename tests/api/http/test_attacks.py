@@ -15,6 +15,7 @@ from otel_embedder.api.http.guard import MAX_BODY_BYTES
 from otel_embedder.api.http.serving import MAX_CONNECTIONS, MAX_HEADER_BYTES
 from otel_embedder.api.http.session import COOKIE
 from otel_embedder.credentials.tokens import FixedTokens, TokenFile
+from tests.support.fakes import PATIENCE
 from tests.support.made_up import Seen
 from tests.support.sites import served
 
@@ -226,7 +227,8 @@ def test_many_slow_connections_keep_nobody_out(page: Served, begin: str) -> None
         for _ in range(1_000):
             each = open_ones.enter_context(socket.create_connection(("127.0.0.1", page.port)))
             each.sendall(begin.encode())
-        with httpx2.Client(base_url=f"http://127.0.0.1:{page.port}") as client:
+        url = f"http://127.0.0.1:{page.port}"
+        with httpx2.Client(base_url=url, timeout=PATIENCE) as client:
             for _ in range(3):
                 assert client.get(SEARCH).status_code == 200
 

@@ -44,7 +44,7 @@ def test_other_hosts_look_over_tls_with_a_token_and_a_cookie_that_is_for_tls_alo
     trust = ssl.create_default_context(cafile=authority.file)
     with (
         showing(settings, lambda: catalogue, telling, Metrics()) as address,
-        httpx2.Client(base_url=address, verify=trust) as client,
+        httpx2.Client(base_url=address, verify=trust, timeout=PATIENCE) as client,
     ):
         assert address.startswith("https://127.0.0.1:")
         assert client.get("/api/v1/status").status_code == 401
@@ -79,7 +79,7 @@ def test_a_renewed_certificate_is_shown_and_a_half_written_one_is_not(tmp_path: 
         authority.issue("page")
         until(PAGE_TLS_RENEWED)
         assert shown() != before
-        with httpx2.Client(verify=trust) as client:
+        with httpx2.Client(verify=trust, timeout=PATIENCE) as client:
             assert client.get(f"https://127.0.0.1:{site.port}/healthz").status_code == 200
 
 
