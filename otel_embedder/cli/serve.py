@@ -28,14 +28,12 @@ def command(**flags: object) -> None:
     """
     settings = settings_from(flags, CHECKS)
     configure_logs(settings.log_format, settings.log_level)
-    if settings.workers > 1:
-        from otel_embedder.sidecar.workers.supervisor import supervise  # noqa: PLC0415
-
-        asyncio.run(supervise(settings))
-        return
     with loading_server():
-        from otel_embedder.sidecar.sidecar import serve  # noqa: PLC0415
-    asyncio.run(serve(settings))
+        if settings.workers > 1:
+            from otel_embedder.sidecar.workers.supervisor import supervise as run  # noqa: PLC0415
+        else:
+            from otel_embedder.sidecar.sidecar import serve as run  # noqa: PLC0415
+    asyncio.run(run(settings))
 
 
 @contextmanager

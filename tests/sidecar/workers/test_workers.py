@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -276,6 +277,17 @@ def test_what_a_worker_can_not_have_ends_all_with_1_and_is_told_once(
     assert finished.stderr.count(f"{sockets[number]} is there already, and no socket") == 1
     assert "Traceback" not in finished.stderr
     assert not sockets[1 - number].exists()
+
+
+def test_in_a_log_of_json_every_line_is_json(sink: Sink, empty: Path) -> None:
+    # gRPC itself complains of a next hop that speaks no TLS.
+    telemetry = ("--metrics-otlp-endpoint", f"https://{sink.address}")
+    with site(sink.address, empty, *telemetry, "--metrics-otlp-interval", "1") as it:
+        it.supervisor.wait_for_event("telemetry.failing")
+        it.supervisor.stop()
+
+    events = [json.loads(line)["event"] for line in it.supervisor.lines_with("")]
+    assert events[-1] == "service.stopped"
 
 
 def test_a_socket_file_for_each_worker_is_served_by_each(
