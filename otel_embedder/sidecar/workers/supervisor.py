@@ -192,6 +192,7 @@ class Crew:
             log.error(WORKER_ENDED, worker=share.number, end=end, again_in=again_in)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), again_in)
+                return
             again_in = min(2 * again_in, MAX_AGAIN_SECONDS)
             self._metrics.worker_restarted()
 
@@ -274,7 +275,7 @@ class Crew:
 
     def _take_failure(self, number: int, exit_code: int) -> None:
         """End all for what no start ever got over; a signal, as for want of memory, may pass."""
-        if not self.all_listen.is_set() and self._refusal is None:
+        if not (self.all_listen.is_set() or self._stop.is_set()):
             self._refusal = WorkerError(
                 f"worker {number} ended with exit code {exit_code} before all had started; what it "
                 "said is above"

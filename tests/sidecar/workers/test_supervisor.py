@@ -25,6 +25,7 @@ from tests.support.fakes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from structlog.typing import EventDict
 
@@ -114,6 +115,28 @@ async def test_what_the_first_fails_with_ends_all_at_once() -> None:
     async with crew("raise SystemExit(3)", workers=2) as (running, _):
         with pytest.raises(WorkerError, match="worker 0 ended with exit code 3"):
             await running
+
+
+async def test_who_fails_when_it_is_to_stop_before_all_have_started_is_no_fault(
+    tmp_path: Path,
+) -> None:
+    # As what SIGINT interrupts, which a terminal sends to workers as well.
+    started = tmp_path / "started"
+    code = f"open({str(started)!r}, 'w').close(); orders.readline(); os._exit(1)"
+
+    async with crew(code) as (running, _):
+        await until(started.exists)
+
+    assert running.exception() is None
+
+
+async def test_who_is_to_stop_starts_no_worker_again() -> None:
+    with capture_logs() as logs:
+        async with crew("os.kill(os.getpid(), 9)") as (_, metrics):
+            await until(lambda: of(WORKER_ENDED, logs))
+            before = metrics.value("worker_restarts_total")
+
+    assert metrics.value("worker_restarts_total") == before
 
 
 async def test_a_first_worker_that_is_killed_is_started_again() -> None:
