@@ -56,5 +56,8 @@ def receive_share(channel: socket.socket) -> Share:
 
 
 def report(**facts: object) -> bytes:
-    """Give a report: that it is `listening`, its `metrics`, or what was `refused`, and of what."""
+    """Give a report: that it is `listening`, its `metrics`, or what was `refused`, and of what.
+
+    With its metrics it tells whether it takes spans.
+    """
     return json.dumps(facts).encode() + b"\n"

@@ -241,9 +241,9 @@ class Crew:
     def _hear(self, worker: Running, report: dict[str, Any]) -> None:
         number = worker.share.number
         match report:
-            case {"metrics": text}:
+            case {"metrics": text, "is_serving": is_serving}:
                 self.summed.hear(number, text)
-                self._note(number, is_serving=not self._stop.is_set())
+                self._note(number, is_serving=is_serving and not self._stop.is_set())
             case {"listening": _}:
                 log.info(WORKER_STARTED, worker=number, pid=worker.process.pid)
                 self._note(number, is_serving=True)

@@ -57,7 +57,9 @@ async def _serve(
         writer.write(report(listening=True))
         async with beside(_tell(metrics, writer)):
             await stop.wait()
-    writer.write(report(metrics=told(metrics)))
+        # What is in flight may take its time.
+        writer.write(report(metrics=told(metrics), is_serving=False))
+    writer.write(report(metrics=told(metrics), is_serving=False))
 
 
 async def _tell(metrics: Metrics, writer: asyncio.StreamWriter) -> None:
@@ -66,7 +68,7 @@ async def _tell(metrics: Metrics, writer: asyncio.StreamWriter) -> None:
         counted = await asyncio.to_thread(told, metrics)
         # A supervisor that does not read just now gets the next one.
         if not writer.transport.get_write_buffer_size():
-            writer.write(report(metrics=counted))
+            writer.write(report(metrics=counted, is_serving=True))
 
 
 async def _obey(

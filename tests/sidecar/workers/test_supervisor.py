@@ -162,7 +162,7 @@ async def test_of_a_worker_that_is_silent_nobody_says_that_it_serves() -> None:
     code = """
 tell(listening=True)
 for order in orders:
-    if order == b"short\\n": tell(metrics="")
+    if order == b"short\\n": tell(metrics="", is_serving=True)
     if order == b"stop\\n": sys.exit()
 """
     with capture_logs() as logs:
@@ -170,6 +170,15 @@ for order in orders:
             await until(lambda: of(WORKER_SILENT, logs))
             # Told that not all serve, it speaks again.
             await until(lambda: metrics.value("workers") == 1)
+
+
+async def test_who_is_about_to_end_does_not_serve_and_is_not_missed() -> None:
+    code = 'tell(listening=True); tell(metrics="", is_serving=False)'
+    with capture_logs() as logs:
+        async with crew(code + OBEYING, silent_after=0.01) as (_, metrics):
+            await until(lambda: of(WORKER_STARTED, logs) and metrics.value("workers") == 0)
+
+    assert not of(WORKER_SILENT, logs)
 
 
 async def test_what_a_worker_did_not_say_to_its_end_is_not_heard() -> None:

@@ -212,6 +212,30 @@ def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(sink: Sink, empt
         it.wait_for("receiver_accepted_spans_total", 8 * SPANS)
 
 
+def test_a_worker_that_finishes_what_is_in_flight_is_not_counted_among_those_that_take_spans(
+    empty: Path, sockets: Sequence[str]
+) -> None:
+    released = Event()
+    server, next_hop = trace_server(lambda *_: bytes(released.wait(PATIENCE) * 0))
+    with (
+        site(next_hop, empty, "--listen", ",".join(sockets), "--shutdown-timeout", "3600") as it,
+        grpc.insecure_channel(sockets[1]) as channel,
+    ):
+        export: Export = channel.unary_unary(f"/{TRACE_SERVICE}/Export")
+        [request] = requests_of_texts(SPANS, texts=SPANS, spans_a_request=SPANS)
+        answer = export.future(request, timeout=PATIENCE)
+        it.wait_for("receiver_inflight_requests", 1)
+
+        os.kill(it.workers()[1], signal.SIGTERM)
+        it.wait_for("workers", WORKERS - 1)
+
+        assert not it.supervisor.events("worker.ended")
+        released.set()
+        assert answer.code() is grpc.StatusCode.OK
+        it.wait_for("workers", WORKERS)
+    server.stop(None)
+
+
 def test_workers_end_with_a_supervisor_that_is_killed(sink: Sink, empty: Path) -> None:
     with site(sink.address, empty) as it, watched([*it.workers().values()]) as descriptors:
         it.supervisor.kill()
