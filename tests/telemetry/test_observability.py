@@ -87,7 +87,6 @@ def test_each_metric_of_ours_is_shown() -> None:
         "otel_embedder_receiver_inflight_requests",
         "otel_embedder_receiver_other_requests_total",
         "otel_embedder_warmed_texts_total",
-        "otel_embedder_workers",
     }
 
 
