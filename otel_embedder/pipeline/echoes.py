@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import LOOP_REMEDY
+from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.telemetry.logs import get_logger
 
@@ -98,13 +99,15 @@ class Echoes:
     def representative(self, request: TraceRequest) -> Representative | None:
         """Give the span that stands for a request, going or coming back: the first of our business.
 
-        What has somebody else's vector has it then as now, and never gets ours.
+        What has somebody else's vector has it then as now, and never gets ours; nor do spans of
+        sidecars' own work.
 
         Raises:
             google.protobuf.message.DecodeError: one before it is no Span.
 
         """
-        spans = chain.from_iterable(scope.spans for _, scope in request.scopes())
+        scopes = (scope for _, scope in request.scopes() if not is_own(scope))
+        spans = chain.from_iterable(scope.spans for scope in scopes)
         for span in islice(spans, MAX_LOOKED_AT):
             standing = self._annotator.standing(span.encoded)
             if standing is not Standing.FOREIGN:

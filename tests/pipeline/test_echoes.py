@@ -13,6 +13,7 @@ from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.otlp.wire import TraceRequest, parse_request
 from otel_embedder.pipeline.echoes import LOOP_SUSPECTED, MAX_REMEMBERED, Echoes
+from otel_embedder.telemetry.otlp.resource import OWN_SCOPE
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import request, span
 from tests.support.processes import (
@@ -69,6 +70,18 @@ def test_of_many_requests_the_last_are_remembered() -> None:
 def test_a_request_whose_first_span_has_anothers_vector_is_known_again() -> None:
     echoes = Echoes(ANNOTATOR)
     sent = parse_request(request(FOREIGN, span()).SerializeToString())
+    sent.add(spans_of(sent)[1], OURS)
+    remember(echoes, sent)
+
+    assert is_echo(echoes, came_back(sent))
+
+
+def test_a_request_that_begins_with_spans_of_a_sidecars_own_work_is_known_again() -> None:
+    echoes = Echoes(ANNOTATOR)
+    mixed = request(span("Export"))
+    mixed.resource_spans[0].scope_spans[0].scope.name = OWN_SCOPE
+    mixed.resource_spans.extend(request(span()).resource_spans)
+    sent = parse_request(mixed.SerializeToString())
     sent.add(spans_of(sent)[1], OURS)
     remember(echoes, sent)
 
