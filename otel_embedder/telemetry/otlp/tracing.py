@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -60,7 +60,12 @@ class EndedSpans(SpanProcessor):
 
     def take(self) -> list[ReadableSpan]:
         """Give those that came first, and keep them no longer."""
-        return [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        taken: list[ReadableSpan] = []
+        # Whoever gave up waiting for a thread that takes may have another one take beside it.
+        with suppress(IndexError):
+            while len(taken) < MAX_BATCH:
+                taken.append(self._waiting.popleft())
+        return taken
 
 
 class Tracing:
@@ -142,7 +147,12 @@ class TracedRequest:
         self._is_forgotten = 0 < spans == own
 
     def passed_on(self, metadata: Metadata) -> Metadata:
-        """Give the headers for the next hop, whose spans belong to the stage that calls it."""
+        """Give the headers for the next hop, whose spans belong to the stage that calls it.
+
+        Where no span of that is sent, they belong to what the caller's belong to.
+        """
+        if self._is_forgotten:
+            return metadata
         carrier: dict[str, str] = {}
         W3C.inject(carrier, set_span_in_context(self._current))
         others = (pair for pair in metadata if pair[0] not in W3C.fields)

@@ -158,14 +158,15 @@ def test_the_next_hops_spans_belong_to_the_stage_that_calls_it() -> None:
 def test_of_requests_with_nothing_but_own_spans_nothing_is_told() -> None:
     traces = tracing()
 
-    trace = traces.begin(EXPORT_METHOD, ())
+    trace = traces.begin(EXPORT_METHOD, SAMPLED)
     trace.took(spans=5, own=5)
-    with trace.stage("render"):
-        pass
+    with trace.stage("forward"):
+        passed_on = trace.passed_on(SAMPLED)
     trace.ended(OK)
     traces.begin(EXPORT_METHOD, ()).ended(OK)
 
     assert len(taken(traces)) == 1
+    assert passed_on == SAMPLED
 
 
 def test_spans_that_nobody_takes_are_bounded() -> None:
