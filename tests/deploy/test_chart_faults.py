@@ -35,6 +35,8 @@ PAGE: dict[str, object] = {"page": {"enabled": True}}
         ({**GATEWAY, "settings": {"listen": "0.0.0.0:1"}}, "listen"),
         ({**GATEWAY, "settings": {"http_token": "s3cret"}}, "http_token"),
         ({**GATEWAY, **PAGE, "secrets": {"pageTls": {"name": "page"}}}, "both, or neither"),
+        ({**GATEWAY, **PAGE, "settings": {"workers": 2}}, "settings.workers: the page tells"),
+        ({**SIDECAR, "settings": {"workers": 2}}, "settings.workers: the one connection"),
         ({**GATEWAY, "secrets": {"bearerToken": {"value": "s3cret"}}}, "bearerToken"),
         ({**GATEWAY, "replica": 2}, "replica"),
     ],

@@ -80,6 +80,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $own "next_hop_certificate" (printf "/etc/otel-embedder/next-hop-authority/%s" $secrets.nextHopAuthority.key) -}}
 {{- end -}}
 {{- end -}}
+{{- if gt (int .Values.settings.workers) 1 -}}
+{{- if .Values.page.enabled -}}
+{{- fail "settings.workers: the page tells how one process does, not several workers; leave workers at 1, or page.enabled" -}}
+{{- end -}}
+{{- if include "otel-embedder.isPair" . -}}
+{{- fail "settings.workers: the one connection of the Collector in the pod is one worker's; leave workers at 1" -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.page.enabled -}}
 {{- $_ := set $own "http_listen" (printf "127.0.0.1:%v" .Values.ports.page) -}}
 {{- if not .Values.settings.catalogue -}}
