@@ -41,8 +41,9 @@ OTEL_EMBEDDER = (sys.executable, "-m", "otel_embedder")
 TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT_METHOD = f"/{TRACE_SERVICE}/Export"
 
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+START_SECONDS = 90.0
+# More than requests in flight, a catalogue and what is told in the end have together.
+STOP_SECONDS = 40.0
 ARRIVAL_SECONDS = 90.0
 LINES_TO_SHOW = 40
 
