@@ -123,7 +123,7 @@ class NextHopChannel:
         self._calls: Counter[grpc.aio.Channel] = Counter()
 
     async def __aenter__(self) -> Self:
-        self._files = await asyncio.to_thread(_renewed, self._next_hop.tls_files())
+        self._files = await asyncio.to_thread(_renewed, self._next_hop)
         self._channel = _open(self._next_hop, self._files.current())
         self._watcher = asyncio.create_task(self._watch())
         return self
@@ -179,15 +179,17 @@ class NextHopChannel:
         old = self._channel
         self._channel = _open(self._next_hop, self._files.current())
         await self._close_if_done(old)
-        log.info(CERTIFICATES_RENEWED)
+        log.info(CERTIFICATES_RENEWED, next_hop=self._next_hop.url)
 
 
-def _renewed(files: TlsFiles) -> RenewedFiles[TlsContents]:
-    return RenewedFiles(files.paths(), partial(read_tls_files, files), kept=_tell_why)
+def _renewed(next_hop: NextHop) -> RenewedFiles[TlsContents]:
+    files, kept = next_hop.tls_files(), partial(_tell_why, next_hop.url)
+    return RenewedFiles(files.paths(), partial(read_tls_files, files), kept=kept)
 
 
-def _tell_why(complaint: str) -> None:
-    log.warning(CERTIFICATES_KEPT, reason=complaint)
+def _tell_why(url: str, complaint: str) -> None:
+    # There may be others than that of the spans: where the sidecar tells of itself.
+    log.warning(CERTIFICATES_KEPT, next_hop=url, reason=complaint)
 
 
 def _open(next_hop: NextHop, contents: TlsContents) -> grpc.aio.Channel:
