@@ -68,7 +68,6 @@ _QUEUES = Marked(
     ),
 )
 # A port of the moment, on the side of whoever dials. The other one tells what is down.
-_HOST = r"""["']?[\w.:\[\]%-]{1,64}?["']?(?:\]|(?<=[\w\]"'])):"""
 _PORTS = Marked(
     late(
         r"""
