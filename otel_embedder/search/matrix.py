@@ -27,8 +27,8 @@ FEW = 0.1
 # thread for as few.
 PIECE_NUMBERS = 384 * 1024
 GREATEST = 32_767  # in 16 bits
-# What BLAS itself may be off, adding up in whichever order: of numbers of 24 bits.
-ROUNDING = 2.0**-20
+# What one step in 32 bits may be off, as a share of what came of it.
+ROUNDING = 2.0**-24
 
 
 class _Block(NamedTuple):
@@ -98,9 +98,14 @@ class Matrix:
         return found
 
     def error(self, vector: Vector) -> float:
-        """Give how far from the true product one of `cosines` may be."""
+        """Give how far one of `cosines` may be from a product of the vectors as they were computed.
+
+        Half a step of each number; and what adding up in 32 bits is off, in whichever order BLAS
+        does it: a step for each number, here and there, and three for the scale.
+        """
         size = float(np.abs(vector).sum())
-        return size * (self._greatest_scale / 2 + self._greatest_scale * GREATEST * ROUNDING)
+        steps = 2 * len(vector) + 3
+        return size * self._greatest_scale * (0.5 + GREATEST * steps * ROUNDING)
 
     def vectors(self, positions: Integers) -> Floats32:
         """Give about the vectors at these positions; shape (n, dimension)."""

@@ -37,6 +37,18 @@ def test_products_are_as_near_to_the_true_ones_as_it_says(step: int) -> None:
     assert 0 < off <= matrix.error(asked) < 1e-4
 
 
+def test_nor_are_they_further_off_where_each_step_errs_the_same_way() -> None:
+    vectors = np.full((1, 16_384), 32_766.5, np.float32)
+    vectors[0, 0] = 32_767  # so the scale is 1, and each other number is rounded down
+    matrix = holding(vectors)
+
+    for asked in np.linspace(0.5, 1, 60):
+        vector = np.full(16_384, asked, np.float32)
+        true = float(vectors[0].astype(np.float64) @ vector)
+        off = abs(float(matrix.cosines(vector, np.array([0]))[0]) - true)
+        assert off <= matrix.error(vector)
+
+
 def test_vectors_come_in_any_order_and_are_set_anew() -> None:
     vectors = some_vectors(4)
     matrix = holding(np.zeros((9, DIMENSION), np.float32), first=BLOCK - 4)
