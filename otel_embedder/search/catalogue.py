@@ -177,10 +177,11 @@ class Catalogue:
             if asked.is_understood:
                 cosines = self._held.cosines(embedding.vector, passing.positions)
             scores += cosines
+            error = self._held.error(embedding.vector) if asked.is_understood else 0.0
             keys = self._held.keys(passing.positions)
             seen = self._held.seen()
         vector = embedding.vector if asked.is_understood else None
-        best = self._best(query, vector, Ranked(keys, scores, cosines))
+        best = self._best(query, vector, Ranked(keys, scores, cosines), error)
         return self._answer(query, asked, best, passing, seen)
 
     def like(self, query: LikeQuery, target: Target | None = None) -> Answer:
@@ -206,25 +207,24 @@ class Catalogue:
         with self._lock:
             passing = self._passing(query)
             cosines = self._held.cosines(vector, passing.positions)
+            error = self._held.error(vector)
             keys = self._held.keys(passing.positions)
             seen = self._held.seen()
         nearest = Ranked(keys, cosines, cosines)
         if not math.isnan(asked.duration):
-            error = self._held.error(vector)
             nearest = nearest.near(MOST_TIMED, threshold=_threshold(query), error=error)
             nearest = nearest._replace(scores=nearest.cosines + self._likeness(nearest.keys, asked))
         # What is asked for goes before all that is as near.
         first = nearest._replace(scores=nearest.scores + OWN * (nearest.keys == target.key))
-        best = self._best(query, vector, first)
+        best = self._best(query, vector, first, error)
         best = best._replace(scores=best.scores - OWN * (best.keys == target.key))
         return self._answer(query, asked, best, passing, seen)
 
     def _best(
-        self, query: SearchQuery | LikeQuery, vector: Vector | None, ranked: Ranked
+        self, query: SearchQuery | LikeQuery, vector: Vector | None, ranked: Ranked, error: float
     ) -> Ranked:
         """Give the best of texts, by how near they are to a vector exactly, if there is one."""
         threshold = _threshold(query)
-        error = 0.0 if vector is None else self._held.error(vector)
         near = ranked.near(query.count, threshold=threshold, error=error)
         if vector is not None:
             exact = self._held.exact(vector, near.keys, near.cosines)
