@@ -25,7 +25,7 @@ from otel_embedder.search.groups.templates import ANYTHING
 from otel_embedder.search.times import NANOSECONDS, nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Vector
@@ -81,7 +81,7 @@ class Groups:
         self._link = link
         self._quiet_after = quiet_after
         self._clock = clock
-        self._vectors: dict[str, Vector | None] = {}
+        self._vectors: Mapping[str, Vector | None] = {}
 
     def find(self, query: GroupsQuery) -> GroupsAnswer:
         """Give the groups that are asked for.
@@ -241,8 +241,8 @@ class Groups:
         others = sorted(
             (each for each in every if each is not group), key=lambda each: -each.seen.last
         )[:MOST_COMPARED]
-        self._embed([_words(each) for each in (group, *others)], embedder)
-        vector = self._vectors[_words(group)]
+        vectors = self._embedded({_words(each) for each in (group, *others)}, embedder)
+        vector = vectors[_words(group)]
         if vector is None:
             return []
         related = [
@@ -253,18 +253,20 @@ class Groups:
                 float(vector @ near),
             )
             for other in others
-            if (near := self._vectors[_words(other)]) is not None
+            if (near := vectors[_words(other)]) is not None
         ]
         return sorted(related, key=lambda each: -each.cosine)[:RELATED]
 
-    def _embed(self, texts: Iterable[str], embedder: TextEmbedder) -> None:
-        wanted = {*texts}
-        new = sorted(wanted - self._vectors.keys())
-        known = {text: self._vectors[text] for text in wanted & self._vectors.keys()}
+    def _embedded(self, texts: set[str], embedder: TextEmbedder) -> Mapping[str, Vector | None]:
+        """Give the vectors of texts; None for one of no word that the model knows."""
+        before = self._vectors  # another thread may put others in their place
+        known = {text: before[text] for text in texts & before.keys()}
+        new = sorted(texts - known.keys())
         embeddings = embedder.embed(new) if new else []
         for text, embedding in zip(new, embeddings, strict=True):
             known[text] = embedding.vector if embedding.source == "model" else None
         self._vectors = known
+        return known
 
 
 def _passes(group: _Whole, query: GroupsQuery, since: int | None, until: int | None) -> bool:
