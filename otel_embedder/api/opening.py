@@ -13,7 +13,7 @@ from otel_embedder.api.news import News
 from otel_embedder.api.pool import Pool
 from otel_embedder.api.settings import DEFAULT_LISTEN
 from otel_embedder.credentials.tls_files import TlsFiles
-from otel_embedder.credentials.tokens import FixedTokens, TokenFile
+from otel_embedder.credentials.tokens import tokens_of
 from otel_embedder.errors import StoreError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from otel_embedder.api.counting import QuestionMetrics
     from otel_embedder.api.settings import PageSettings
     from otel_embedder.api.telling import Telling
-    from otel_embedder.credentials.tokens import Tokens
     from otel_embedder.search.catalogue import Catalogue
 
 # Searches wait for memory rather than for a core; more at once only take it from spans.
@@ -60,7 +59,8 @@ def showing(
             telling.beat, lambda query: catalogue().points(query), lambda: catalogue().fresh()
         )
         site = Site(catalogue, telling, news, pool, closing, metrics)
-        app = new_app(site, hosts=settings.http_hosts, tokens=tokens_of(settings))
+        tokens = tokens_of(settings.http_token, settings.http_token_file)
+        app = new_app(site, hosts=settings.http_hosts, tokens=tokens and tokens())
         context = parts.enter_context(tls_context(tls)) if tls.certificate else None
         port = parts.enter_context(serving(app, listen, context))
         parts.callback(closing.set)
@@ -73,17 +73,3 @@ def _warm(catalogue: Callable[[], Catalogue]) -> None:
     # Whoever asks is told why it can't be read.
     with suppress(StoreError):
         catalogue().warm()
-
-
-def tokens_of(settings: PageSettings) -> Tokens | None:
-    """Give the tokens of which whoever looks must bring one; None if none is asked for.
-
-    Raises:
-        CredentialsError: they can't be read any more.
-
-    """
-    if settings.http_token_file is not None:
-        return TokenFile(settings.http_token_file)
-    if settings.http_token is not None:
-        return FixedTokens([settings.http_token.get_secret_value().encode()])
-    return None

@@ -13,14 +13,18 @@ from otel_embedder.errors import CredentialsError
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from pydantic import SecretStr
 
 TOKENS_RENEWED = "tokens.renewed"
 TOKENS_NOT_RENEWED = "tokens.not_renewed"
 
 # So long a token that was withdrawn may go on being good.
 LOOK_SECONDS = 1.0
+
+SCHEME = "bearer"
 
 log = get_logger()
 
@@ -102,6 +106,24 @@ class TokenFile:
 
     def _tell_why(self, complaint: str) -> None:
         log.warning(TOKENS_NOT_RENEWED, file=self._file, error=complaint)
+
+
+def tokens_of(one: SecretStr | None, file: Path | None) -> Callable[[], Tokens] | None:
+    """Give what reads the tokens that settings have: one, or a file of them; None without either.
+
+    It raises CredentialsError where the file can't be read any more.
+    """
+    if file is not None:
+        return partial(TokenFile, file)
+    if one is not None:
+        return partial(FixedTokens, [one.get_secret_value().encode()])
+    return None
+
+
+def presented(authorization: str) -> bytes:
+    """Give the token that an `authorization` header brings; nothing if it brings none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip().encode() if scheme.lower() == SCHEME else b""
 
 
 def _read(file: Path) -> tuple[bytes, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,7 +11,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 
 from otel_embedder.credentials.tls_files import TlsFiles
-from otel_embedder.credentials.tokens import FixedTokens, TokenFile
+from otel_embedder.credentials.tokens import tokens_of
 from otel_embedder.errors import CredentialsError, SettingsError
 from otel_embedder.receiver.addresses import (
     SOCKET_PREFIX,
@@ -122,11 +121,7 @@ def _names(handlers: Sequence[grpc.GenericRpcHandler]) -> list[str]:
 
 def access(settings: ListenSettings) -> Access:
     """Give who may call: whoever knows the token, where one is asked for."""
-    if settings.bearer_token_file:
-        return Access(partial(TokenFile, settings.bearer_token_file))
-    if settings.bearer_token is not None:
-        return Access(partial(FixedTokens, [settings.bearer_token.get_secret_value().encode()]))
-    return Access(None)
+    return Access(tokens_of(settings.bearer_token, settings.bearer_token_file))
 
 
 def _token_checks(settings: ListenSettings) -> tuple[TokenCheck, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import grpc
 import grpc.aio
 
+from otel_embedder.credentials.tokens import presented
 from otel_embedder.errors import UnauthenticatedError
 from otel_embedder.otlp.status import refusal
 from otel_embedder.telemetry.sparing import Sparing
@@ -28,7 +29,6 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 HEADER = "authorization"
-SCHEME = "bearer"
 
 CALL_REFUSED = "authentication.refused"
 
@@ -85,7 +85,8 @@ class TokenCheck(grpc.aio.ServerInterceptor):
         return grpc.stream_unary_rpc_method_handler(self._refuse)
 
     async def _is_known(self, metadata: Metadata) -> bool:
-        token = presented(metadata)
+        brought = (presented(str(value)) for key, value in metadata if key == HEADER)
+        token = next(filter(None, brought), b"")
         return bool(token) and await self._tokens.include(token)
 
     async def _refuse(
@@ -94,12 +95,3 @@ class TokenCheck(grpc.aio.ServerInterceptor):
         self._refusals.tell(peer=context.peer())
         answer = refusal(UnauthenticatedError("unauthenticated: no token that is good here came"))
         await context.abort(answer.code, answer.details, answer.trailing_metadata)
-
-
-def presented(metadata: Metadata) -> bytes:
-    """Give the token that a call brings; nothing if it brings none."""
-    for key, value in metadata:
-        scheme, _, token = str(value).partition(" ")
-        if key == HEADER and scheme.lower() == SCHEME:
-            return token.strip().encode()
-    return b""

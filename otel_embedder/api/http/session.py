@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import cookie_parser
 
-from otel_embedder.credentials.tokens import is_among
+from otel_embedder.credentials.tokens import is_among, presented
 from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from otel_embedder.credentials.tokens import Tokens
 
 COOKIE = "otel_embedder"
-SCHEME = "bearer"
 PURPOSE = b"otel-embedder: the page's cookie"
 LOOK_REFUSED = "page.refused"
 
@@ -37,7 +36,7 @@ class Session:
         """Tell whether a request brings a token or a cookie that is good."""
         if self._tokens is None:
             return True
-        token = _presented(headers)
+        token = presented(headers.get("authorization", ""))
         if token and await self._tokens.include(token):
             return True
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
@@ -59,8 +58,3 @@ class Session:
 
 def _cookie(token: bytes) -> str:
     return hmac.digest(token, PURPOSE, "sha256").hex()
-
-
-def _presented(headers: Headers) -> bytes:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip().encode() if scheme.lower() == SCHEME else b""
