@@ -46,7 +46,7 @@ from otel_embedder.search.ranking import (
     decades,
     duration_likeness,
 )
-from otel_embedder.search.times import NANOSECONDS
+from otel_embedder.search.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -417,12 +417,10 @@ class Catalogue:
         )
 
     def _span(self, query: Narrowing, seen: Seen) -> Span:
-        """Give the time that is asked for, in steps: where nothing is said, all that was seen."""
+        """Give the time that is asked for, in steps."""
         now = self._clock()
-        since, until = query.times(now)
-        last = seen.last if since is None else int(now.timestamp()) * NANOSECONDS
-        begin, end = seen.first if since is None else since, last if until is None else until
-        return Span.of(begin // NANOSECONDS, end // NANOSECONDS)
+        seen_in = (seen.first, seen.last)
+        return Span.asked(*query.times(now), seen=seen_in, now=nanoseconds(now))
 
     def _hits(self, best: Ranked, asked: Asked, span: Span, seen: Seen) -> Iterable[Hit]:
         counted = self._trends.read(best.keys, span, seen.state)

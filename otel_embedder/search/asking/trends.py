@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from otel_embedder.search.times import DAY, HOUR, MINUTE
+from otel_embedder.search.times import DAY, HOUR, MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from otel_embedder.search.counts import Table
     from otel_embedder.search.ranking import Floats, Integers
-    from otel_embedder.search.store import Store
+    from otel_embedder.search.store import Bucket, Store
 
 # Of a trend: as wide as a table has room for.
 MOST_STEPS = 24
@@ -46,10 +48,42 @@ class Span(NamedTuple):
         step = -(-buckets // MOST_STEPS)
         return cls(begin, step * level, -(-buckets // step), level)
 
-    @property
-    def until(self) -> int:
-        """Its end, in seconds since 1970."""
-        return self.since + self.steps * self.step
+    @classmethod
+    def asked(
+        cls, since: int | None, until: int | None, *, seen: tuple[int, int], now: int
+    ) -> Span:
+        """Cut the time that is asked for; where nothing is said, that in which something was seen.
+
+        Args:
+            since: nanoseconds since 1970, as all here; None: when something was seen first.
+            until: None: now, or if `since` is None, too, when something was seen last.
+            seen: the first time that something was, and the last one.
+            now: this moment.
+
+        """
+        first, last = seen
+        begin, end = (first, last) if since is None else (since, now)
+        end = end if until is None else until
+        return cls.of(begin // NANOSECONDS, end // NANOSECONDS)
+
+    def place(self, start: int) -> int:
+        """Give the step for which a bucket counts: that in which it begins, also if it is longer.
+
+        Args:
+            start: of the bucket, in seconds since 1970.
+
+        """
+        return min(max(start - self.since, 0) // self.step, self.steps - 1)
+
+    def buckets(self, store: Store) -> Iterator[Bucket]:
+        """Give what a store counted in it.
+
+        Raises:
+            StoreError: it can't be read.
+
+        """
+        until = self.since + self.steps * self.step
+        return store.buckets(since=self.since, until=until - 1, finest=self.finest)
 
 
 class Trends(NamedTuple):
@@ -80,8 +114,6 @@ class TrendReader:
     def read(self, keys: Integers, span: Span, state: object) -> Trends:
         """Give what was counted of the texts of these keys.
 
-        A bucket counts for the step in which it begins, also where it is longer than that.
-
         Args:
             keys: of the texts.
             span: the time.
@@ -97,8 +129,7 @@ class TrendReader:
             of_text = table.keys[:, 0]
             places = np.minimum(np.searchsorted(of_text, keys), len(of_text) - 1)
             values = np.where((of_text[places] == keys)[:, None], table.values[places], 0)
-            step = min(max(start - span.since, 0) // span.step, span.steps - 1)
-            spans[:, step] += values[:, 0]
+            spans[:, span.place(start)] += values[:, 0]
             known += values[:, 1]
             decades += values[:, 2]
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -109,9 +140,7 @@ class TrendReader:
         wanted = span, state
         known, tables = self._last
         if known != wanted:
-            buckets = self._store.buckets(
-                since=span.since, until=span.until - 1, finest=span.finest
-            )
+            buckets = span.buckets(self._store)
             tables = [(bucket.start, bucket.counts.table("texts")) for bucket in buckets]
             tables = [(start, table) for start, table in tables if len(table)]
             self._last = wanted, tables

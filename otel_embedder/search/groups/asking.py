@@ -22,7 +22,7 @@ from otel_embedder.search.groups.kept import FOR_EVER, counting_as
 from otel_embedder.search.groups.seeing import both
 from otel_embedder.search.groups.states import QUIET_AFTER, URGENCY, came_again_at, state_of
 from otel_embedder.search.groups.templates import ANYTHING
-from otel_embedder.search.times import NANOSECONDS, nanoseconds
+from otel_embedder.search.times import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -181,23 +181,17 @@ class Groups:
         self, groups: Sequence[_Whole], since: int | None, until: int | None, now: datetime
     ) -> Span:
         """Give the time of trends: what is asked for, else all in which these were seen."""
-        latest = max((each.seen.last for each in groups), default=0)
-        end = latest if since is None else nanoseconds(now)
-        begin = since
-        if begin is None:
-            begin = min((each.seen.first for each in groups), default=0)
-        end = end if until is None else until
-        return Span.of(begin // NANOSECONDS, end // NANOSECONDS)
+        first = min((each.seen.first for each in groups), default=0)
+        last = max((each.seen.last for each in groups), default=0)
+        return Span.asked(since, until, seen=(first, last), now=nanoseconds(now))
 
     def _trends(self, groups: Iterable[_Whole], span: Span) -> dict[int, Integers]:
         """Give how many traces failed in each step, by the numbers of the heads."""
         places = {part: group.head.number for group in groups for part in group.numbers}
         trends = {head: np.zeros(span.steps, np.int64) for head in places.values()}
-        for bucket in self._store.buckets(
-            since=span.since, until=span.until - 1, finest=span.finest
-        ):
+        for bucket in span.buckets(self._store):
             table = bucket.counts.table("groups")
-            step = min(max(bucket.start - span.since, 0) // span.step, span.steps - 1)
+            step = span.place(bucket.start)
             keys, values = table.keys[:, 0].tolist(), table.values[:, 0].tolist()
             for number, traces in zip(keys, values, strict=True):
                 if number in places:
