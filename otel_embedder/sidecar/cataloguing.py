@@ -20,7 +20,6 @@ from otel_embedder.search.re_embedding import ReEmbedding
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.recording.writing import CatalogueWriter, Idle
 from otel_embedder.search.times import kept_by, quiet_nanoseconds
-from otel_embedder.sidecar.embedding import NestTextEmbedder
 from otel_embedder.sidecar.group_alerts import GroupAlerts
 from otel_embedder.sidecar.warming import Opened, warming
 from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
@@ -31,6 +30,7 @@ from otel_embedder.text.rendering import new_renderer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.embedder.nest import Nest
     from otel_embedder.pipeline.passed import Passed
@@ -200,8 +200,7 @@ def _spans_in(batch: Batch) -> int:
     return sum(int(counts.table("rows").values[:, 0].sum()) for counts in batch.counts.values())
 
 
-def _idle(settings: Settings, nest: Nest, text_version: str) -> Idle:
-    embedder = NestTextEmbedder(nest, asyncio.get_running_loop())
+def _idle(settings: Settings, nest: Nest, embedder: TextEmbedder, text_version: str) -> Idle:
     return Idle(
         is_idle=lambda: not nest.batcher.queue_size(),
         re_embedding=lambda store: ReEmbedding(
@@ -216,9 +215,22 @@ def _idle(settings: Settings, nest: Nest, text_version: str) -> Idle:
 
 @asynccontextmanager
 async def cataloguing(
-    settings: Settings, opened: Callable[[], Store], nest: Nest, metrics: Metrics
+    settings: Settings,
+    opened: Callable[[], Store],
+    nest: Nest,
+    embedder: TextEmbedder,
+    metrics: Metrics,
 ) -> AsyncIterator[Cataloguing]:
-    """Fill a catalogue; one that can't be opened is told of."""
+    """Fill a catalogue; one that can't be opened is told of.
+
+    Args:
+        settings: say what is kept, and who is told of failures.
+        opened: opens what keeps it.
+        nest: has the cache that is filled from it.
+        embedder: embeds, in other threads, what has no vector, while nobody else needs the model.
+        metrics: who counts.
+
+    """
     renderer = new_renderer(render_options(settings))
     webhook = _webhook(settings)
     alerts = GroupAlerts(
@@ -233,7 +245,7 @@ async def cataloguing(
         kept_by(settings),
         most_texts=settings.catalogue_texts,
         metrics=metrics,
-        idle=_idle(settings, nest, renderer.text_version),
+        idle=_idle(settings, nest, embedder, renderer.text_version),
         came=alerts.came,
     )
     recorder = Recorder(uuid4().hex, renderer, bounds=Bounds())

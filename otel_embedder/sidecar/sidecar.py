@@ -194,7 +194,7 @@ async def catalogued(
     from otel_embedder.sidecar.page import asked_catalogue, page  # noqa: PLC0415
 
     opened = opener(settings.catalogue)
-    async with cataloguing(settings, opened, embedders, metrics) as taken:
+    async with cataloguing(settings, opened, embedders, asked, metrics) as taken:
         catalogue = asked_catalogue(settings, opened, asked, text_version=text_version)
         try:
             async with page(settings, catalogue, metrics):
