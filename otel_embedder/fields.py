@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # Longer than anybody waits; gRPC takes infinity for the past.
 MAX_SECONDS = 3_600.0
@@ -34,6 +39,11 @@ class RoomSettings(BaseModel):
         if isinstance(value, bytes) or (isinstance(value, bool) and field.annotation is not bool):
             raise ValueError("must be text or a number, as in docs/settings.md")
         return value
+
+
+def complaint(detail: ErrorDetails) -> str:
+    """Give what pydantic says of a value that is wrong: in our words, where a check is ours."""
+    return detail["msg"].removeprefix("Value error, ")
 
 
 def _is_seen(character: str) -> bool:

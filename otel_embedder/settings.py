@@ -24,7 +24,7 @@ from otel_embedder.annotation.settings import AnnotationSettings
 from otel_embedder.api.settings import PageSettings
 from otel_embedder.errors import SettingsError
 from otel_embedder.exporter.settings import NextHopSettings, TelemetrySettings
-from otel_embedder.fields import RoomSettings
+from otel_embedder.fields import RoomSettings, complaint
 from otel_embedder.receiver.settings import ListenSettings, ServerSettings
 from otel_embedder.search.settings import CatalogueSettings
 from otel_embedder.telemetry.settings import LogSettings, MetricsSettings
@@ -310,7 +310,7 @@ def _place(field: str, given: Mapping[str, Given]) -> str:
 
 def _message(field: str, detail: ErrorDetails) -> str:
     if field in Settings.model_fields:
-        return detail["msg"].removeprefix("Value error, ")
+        return complaint(detail)
     near = difflib.get_close_matches(field, Settings.model_fields, n=1)
     return f"there is no such setting; did you mean {near[0]}?" if near else NO_SUCH_SETTING
 

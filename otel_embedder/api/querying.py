@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 
 from otel_embedder.errors import QueryError
+from otel_embedder.fields import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ def query_of(kind: type[Query], values: Mapping[str, object]) -> Query:
     except ValidationError as error:
         detail = error.errors()[0]
         field = str(detail["loc"][0])
-        message = detail["msg"].removeprefix("Value error, ")
+        message = complaint(detail)
         raise QueryError(f"{field}: {message}", field=field) from error
 
 

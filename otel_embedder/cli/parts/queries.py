@@ -9,6 +9,8 @@ import click
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
+from otel_embedder.fields import complaint
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -81,7 +83,7 @@ def query_from(kind: type[Query], values: Mapping[str, object]) -> Query:
 def _refuse(error: ValidationError) -> NoReturn:
     detail = error.errors()[0]
     name = str(detail["loc"][0])
-    message = detail["msg"].removeprefix("Value error, ")
+    message = complaint(detail)
     raise click.BadParameter(
         f"{detail['input']!r}: {message}", param_hint=f"--{name.replace('_', '-')}"
     ) from error

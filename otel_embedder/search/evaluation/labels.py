@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from otel_embedder.errors import UnreadableFileError
+from otel_embedder.fields import complaint
 from otel_embedder.otlp.spans import SpanIds
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _read(file: Path, line: int, row: Mapping[str | None, object]) -> Row:
 
 def _refuse(file: Path, line: int, error: ValidationError) -> NoReturn:
     detail = error.errors()[0]
-    message = detail["msg"].removeprefix("Value error, ")
+    message = complaint(detail)
     column = ".".join(map(str, detail["loc"]))
     raise UnreadableFileError(
         f"{file}, line {line}: {column}: {message}" if column else f"{file}, line {line}: {message}"

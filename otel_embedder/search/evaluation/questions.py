@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from otel_embedder.errors import UnreadableFileError
+from otel_embedder.fields import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,7 +143,7 @@ def _problems(error: ValidationError, document: yaml.Node | None) -> Iterator[st
         place = detail["loc"]
         # Of a number of a list people know the line; of a key that is wrong, that it is a key.
         fields = [str(part) for part in place if isinstance(part, str)]
-        message = detail["msg"].removeprefix("Value error, ")
+        message = complaint(detail)
         yield f"line {_line(document, place)}: {'.'.join(fields) or 'questions'}: {message}"
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from otel_embedder.fields import complaint
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -165,4 +167,4 @@ def _problems(error: ValidationError, lines: dict[str, int]) -> Iterator[str]:
 def _problem(details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
         return f"there is no such choice; {REMEDY}"
-    return details["msg"].removeprefix("Value error, ")
+    return complaint(details)
