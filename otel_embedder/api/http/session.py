@@ -47,9 +47,11 @@ class Session:
 
     async def cookie_for(self, token: str) -> str | None:
         """Give the cookie for a token; None if the token is not good."""
-        if self._tokens is None or not await self._tokens.include(token.encode()):
+        # Half of a surrogate, which JSON may bring, is in no token.
+        encoded = token.encode(errors="surrogatepass")
+        if self._tokens is None or not await self._tokens.include(encoded):
             return None
-        return _cookie(token.encode())
+        return _cookie(encoded)
 
     async def _is_good(self, cookie: str) -> bool:
         good = await self._tokens.good() if self._tokens else ()

@@ -124,6 +124,14 @@ def test_a_token_lets_in_and_so_does_the_cookie_that_the_page_gets_for_it(closed
     assert closed.client.get(SEARCH, headers=foreign).status_code == 403
 
 
+def test_half_a_surrogate_is_no_good_token(closed: Served) -> None:
+    answer = closed.client.post(
+        "/api/v1/session", content=rb'{"token": "good\ud800"}', headers=JSON
+    )
+
+    assert answer.status_code == 401
+
+
 def test_a_cookie_is_good_for_as_long_as_its_token(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("first\nsecond\n")
