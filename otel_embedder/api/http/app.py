@@ -19,11 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from otel_embedder.api.counting import counted
+from otel_embedder.api.http import openapi
 from otel_embedder.api.http.bodies import json_object, tagged
 from otel_embedder.api.http.events import Events
 from otel_embedder.api.http.groups import GroupRoutes
 from otel_embedder.api.http.guard import Guard
-from otel_embedder.api.http.openapi import document
 from otel_embedder.api.http.problems import answer_error, answer_fault, problem
 from otel_embedder.api.http.session import COOKIE, Session
 from otel_embedder.api.http.static_files import StaticFiles
@@ -202,8 +202,8 @@ async def _end(_: Request) -> Response:
     return answer
 
 
-async def _document(_: Request) -> Response:
-    return JSONResponse(document())
+async def _document(request: Request) -> Response:
+    return tagged(request, openapi.encoded())
 
 
 async def _alive(_: Request) -> Response:
