@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from otel_embedder.search.asking.queries import ChangesQuery, LikeQuery, SearchQuery
+from otel_embedder.search.entries import LATEST
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NOON = 1_777_896_000 * 10**9
@@ -38,6 +39,16 @@ def test_times_may_be_given_as_such() -> None:
     assert SearchQuery(question="a").times(NOW) == (None, None)
 
 
+def test_a_time_that_no_clock_has_is_the_first_or_the_last_that_is_kept() -> None:
+    first, last = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"
+    query = SearchQuery.model_validate({"question": "a", "since": first, "until": last})
+    changes = ChangesQuery.model_validate({"window": f"{first}/{last}"})
+
+    assert query.times(NOW) == (0, LATEST // 1_000 * 1_000)
+    window, _ = changes.times(NOW)
+    assert (window.since, window.until) == (0, LATEST // 60_000_000_000 * 60 + 60)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
@@ -50,6 +61,8 @@ def test_times_may_be_given_as_such() -> None:
         ("until", "999999999w", "a hundred years"),
         ("min_duration", "fast", "250ms, 1.5s or 2m"),
         ("min_duration", "100", "250ms, 1.5s or 2m"),
+        ("min_duration", 100, "a text such as 15m, not the number 100"),
+        ("since", 1e12, "a text such as 15m, not the number 1000000000000.0"),
         ("kind", ["HTTP"], "SERVER"),
         ("status", ["FAILED"], "ERROR"),
         ("service", [""], "at least 1 character"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from otel_embedder.errors import (
     BusyError,
@@ -27,7 +28,6 @@ from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
 log = get_logger()
 
@@ -50,10 +50,11 @@ STATUSES: tuple[tuple[type[OtelEmbedderError], HTTPStatus], ...] = (
 )
 
 
-def problem(status: int, detail: str, **more: str) -> JSONResponse:
+def problem(status: int, detail: str, **more: str) -> Response:
     """Give a problem as an answer."""
     said = {"title": HTTPStatus(status).phrase, "status": int(status), "detail": detail, **more}
-    return JSONResponse(said, status, media_type="application/problem+json")
+    # In ASCII: what is said again of a request may have half a surrogate in it.
+    return Response(json.dumps(said), status, media_type="application/problem+json")
 
 
 def problem_of(error: OtelEmbedderError) -> Response:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_embedder.errors import QueryError
 from otel_embedder.search.asking.queries import Moment, Pattern
-from otel_embedder.search.entries import LATEST
 from otel_embedder.search.groups.kept import FOR_EVER
 from otel_embedder.search.times import nanoseconds
 
@@ -57,8 +56,7 @@ class Mute(Decision):
         end = now + self.until if isinstance(self.until, timedelta) else self.until
         if end <= now:
             raise QueryError("until: is over; give a time to come", field="until")
-        # Whoever says the year 9999 means for ever; no clock of 64 bits goes so far.
-        return min(nanoseconds(end), LATEST)
+        return nanoseconds(end)
 
 
 class Resolve(Decision):

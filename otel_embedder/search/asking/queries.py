@@ -25,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 
+from otel_embedder.search.entries import LATEST
 from otel_embedder.search.times import EPOCH, nanoseconds
 
 if TYPE_CHECKING:
@@ -48,6 +49,16 @@ _MINUTE_SECONDS = 60
 _SPAN_OF_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _LONGEST_SECONDS = 100 * 366 * 86_400.0
+# No span is older, and none is kept as later: who asks for the year 1 or 9999 means all there is.
+_FIRST, _LAST = EPOCH, EPOCH + timedelta(microseconds=LATEST // 1_000)
+
+
+def _text(value: object) -> str | None:
+    """Give what is to be read; None for what a program gives, which needs no reading."""
+    if isinstance(value, (int, float)):
+        # A TypeError pydantic would let through.
+        raise ValueError(f"is to be a text such as 15m, not the number {value}")  # noqa: TRY004
+    return value if isinstance(value, str) else None
 
 
 def _span_of_time(value: str) -> timedelta | None:
@@ -62,13 +73,14 @@ def _span_of_time(value: str) -> timedelta | None:
 
 
 def _moment(value: object) -> object:
-    if not isinstance(value, str):
+    text = _text(value)
+    if text is None:
         return value
-    span = _span_of_time(value)
+    span = _span_of_time(text)
     if span is not None:
         return span
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
@@ -87,10 +99,11 @@ class Stretch(NamedTuple):
 
 
 def _stretch(value: object) -> object:
-    if not isinstance(value, str):
+    text = _text(value)
+    if text is None:
         return value
-    since, slash, until = value.partition("/")
-    stretch = Stretch(_instant(since), _instant(until)) if slash else _span_of_time(value)
+    since, slash, until = text.partition("/")
+    stretch = Stretch(_instant(since), _instant(until)) if slash else _span_of_time(text)
     if stretch is None:
         raise ValueError(
             "is to be a time such as 15m, 1h or 2d, or FROM/TO, two times with their zone such as "
@@ -107,7 +120,13 @@ def _instant(value: str) -> datetime:
     return moment
 
 
+def _in_time(moment: datetime) -> datetime:
+    return min(max(moment, _FIRST), _LAST)
+
+
 def _lasting(value: timedelta | Stretch) -> timedelta | Stretch:
+    if isinstance(value, Stretch):
+        value = Stretch._make(map(_in_time, value))
     lasts = value if isinstance(value, timedelta) else value.until - value.since
     if lasts <= timedelta():
         raise ValueError("lasts no time: FROM is to be before TO")
@@ -115,9 +134,10 @@ def _lasting(value: timedelta | Stretch) -> timedelta | Stretch:
 
 
 def _duration(value: object) -> object:
-    if not isinstance(value, str):
+    text = _text(value)
+    if text is None:
         return value
-    span = _span_of_time(value)
+    span = _span_of_time(text)
     if span is None:
         raise ValueError(f"is to be a duration such as 250ms, 1.5s or 2m, not {value!r}")
     return span
@@ -143,7 +163,11 @@ def _said(text: str) -> str:
 
 # None is said as JSON's schemas have durations, which is P0DT15M.
 _SAID = WithJsonSchema({"type": "string"})
-Moment = Annotated[timedelta | AwareDatetime, BeforeValidator(_moment), _SAID]
+Moment = Annotated[
+    timedelta | Annotated[AwareDatetime, AfterValidator(_in_time)],
+    BeforeValidator(_moment),
+    _SAID,
+]
 Stretched = Annotated[
     timedelta | Stretch, BeforeValidator(_stretch), AfterValidator(_lasting), _SAID
 ]

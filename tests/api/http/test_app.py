@@ -73,6 +73,26 @@ def test_what_is_wrong_is_named_with_what_would_do(
     assert words in problem["detail"]
 
 
+def test_half_a_surrogate_that_names_a_field_is_said_again(page: Served) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = page.client.post("/api/v1/search", content=rb'{"\ud800": 1}', headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "\ud800"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "search?question=a&since=0001-01-01T00:00:00%2B14:00&until=9999-12-31T23:59:59-12:00",
+        "changes?at=9999-12-31T23:59:59Z",
+        "changes?at=0001-01-01T00:00:00Z&window=3d",
+    ],
+)
+def test_times_that_no_clock_has_can_be_asked_about(page: Served, asked: str) -> None:
+    assert page.client.get(f"/api/v1/{asked}").status_code == 200
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 100_000, b'"a"', b"\xff"])
 def test_a_body_that_is_no_object_is_refused(page: Served, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
