@@ -19,6 +19,7 @@ from otel_embedder.cli.parts.arguments import (
     on_error_options,
     tell_of_cut_off,
 )
+from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
@@ -26,8 +27,6 @@ from otel_embedder.cli.parts.options import (
     settings_options,
 )
 from otel_embedder.cli.parts.progress import progress_bar
-from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import CutOffFileError, EmbeddingError, EmbeddingFailedError
 from otel_embedder.files.annotating import FilesTally, SpanAnnotator, annotate_files
@@ -178,16 +177,14 @@ def _annotate(  # noqa: PLR0913 - each is a part
     renderer: Renderer,
     skipping: Skipping,
 ) -> None:
-    choice = model_choice(settings)
-    model = load_model(choice)
     tally = FilesTally()
-    started = time.monotonic()
     with (
+        loaded_embedder(settings, max_texts=settings.cache_size) as embedder,
         going_on_later(output),
         output,
-        BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder,
         progress_bar("Bytes read", _total_bytes(files)) as advance,
     ):
+        started = time.monotonic()
         formats = _formats(settings, renderer.text_version, is_single=len(files) == 1)
         spans = SpanAnnotator(renderer, embedder, formats, tally, on_unreadable=skipping)
         annotate_files(

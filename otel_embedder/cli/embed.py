@@ -16,11 +16,11 @@ from otel_embedder.cli.parts.arguments import (
     tell_of_unknown_words,
     text_arguments,
 )
+from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.cli.parts.npy import npy_file
 from otel_embedder.cli.parts.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.parts.progress import progress_bar
-from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
-from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.embedder.bulk import embedded
 from otel_embedder.errors import UnwritableFileError
 
 if TYPE_CHECKING:
@@ -60,16 +60,14 @@ def command(*, texts: tuple[str, ...], npy: Path | None, **flags: object) -> Non
     if not texts and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give a TEXT, or lines on stdin.")
     settings = settings_from(flags)
-    choice = model_choice(settings)
-    model = load_model(choice)
-    with BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder:
-        embeddings = embedded(texts or _lines(), embedder, window=window_for(choice.threads))
+    with loaded_embedder(settings, max_texts=settings.cache_size) as embedder:
+        embeddings = embedded(texts or _lines(), embedder, window=embedder.window)
         sources: Counter[str] = Counter()
         answers = _counted(embeddings, sources)
         if npy is None:
             _print(answers)
         else:
-            _write(answers, npy, dimension=model.dimension)
+            _write(answers, npy, dimension=embedder.dimension)
     tell_of_unknown_words(sources["fallback"])
 
 

@@ -11,12 +11,11 @@ import click
 
 from otel_embedder.cli.parts.arguments import output_option
 from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.cli.parts.options import MODEL_SETTINGS, settings_from, settings_options
 from otel_embedder.cli.parts.queries import query_from, query_options
 from otel_embedder.cli.parts.remote import TOKEN_SETTINGS, page_at, said_by, url_option
 from otel_embedder.cli.parts.tables import cell, columns, cut_cell, new_table, show, sparkline
-from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.errors import EmbeddingError
 from otel_embedder.search.asking.deciding import Mute, Reopen, Resolve
 from otel_embedder.search.asking.json_form import example_as_json, group_as_json, rfc3339
@@ -206,9 +205,7 @@ def _with_related(groups: Groups, name: str, settings: Settings) -> FoundGroup:
     """Give a group, without those that read alike where there is no model."""
     found = groups.show(name)
     try:
-        choice = model_choice(settings)
-        model = load_model(choice)
-        with BulkEmbedder(model, threads=choice.threads, max_texts=1) as embedder:
+        with loaded_embedder(settings) as embedder:
             return groups.show(name, embedder)
     except EmbeddingError as error:
         click.echo(f"otel-embedder: which others read alike is not told: {error}", err=True)

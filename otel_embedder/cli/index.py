@@ -13,31 +13,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.annotation.annotator import annotator
 from otel_embedder.cli.parts.arguments import files_argument, tell_of_cut_off
+from otel_embedder.cli.parts.catalogues import opened
+from otel_embedder.cli.parts.embedding import loaded_embedder
+from otel_embedder.cli.parts.indexing import embed_texts, indexer_of, read_files
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
     settings_from,
     settings_options,
 )
-from otel_embedder.cli.parts.progress import progress_bar
-from otel_embedder.embedder.bulk import BulkEmbedder, window_for
-from otel_embedder.embedder.models.engines import load_model, model_choice
-from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.errors import UnreadableFileError
 from otel_embedder.files.trace_files import STDIN, TraceFiles
-from otel_embedder.search.recording.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.settings import MEMORY, SQLITE_SCHEME
-from otel_embedder.search.stores.opening import open_store
-from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_embedder.embedder.bulk import TextEmbedder
-    from otel_embedder.search.recording.indexing import IndexTally
+    from otel_embedder.embedder.bulk import BulkEmbedder
+    from otel_embedder.search.recording.indexing import Indexer, IndexTally
 
 
 @click.command("index")
@@ -60,42 +54,26 @@ def command(*, files: Sequence[str], **flags: object) -> None:
     settings = settings_from(flags)
     if settings.catalogue in {None, MEMORY}:
         raise click.UsageError(f"say where the catalogue is: --catalogue {SQLITE_SCHEME}PATH.")
-    choice = model_choice(settings)
-    model = load_model(choice)
-    renderer = new_renderer(render_options(settings))
-    store = open_store(settings.catalogue)
-    try:
-        indexer = Indexer(
-            store,
-            renderer,
-            annotator(settings, renderer.text_version),
-            model=model_name(settings.model),
-            dimension=model.dimension,
-            window_spans=WINDOW_SPANS,
-        )
+    with (
+        loaded_embedder(settings, max_texts=settings.cache_size) as embedder,
+        opened(settings.catalogue, readonly=False) as store,
+    ):
+        indexer = indexer_of(store, settings, dimension=embedder.dimension)
         started = time.monotonic()
-        with BulkEmbedder(model, threads=choice.threads, max_texts=settings.cache_size) as embedder:
-            for file in files:
-                _index(file, indexer, embedder, window=window_for(choice.threads))
+        for file in files:
+            _index(file, indexer, embedder)
         _summarise(indexer.tally, time.monotonic() - started)
-    finally:
-        store.close()
 
 
-def _index(file: str, indexer: Indexer, embedder: TextEmbedder, *, window: int) -> None:
+def _index(file: str, indexer: Indexer, embedder: BulkEmbedder) -> None:
     """Put a file in, unless it is there."""
     with _at_rest(file) as path:
         digest = _digest(path)
         if indexer.knows(digest):
             return
         traces = TraceFiles([file], on_cut_off=tell_of_cut_off, stdin=path)
-        with traces.naming_faults(), progress_bar("Reading spans") as advance:
-            for spans in indexer.read(digest, traces.requests(), now=time.time_ns()):
-                advance(spans)
-    texts = indexer.without_vector()
-    with progress_bar("Embedding texts", total=len(texts)) as advance:
-        for embedded in indexer.embed(texts, embedder, window=window):
-            advance(embedded)
+        read_files(indexer, digest, traces)
+    embed_texts(indexer, embedder)
     indexer.finish(digest)
 
 

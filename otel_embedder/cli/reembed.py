@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
@@ -15,8 +16,6 @@ from otel_embedder.cli.parts.options import (
     settings_options,
 )
 from otel_embedder.cli.parts.progress import progress_bar
-from otel_embedder.embedder.bulk import BulkEmbedder, window_for
-from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.re_embedding import DEFAULT_BATCH, ReEmbedding
 from otel_embedder.text.options import render_options
@@ -49,14 +48,13 @@ def command(*, rate: float | None, **flags: object) -> None:
 
 
 def _embed(store: Store, settings: Settings, rate: float | None) -> None:
-    choice = model_choice(settings)
-    with BulkEmbedder(load_model(choice), threads=choice.threads, max_texts=1) as embedder:
+    with loaded_embedder(settings) as embedder:
         work = ReEmbedding(
             store,
             embedder,
             model=model_name(settings.model),
             text_version=render_options(settings).version(),
-            batch_size=window_for(choice.threads) if rate is None else _batch_for(rate),
+            batch_size=embedder.window if rate is None else _batch_for(rate),
         )
         texts = _all(work, rate)
     done = texts - work.unknown

@@ -18,6 +18,7 @@ from otel_embedder.cli.parts.arguments import (
     text_argument,
 )
 from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.cli.parts.filled import FilledStore, SoughtSpan, fill
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
@@ -35,8 +36,6 @@ from otel_embedder.cli.parts.tables import (
     show,
     sparkline,
 )
-from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.asking.answers import Answer
@@ -49,6 +48,7 @@ from otel_embedder.text.options import render_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from otel_embedder.embedder.bulk import BulkEmbedder
     from otel_embedder.files.named_forms import Form
     from otel_embedder.search.asking.answers import Hit
     from otel_embedder.search.catalogue import Catalogue
@@ -196,20 +196,16 @@ def _query(wanted: Wanted, filters: Mapping[str, object]) -> SearchQuery | LikeQ
 @contextmanager
 def _asking(settings: Settings, wanted: Wanted) -> Iterator[tuple[Catalogue, FilledStore | None]]:
     """Give the catalogue that is asked; and if it is of files, what was made of them."""
-    choice = model_choice(settings)
     with ExitStack() as parts:
         store: Store | None = None
         if not wanted.files:
             store = parts.enter_context(catalogue_store(settings, readonly=True))
-        model = load_model(choice)
-        embedder = BulkEmbedder(model, threads=choice.threads, max_texts=1)
-        parts.enter_context(embedder)
+        embedder = parts.enter_context(loaded_embedder(settings))
         if store is not None:
             yield _catalogue(store, settings, embedder), None
             return
-        dimension, sought = model.dimension, _sought(wanted)
         traces = TraceFiles(wanted.files, on_cut_off=tell_of_cut_off, form=wanted.form)
-        filled = fill(traces, settings, embedder, dimension=dimension, sought=sought)
+        filled = fill(traces, settings, embedder, sought=_sought(wanted))
         yield _catalogue(filled.store, settings, embedder), filled
 
 

@@ -62,6 +62,16 @@ class BulkEmbedder:
         # After an interruption nobody wants the batches that have not begun.
         self._threads.shutdown(cancel_futures=True)
 
+    @property
+    def dimension(self) -> int:
+        """How many numbers its vectors have."""
+        return self._model.dimension
+
+    @property
+    def window(self) -> int:
+        """How many texts to embed at once, so that no thread waits long for the others."""
+        return MAX_BATCH_SIZE * BATCHES_A_WORKER * self._workers
+
     def cache_info(self) -> CacheInfo:
         """Tell how its cache does: its misses are the texts that the model was given."""
         return self._known.info()
@@ -86,11 +96,6 @@ class BulkEmbedder:
         size = max(1, min(MAX_BATCH_SIZE, -(-len(contents) // self._workers)))
         batches = [contents[start : start + size] for start in range(0, len(contents), size)]
         return list(chain.from_iterable(self._threads.map(self._model.encode, batches)))
-
-
-def window_for(threads: int) -> int:
-    """Give how many texts to embed at once, where so many batches are computed at the same time."""
-    return MAX_BATCH_SIZE * BATCHES_A_WORKER * threads
 
 
 def embedded(

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from otel_embedder.cli import EXIT_FAILED, EXIT_OK, EXIT_USAGE, run
 from otel_embedder.cli.embed import json_numbers
-from otel_embedder.embedder.bulk import window_for
+from otel_embedder.embedder.bulk import BATCHES_A_WORKER
+from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 from otel_embedder.embedder.stand_in import STAND_IN_MODEL
 from tests.support.processes import own_environment
 from tests.support.tiny_bert import TINY_DIMENSION
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60
 THREADS = 2
-WINDOW = window_for(THREADS)
+WINDOW = MAX_BATCH_SIZE * BATCHES_A_WORKER * THREADS
 
 
 @pytest.fixture(name="model", scope="module")

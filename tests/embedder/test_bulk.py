@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
+from otel_embedder.embedder.bulk import BulkEmbedder, embedded
 from otel_embedder.embedder.embedding import MAX_BATCH_SIZE
 from otel_embedder.embedder.known import CacheInfo
 from otel_embedder.errors import EmbeddingFailedError
@@ -82,5 +82,9 @@ def test_an_error_of_the_model_comes_after_what_went_well() -> None:
 
 
 def test_a_window_holds_several_batches_for_each_worker() -> None:
-    assert window_for(1) > MAX_BATCH_SIZE
-    assert window_for(8) == 8 * window_for(1)
+    with (
+        BulkEmbedder(FakeModel(), threads=1, max_texts=1) as one,
+        BulkEmbedder(FakeModel(), threads=8, max_texts=1) as eight,
+    ):
+        assert one.window > MAX_BATCH_SIZE
+        assert eight.window == 8 * one.window

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.cli.changes.report import SHOWN
 from otel_embedder.cli.parts.arguments import FILE, form_option, output_option, tell_of_cut_off
 from otel_embedder.cli.parts.catalogues import catalogue_store
+from otel_embedder.cli.parts.indexing import WRITER, indexer_of, read_files
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
     settings_from,
     settings_options,
 )
-from otel_embedder.cli.parts.progress import progress_bar
 from otel_embedder.cli.parts.queries import query_from, query_options
 from otel_embedder.cli.parts.remote import TOKEN_SETTINGS, page_at, said_by, url_option
 from otel_embedder.embedder.models.weights import model_name
@@ -33,10 +31,8 @@ from otel_embedder.search.changes.failing import groups_by_place
 from otel_embedder.search.changes.telling import Telling
 from otel_embedder.search.changes.texts import Texts
 from otel_embedder.search.links import trace_link
-from otel_embedder.search.recording.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,18 +155,7 @@ def _of_files(good: Store, other: Store, settings: Settings, query: ChangesQuery
 
 def _counted(files: Sequence[str], form: Form | None, settings: Settings) -> MemoryStore:
     """Put files into a catalogue in memory, without vectors."""
-    renderer = new_renderer(render_options(settings))
     store = MemoryStore()
-    indexer = Indexer(
-        store,
-        renderer,
-        annotator(settings, renderer.text_version),
-        model=model_name(settings.model),
-        dimension=0,
-        window_spans=WINDOW_SPANS,
-    )
     traces = TraceFiles(files, on_cut_off=tell_of_cut_off, form=form)
-    with traces.naming_faults(), progress_bar("Reading spans") as advance:
-        for spans in indexer.read("files", traces.requests(), now=time.time_ns()):
-            advance(spans)
+    read_files(indexer_of(store, settings, dimension=0), WRITER, traces)
     return store

@@ -33,7 +33,7 @@ from otel_embedder.cli.parts.options import (
     settings_options,
 )
 from otel_embedder.cli.parts.progress import progress_bar
-from otel_embedder.embedder.bulk import BulkEmbedder, embedded, window_for
+from otel_embedder.embedder.bulk import BulkEmbedder, embedded
 from otel_embedder.embedder.models.engines import load_model, model_choice
 from otel_embedder.embedder.models.tokens import TokenCounter
 from otel_embedder.files.trace_files import STDIN, TraceFiles
@@ -257,8 +257,7 @@ def _known(
         BulkEmbedder(load_model(choice), threads=choice.threads, max_texts=1) as embedder,
         progress_bar("Embedding texts", total=len(compared)) as advance,
     ):
-        window = window_for(choice.threads)
-        for text, embedding in embedded(sorted(compared), embedder, window=window):
+        for text, embedding in embedded(sorted(compared), embedder, window=embedder.window):
             vectors[text] = embedding.vector
             advance(1)
     return Known(vectors, dict(zip(every, counter.counts(every), strict=True)), counter.max_tokens)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from otel_embedder.embedder.bulk import BulkEmbedder
-from otel_embedder.embedder.models.engines import load_model, model_choice
+from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.asking.opening import catalogue_of
 from otel_embedder.text.options import render_options
@@ -30,10 +29,7 @@ def asked_catalogue(store: Store, settings: Settings) -> Iterator[Catalogue]:
         EmbeddingError: there is no such model.
 
     """
-    choice = model_choice(settings)
-    with BulkEmbedder(
-        load_model(choice), threads=choice.threads, max_texts=MAX_QUESTIONS
-    ) as embedder:
+    with loaded_embedder(settings, max_texts=MAX_QUESTIONS) as embedder:
         yield catalogue_of(
             store,
             embedder,

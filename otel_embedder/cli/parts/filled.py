@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.work import spans_of
-from otel_embedder.cli.parts.progress import progress_bar
-from otel_embedder.embedder.bulk import window_for
-from otel_embedder.embedder.models.engines import model_choice
-from otel_embedder.embedder.models.weights import model_name
+from otel_embedder.cli.parts.indexing import WRITER, embed_texts, indexer_of, read_files
 from otel_embedder.otlp.spans import span_ids, span_milliseconds
 from otel_embedder.search.asking.targets import Target
-from otel_embedder.search.recording.indexing import WINDOW_SPANS, Indexer
 from otel_embedder.search.stores.memory import MemoryStore
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
@@ -23,14 +18,10 @@ from otel_embedder.text.rendering import new_renderer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.embedder.bulk import BulkEmbedder
     from otel_embedder.files.trace_files import TraceFiles
     from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.settings import Settings
-    from otel_embedder.text.rendering import Renderer
-
-WRITER = "files"
 
 
 class SoughtSpan(NamedTuple):
@@ -85,7 +76,6 @@ def fill(
     settings: Settings,
     embedder: BulkEmbedder,
     *,
-    dimension: int,
     sought: SoughtSpan | None,
 ) -> FilledStore:
     """Read files, embed what needs it, and tell how much that was.
@@ -94,7 +84,6 @@ def fill(
         traces: the files.
         settings: of text, model and attributes.
         embedder: embeds texts whose spans bring no vector.
-        dimension: how many numbers a vector has.
         sought: what to look for the like of.
 
     Raises:
@@ -103,27 +92,12 @@ def fill(
         EmbeddingError: the model is not there, or failed.
 
     """
-    renderer = new_renderer(render_options(settings))
-    attributes = annotator(settings, renderer.text_version)
-    store, model = MemoryStore(), model_name(settings.model)
-    indexer = Indexer(
-        store,
-        renderer,
-        attributes,
-        model=model,
-        dimension=dimension,
-        window_spans=WINDOW_SPANS,
-    )
-    looking = _Looking(sought, renderer, attributes)
-    with traces.naming_faults(), progress_bar("Reading spans") as advance:
-        for spans in indexer.read(WRITER, looking.passing(traces.requests()), now=time.time_ns()):
-            advance(spans)
+    store = MemoryStore()
+    indexer = indexer_of(store, settings, dimension=embedder.dimension)
+    looking = _Looking(sought, settings)
+    read_files(indexer, WRITER, traces, looking.passing(traces.requests()))
     looking.check()
-    texts = indexer.without_vector()
-    window = window_for(model_choice(settings).threads)
-    with progress_bar("Embedding texts", total=len(texts)) as advance:
-        for count in indexer.embed(texts, embedder, window=window):
-            advance(count)
+    embed_texts(indexer, embedder)
     tally = indexer.tally
     told = f"{tally.texts:,} texts, {tally.embedded:,} of them embedded here"
     click.echo(f"{tally.spans:,} spans, {told}", err=True)
@@ -133,12 +107,10 @@ def fill(
 class _Looking:
     """Looks for a span among those that pass."""
 
-    def __init__(
-        self, sought: SoughtSpan | None, renderer: Renderer, attributes: Annotator
-    ) -> None:
+    def __init__(self, sought: SoughtSpan | None, settings: Settings) -> None:
         self._sought = sought
-        self._renderer = renderer
-        self._attributes = attributes
+        self._renderer = new_renderer(render_options(settings))
+        self._attributes = annotator(settings, self._renderer.text_version)
         self._found: FoundSpan | None = None
 
     def passing(self, requests: Iterable[TraceRequest]) -> Iterator[TraceRequest]:
