@@ -108,7 +108,7 @@ async def live_on(
         async with running(settings, Metrics()) as port:
             shop = Shop(f"127.0.0.1:{port}", Random(SEED))  # noqa: S311 - a shop, not a secret
             try:
-                await asyncio.to_thread(_remember, shop, life)
+                await asyncio.to_thread(_remember, shop, life, stop)
                 console.print(f"The page is at [bold]http://{settings.http_listen}/[/]")
                 console.print(
                     f"In {begins_after:g} s the {service} service breaks. Ctrl-C ends it."
@@ -118,10 +118,12 @@ async def live_on(
                 await asyncio.to_thread(shop.close)
 
 
-def _remember(shop: Shop, life: Life) -> None:
-    """Let the shop have lived until now."""
+def _remember(shop: Shop, life: Life, stop: asyncio.Event) -> None:
+    """Let the shop have lived until now, unless it is to `stop`."""
     now = time.time_ns()
     for number, (ago, fault) in enumerate(life.past(), 1):
+        if stop.is_set():
+            return
         shop.purchase(fault, at=now - (ago + LONGEST_SECONDS) * NANOSECONDS)
         if number % FLUSHED_PURCHASES == 0:
             shop.flush()
