@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.store import Batch
 
 DIGEST_BYTES = 16
-_MANY = 500  # numbers in one statement
 
 
 class Writing:
