@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.names import Names
-from otel_embedder.annotation.standing import Origin, Standing, judge
+from otel_embedder.annotation.standing import Origin, Standing, judge, says
 from otel_embedder.annotation.text_id import text_id
 from otel_embedder.annotation.vectors import ENCODERS, whole_vector
 from otel_embedder.embedder.models.weights import known_dimension, model_name
@@ -158,6 +158,19 @@ class Annotator:
         if self.standing(span) is not Standing.CURRENT:
             return None
         return whole_vector(self._found(span)[self._names.vector], dimension)
+
+    def is_of(self, span: bytes, text: str) -> bool:
+        """Tell whether what an encoded span has of ours is of this text, as far as it says.
+
+        Something on the way may have changed the span since: have hidden a value, say.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not a Span.
+
+        """
+        found, names = self._found(span), self._names
+        ours = {names.text_id: text_id(self._origin, text), names.text: text}
+        return all(name not in found or says(found, name, said) for name, said in ours.items())
 
     def stripped(self, span: bytes) -> bytes:
         """Give an encoded span without our attributes; all else is kept, foreign ones too.

@@ -64,14 +64,14 @@ def judge(found: Mapping[str, object], names: Names, origin: Origin) -> Standing
         return Standing.NONE
     if not is_ours(found, names):
         return Standing.FOREIGN
-    if not _says(found, names.source, "model"):
+    if not says(found, names.source, "model"):
         return Standing.STAND_IN
-    is_models = _says(found, names.model_name, origin.model)
+    is_models = says(found, names.model_name, origin.model)
     refers = _refers(found, names)
     dimension = origin.dimension if is_models else None
     if not refers and whole_vector(found.get(names.vector), dimension) is None:
         return Standing.STAND_IN
-    if not (is_models and _says(found, names.text_version, origin.text_version)):
+    if not (is_models and says(found, names.text_version, origin.text_version)):
         return Standing.OUTDATED
     return Standing.REFERRING if refers else Standing.CURRENT
 
@@ -84,7 +84,7 @@ def _refers(found: Mapping[str, object], names: Names) -> bool:
     )
 
 
-def _says(found: Mapping[str, object], name: str, word: str) -> bool:
+def says(found: Mapping[str, object], name: str, word: str) -> bool:
     """Tell whether an attribute is this very word; an array, say, is not even compared with it."""
     value = found.get(name)
     return isinstance(value, str) and value == word

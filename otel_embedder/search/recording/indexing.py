@@ -174,11 +174,11 @@ class Indexer:
         self.tally.texts = len(self._texts)
 
     def _carried(self, span: bytes, text: str) -> Embedding | None:
-        """Give the embedding that a span carries of a text of which none came yet."""
+        """Give the embedding that a span carries of a text, if none of that came yet."""
         if text in self._taken:
             return None
         vector = self._annotator.vector(span, dimension=self._dimension)
-        if vector is None:
+        if vector is None or not self._annotator.is_of(span, text):
             return None
         self._taken.add(text)
         self.tally.taken += 1

@@ -53,13 +53,16 @@ class Embedder:
         return Embedding(vector, self._model, "model")
 
 
-def annotator(template: str = WORDS) -> Annotator:
+def annotator(
+    template: str = WORDS, *, attach_text: bool = False, attach_text_id: bool = True
+) -> Annotator:
     version = new_renderer(RenderOptions(template=template)).text_version
     return Annotator(
         Origin(MODEL, version, DIMENSION),
         encoding="bytes",
         prefix="embedding.",
-        attach_text=False,
+        attach_text=attach_text,
+        attach_text_id=attach_text_id,
         max_remembered=10,
     )
 
@@ -185,6 +188,24 @@ def test_a_vector_that_a_span_carries_is_taken(store: MemoryStore) -> None:
     assert tally.taken == 1
     [part] = store.vectors(MODEL)
     assert part.matrix.tolist() == [vector.tolist()]
+
+
+@pytest.mark.parametrize("attach_text", [False, True])
+def test_a_vector_of_what_a_span_said_before_it_was_changed_is_not_taken(
+    store: MemoryStore, *, attach_text: bool
+) -> None:
+    content = requests(made("a", 1))
+    [resource] = content[0].resources
+    span = resource.scopes[0].spans[0]
+    by = annotator(attach_text=attach_text, attach_text_id=not attach_text)
+    embedding = Embedding(np.eye(DIMENSION, dtype=np.float32)[3], MODEL, "model")
+    content[0].replace(span, span.encoded + by.attributes(embedding, "a secret"))
+    embedder = Embedder()
+
+    tally = index(store, "1", content, embedder).tally
+
+    assert embedder.texts == ["a"]
+    assert tally.taken == 0
 
 
 def test_a_vector_of_another_model_is_not_enough(store: MemoryStore) -> None:
