@@ -85,6 +85,8 @@ def _take_texts(source: Store, target: Store, advance: Callable[[float], None]) 
     for start in range(0, len(keys), TEXTS_AT_ONCE):
         entries = source.entries(keys[start : start + TEXTS_AT_ONCE])
         numbers = sorted({entry.row for entry in entries})
+        if not rows.keys() >= {*numbers}:
+            rows = source.rows()  # some have come since
         places = {number: place for place, number in enumerate(numbers)}
         # With the model that made it: the entry's may be another by now.
         vectors = {

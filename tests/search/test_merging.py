@@ -13,9 +13,10 @@ from otel_embedder.search.times import MINUTE, Kept
 from tests.support.made_up import MODEL, NOON, Seen, vector_of, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from otel_embedder.search.entries import RowKey
     from otel_embedder.search.store import Store
 
 
@@ -70,6 +71,24 @@ def test_merged_twice_it_counts_once(target: Store) -> None:
 
     assert [asdict(each) for each in exported(target)] == before
     assert [*target.writers()] == ["two"]
+
+
+class Living(MemoryStore):
+    """A catalogue in which a text goes over to a row that is new, once its rows were read."""
+
+    def rows(self) -> Mapping[int, RowKey]:
+        rows = super().rows()
+        write(self, replace(A, service="till", at=NOON + 60), writer="two")
+        return rows
+
+
+def test_a_text_that_changes_its_row_meanwhile_is_of_the_new_one(target: Store) -> None:
+    source = Living()
+    write(source, A, B, writer="two")
+
+    merged(source, target)
+
+    assert {each.text: each.service for each in exported(target)} == {"a": "till", "b": "shop"}
 
 
 def test_what_comes_by_two_ways_counts_once(target: Store) -> None:
