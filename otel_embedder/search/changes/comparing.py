@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -107,10 +108,11 @@ def of_two_stores(before: Store, after: Store) -> Compared:
 def _renumbered(theirs: Mapping[int, Thing], ours: dict[int, Thing]) -> Integers:
     """Give our numbers by theirs; what is new to us gets a new one."""
     known = {thing: number for number, thing in ours.items()}
+    new = count(max(ours, default=0) + 1)
     numbers = np.zeros(max(theirs, default=0) + 1, np.int64)
     for number, thing in theirs.items():
         if thing not in known:
-            known[thing] = max(ours, default=0) + 1
+            known[thing] = next(new)
             ours[known[thing]] = thing
         numbers[number] = known[thing]
     return numbers
