@@ -119,6 +119,18 @@ class TraceStorer:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._rounds()
+        finally:
+            with self._changed:
+                self._is_closing = True
+                if self._done < self._asked:  # a fault of ours, which Python tells of
+                    self._error = EmbedderClosedError("what stores traces has ended by a fault")
+                self._done = self._asked
+                # Nobody is left to serve those who wait.
+                self._changed.notify_all()
+
+    def _rounds(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._asked > self._done or self._is_closing)

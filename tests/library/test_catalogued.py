@@ -16,14 +16,21 @@ from otel_embedder.errors import (
     MalformedTraceError,
     StoreError,
 )
-from otel_embedder.library.storing import STORING_FAILED
+from otel_embedder.library.storing import STORING_FAILED, StoredTrace, TraceStorer
+from otel_embedder.search.stores.memory import MemoryStore
+from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import FakeModel
+from tests.support.made_up import MODEL, FakeEmbedder
+from tests.support.recorded import made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.search.groups.kept import Came
+    from otel_embedder.search.store import Batch
 
 START = 1_772_366_400 * 10**9
 CART = {
@@ -127,6 +134,27 @@ def test_what_could_not_be_embedded_is_embedded_later() -> None:
 
     assert len(answer.hits) == 1
     assert STORING_FAILED in {entry["event"] for entry in logs}
+
+
+class FaultyStore(MemoryStore):
+    """Fails as nothing of ours is to fail."""
+
+    def write(self, batch: Batch) -> list[Came]:
+        raise RuntimeError(f"a fault in batch {batch.number}")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_leaves_nobody_waiting() -> None:
+    renderer = new_renderer(RenderOptions())
+    storer = TraceStorer(FaultyStore(), renderer, FakeEmbedder(), model=lambda: MODEL)
+    storer.store(StoredTrace(b"", made("a", 1).SerializeToString()))
+
+    with pytest.raises(EmbedderClosedError):
+        storer.settle()
+
+    with pytest.raises(EmbedderClosedError):
+        storer.store(StoredTrace(b"", b""))
+    storer.close()
 
 
 def test_a_file_is_there_for_the_next_program(tmp_path: Path) -> None:
