@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otel_embedder.errors import UnknownGroupError
 from otel_embedder.search.groups.kept import Decision, KeptGroup, Member, Seen
 from otel_embedder.search.groups.templates import Group, Key
+from otel_embedder.search.stores.group_tables import storable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,8 +68,10 @@ def find(connection: sqlite3.Connection, name: str) -> KeptGroup:
         UnknownGroupError: none is, or several are.
 
     """
+    # What of an argument is not UTF-8 comes as half a surrogate, which no id has.
+    begin = storable(name)
     found = connection.execute(
-        f"{_JOINED} WHERE substr(g.id, 1, ?) = ? ORDER BY number LIMIT 2", (len(name), name)
+        f"{_JOINED} WHERE substr(g.id, 1, ?) = ? ORDER BY number LIMIT 2", (len(begin), begin)
     ).fetchall()
     if not found or not name:
         raise UnknownGroupError(f"the catalogue has no group of failures {name!r}: see `groups`")
