@@ -44,6 +44,7 @@ TLS = {
     "clientAuthority": {"name": "clients", "key": "ca.crt"},
     "bearerToken": {"name": "tokens", "key": "token"},
     "nextHopHeaders": {"name": "next-hop", "key": "headers"},
+    "telemetryHeaders": {"name": "telemetry", "key": "headers"},
     "nextHopAuthority": {"name": "next-hop", "key": "ca.crt"},
     "nextHopClient": {"name": "next-hop-client"},
 }
@@ -105,6 +106,11 @@ MATRIX: dict[str, dict[str, object]] = {
     },
     "gateway that waits": {**GATEWAY, "shutdown": {"preStopSeconds": 0, "timeoutSeconds": 300}},
     "gateway with headers": {**GATEWAY, "secrets": {"nextHopHeaders": {"name": "h", "key": "h"}}},
+    "gateway with other headers": {
+        **GATEWAY,
+        "settings": {"metrics_otlp_endpoint": "https://metrics.example.com:4317"},
+        "secrets": {"telemetryHeaders": {"name": "h", "key": "h"}},
+    },
     "gateway that may be drained": {**GATEWAY, "gateway": {"disruptionBudget": {"enabled": False}}},
     "sidecar of a class": {
         **SIDECAR,

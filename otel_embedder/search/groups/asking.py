@@ -158,7 +158,9 @@ class Groups:
     def _named(self, name: str, now: datetime) -> tuple[_Whole, list[_Whole]]:
         number = self._store.groups.find(name).number
         every = self._all(now)
-        return next(each for each in every if number in each.numbers), every
+        found = next((each for each in every if number in each.numbers), None)
+        # Where it went meanwhile, `find` says so.
+        return (found, every) if found is not None else self._named(name, now)
 
     def _all(self, now: datetime) -> list[_Whole]:
         """Give all groups, each with what was merged into it."""

@@ -133,6 +133,16 @@ unix:{{ include "otel-embedder.socket" . }}
 {{- toYaml $files }}
 {{- end }}
 
+{{/* A variable of (its name, a secret), if the secret has a name. */}}
+{{- define "otel-embedder.headers" -}}
+{{- $secret := index . 1 -}}
+{{- if $secret.name -}}
+- name: OTEL_EMBEDDER_{{ index . 0 }}
+  valueFrom:
+    secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}
+{{- end -}}
+{{- end }}
+
 {{/* The sidecar's container; as an init container that goes on running it is a native sidecar. */}}
 {{- define "otel-embedder.container" -}}
 name: otel-embedder
@@ -142,13 +152,10 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 restartPolicy: Always
 {{- end }}
 args: [serve, --config, {{ include "otel-embedder.configFile" . }}]
-{{- with .Values.secrets.nextHopHeaders }}
-{{- if .name }}
+{{- if or .Values.secrets.nextHopHeaders.name .Values.secrets.telemetryHeaders.name }}
 env:
-  - name: OTEL_EMBEDDER_NEXT_HOP_HEADERS
-    valueFrom:
-      secretKeyRef: {name: {{ .name }}, key: {{ .key }}}
-{{- end }}
+  {{- include "otel-embedder.headers" (list "NEXT_HOP_HEADERS" .Values.secrets.nextHopHeaders) | nindent 2 }}
+  {{- include "otel-embedder.headers" (list "TELEMETRY_HEADERS" .Values.secrets.telemetryHeaders) | nindent 2 }}
 {{- end }}
 ports:
   {{- if not (include "otel-embedder.isPair" .) }}
