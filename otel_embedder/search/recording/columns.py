@@ -57,8 +57,7 @@ class Recorded(NamedTuple):
 
     def span_ids(self, position: int) -> SpanIds:
         """Give the ids of a span."""
-        trace, span = self.traces[position], self.ids[position]
-        return SpanIds(trace.tobytes() if trace.any() else b"", span.tobytes() if span else b"")
+        return _span_ids(self.traces, self.ids, position)
 
     def all_ids(self) -> list[SpanIds]:
         """Give the ids of all spans; those of nothing but zeros are none."""
@@ -86,26 +85,44 @@ NO_SPANS = Recorded(
 )
 
 
-class Arriving(NamedTuple):
-    """The same as lists, as it comes."""
+class Places(NamedTuple):
+    """Where spans stand in their traces, as they tell it, by columns of shape (n,) but the first.
 
-    traces: list[bytes]
-    ids: list[bytes]
-    parents: list[bytes]
-    starts: list[int]
-    ends: list[int]
-    statuses: list[int]
-    sayings: list[int]
+    Attributes:
+        traces: their traces' ids, shape (n, 2): 16 bytes, cut or filled up where they are not.
+        ids: their own, 8 bytes.
+        parents: their parents', 0 where there is none.
+        starts: nanoseconds, 0 where there is none.
+        ends: the same.
+        statuses: 0 UNSET, 1 OK, 2 ERROR.
+
+    """
+
+    traces: Ids
+    ids: Ids
+    parents: Ids
+    starts: npt.NDArray[np.uint64]
+    ends: npt.NDArray[np.uint64]
+    statuses: npt.NDArray[np.int8]
 
     @classmethod
-    def none(cls) -> Self:
-        """Give it without spans."""
-        return cls([], [], [], [], [], [], [])
+    def joined(cls, places: Iterable[Places]) -> Self:
+        """Give some behind each other, at least one."""
+        return cls(*map(np.concatenate, zip(*places, strict=True)))
 
-    def columns(self, *, now: int, before: int | None) -> Recorded:
-        """Give it as columns.
+    def span_ids(self, position: int) -> SpanIds:
+        """Give the ids of a span."""
+        return _span_ids(self.traces, self.ids, position)
+
+    def at(self, which: Integers) -> Places:
+        """Give some of them."""
+        return Places._make(column[which] for column in self)
+
+    def recorded(self, sayings: list[int], *, now: int, before: int | None) -> Recorded:
+        """Give what is recorded of the spans.
 
         Args:
+            sayings: numbers in a `Vocabulary`, one for each.
             now: nanoseconds since 1970; more than a day ahead of that no span can be.
             before: when a span started that was before these; so do those of impossible times
                 then, or when the one before them did. None: they start now.
@@ -120,18 +137,22 @@ class Arriving(NamedTuple):
             last = np.where(is_possible, np.arange(1, len(filled)), 0)
             starts = filled[np.maximum.accumulate(last)]
         return Recorded(
-            np.array(self.traces, "S16").view(np.uint64).reshape(-1, 2),
-            np.array(self.ids, "S8").view(np.uint64),
-            np.array(self.parents, "S8").view(np.uint64),
+            self.traces,
+            self.ids,
+            self.parents,
             starts,
             np.where(is_possible & does_end, ends, starts - 1),
-            np.array(self.statuses, np.int8),
-            np.array(self.sayings, np.int32),
+            self.statuses,
+            np.array(sayings, np.int32),
         )
 
 
-def _times(times: list[int], now: int) -> tuple[Integers, Flags]:
-    """Give times as numbers, and which of them are possible; the others are 0."""
-    numbers = np.array(times, np.uint64)
+def _span_ids(traces: Ids, ids: Ids, position: int) -> SpanIds:
+    trace, span = traces[position], ids[position]
+    return SpanIds(trace.tobytes() if trace.any() else b"", span.tobytes() if span else b"")
+
+
+def _times(numbers: npt.NDArray[np.uint64], now: int) -> tuple[Integers, Flags]:
+    """Give times as signed numbers, and which of them are possible; the others are 0."""
     is_possible = (numbers >= EARLIEST) & (numbers <= now + AHEAD)
     return np.where(is_possible, numbers, np.uint64(0)).astype(np.int64), is_possible

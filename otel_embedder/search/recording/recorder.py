@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from otel_embedder.otlp.remembered import Remembered
-from otel_embedder.otlp.spans import SpanIds
-from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.search.entries import Embedded, RowKey
 from otel_embedder.search.groups.failed import FailedTrace, Failure
-from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Arriving, Recorded
+from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Places, Recorded
 from otel_embedder.search.recording.counting import Counting
 from otel_embedder.search.recording.failures import Failures
+from otel_embedder.search.recording.places import PlaceReader
 from otel_embedder.search.recording.trees import Spans, join
 from otel_embedder.search.recording.vocabulary import Vocabulary
 from otel_embedder.search.store import Batch
-from otel_embedder.text.renderer import STATUS_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +31,9 @@ if TYPE_CHECKING:
     from otel_embedder.search.recording.failures import Failure as TracedFailure
     from otel_embedder.text.rendering import Renderer
 
-# So many arrive as lists, before they become columns.
+# So many arrive before they are joined.
 ARRIVING_SPANS = 4_096
-ARRIVING_BYTES = 400  # of each
+ARRIVING_BYTES = 1_000  # of each, if it comes alone
 VECTOR_BYTES = 1_700  # of 384 numbers, and what is around them
 # For so many intervals a span that was counted waits for its parent.
 KEPT_INTERVALS = 6
@@ -91,9 +88,10 @@ class Recorder:
         self._number = number
         self._is_file = is_file
         self._failures = Failures(max_bytes=bounds.errors)
-        self._status = Remembered(_status_code)
+        self._reader = PlaceReader()
         self._vocabulary = Vocabulary()
-        self._arriving = Arriving.none()
+        self._arriving: list[Places] = []
+        self._arriving_sayings: list[int] = []
         self._new: list[Recorded] = []
         self._new_spans = 0
         self._waiting = NO_SPANS
@@ -107,7 +105,7 @@ class Recorder:
     @property
     def arrived(self) -> int:
         """How many spans came in this interval."""
-        return self._new_spans + len(self._arriving.ids)
+        return self._new_spans + len(self._arriving_sayings)
 
     @property
     def size(self) -> int:
@@ -115,9 +113,10 @@ class Recorder:
         kept = sum(len(each.ids) for each in self._kept)
         return (
             SPAN_BYTES * (self._new_spans + len(self._waiting.ids) + kept)
-            + ARRIVING_BYTES * len(self._arriving.ids)
+            + ARRIVING_BYTES * len(self._arriving_sayings)
             + VECTOR_BYTES * (len(self._vectors) + len(self._waiting_vectors))
             + self._vocabulary.size
+            + self._reader.size
             + self._failures.size
         )
 
@@ -147,23 +146,15 @@ class Recorder:
         if self.size > self._bounds.bytes:
             return len(spans)
         service = self._renderer.service(resource)
-        places = [*map(pb.SpanPlace.FromString, spans)]
-        statuses = [self._status[place.status] for place in places]
+        known = len(self._vocabulary)
         sayings = self._said(service, spans, texts)
+        places = self._reader.read(spans, sayings, known=known)
         self._note_vectors(sayings, embeddings)
-        if ERROR in statuses:
-            for place, span, status in zip(places, spans, statuses, strict=True):
-                if status == ERROR:
-                    self._failures.note(SpanIds(place.trace_id, place.span_id), span)
-        arriving = self._arriving
-        arriving.traces.extend([place.trace_id for place in places])
-        arriving.ids.extend([place.span_id for place in places])
-        arriving.parents.extend([place.parent_span_id for place in places])
-        arriving.starts.extend([place.start_time_unix_nano for place in places])
-        arriving.ends.extend([place.end_time_unix_nano for place in places])
-        arriving.statuses.extend(statuses)
-        arriving.sayings.extend(sayings)
-        if len(arriving.ids) >= ARRIVING_SPANS:
+        for row in np.flatnonzero(places.statuses == ERROR).tolist():
+            self._failures.note(places.span_ids(row), spans[row])
+        self._arriving.append(places)
+        self._arriving_sayings += sayings
+        if len(self._arriving_sayings) >= ARRIVING_SPANS:
             self._settle(now)
         return 0
 
@@ -201,11 +192,12 @@ class Recorder:
 
     def _settle(self, now: int) -> None:
         """Make columns of what has arrived."""
-        if not self._arriving.ids:
+        if not self._arriving_sayings:
             return
         before = (self._last_start or now) if self._is_file else None
-        columns = self._arriving.columns(now=now, before=before)
-        self._arriving = Arriving.none()
+        places = Places.joined(self._arriving)
+        columns = places.recorded(self._arriving_sayings, now=now, before=before)
+        self._arriving, self._arriving_sayings = [], []
         self._last_start = int(columns.starts[-1])
         self._new.append(columns)
         self._new_spans += len(columns.ids)
@@ -329,12 +321,8 @@ class Recorder:
         held = [self._waiting, *self._kept]
         used = np.unique(np.concatenate([spans.sayings for spans in held]))
         self._vocabulary = vocabulary.only(used)
+        self._reader.forget()
         self._waiting, *self._kept = (
             spans._replace(sayings=np.searchsorted(used, spans.sayings).astype(np.int32))
             for spans in held
         )
-
-
-def _status_code(encoded: bytes) -> int:
-    code = pb.Status.FromString(encoded).code
-    return code if code in STATUS_NAMES else 0
