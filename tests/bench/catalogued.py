@@ -29,7 +29,6 @@ from tests.support.processes import running_sidecar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIFFERENT = 128  # requests, until the first comes again
 TRACE_SPANS = 8
 WARM_UP = 20
 # Spans are counted an interval after they came.
@@ -51,11 +50,10 @@ class Cpu(NamedTuple):
         return Cpu(self.all - before.all, self.loop - before.loop)
 
 
-def in_traces() -> Iterator[bytes]:
+def in_traces(requests: int, random: Random) -> Iterator[bytes]:
     """Make requests of the usual texts, whose spans are children of the first of their trace."""
-    random = Random(SPANS)
     [usual] = map(ExportTraceServiceRequest.FromString, same(SPANS))
-    for _ in range(DIFFERENT):
+    for _ in range(requests):
         request = ExportTraceServiceRequest.FromString(usual.SerializeToString())
         spans = [*request.resource_spans[0].scope_spans[0].spans]
         random.shuffle(spans)
@@ -72,8 +70,8 @@ def in_traces() -> Iterator[bytes]:
 
 def measured(rounds: int, requests: int, folder: Path) -> dict[tuple[str, bool], Cpu]:
     """Give the CPU by encoding, and by whether there was a catalogue."""
-    file = folder / "requests"
-    write([*in_traces()], file)
+    file, random = folder / "requests", Random(SPANS)
+    write([*in_traces(WARM_UP + 1, random)], file)
     with ExitStack() as running:
         sink = running.enter_context(running_sink())
         sidecars = {}
@@ -89,6 +87,7 @@ def measured(rounds: int, requests: int, folder: Path) -> dict[tuple[str, bool],
         time.sleep(UNTIL_WRITTEN)
         before = {name: Cpu.of(sidecar.pid) for name, sidecar in sidecars.items()}
         for turn in range(rounds):
+            write([*in_traces(requests + 1, random)], file)
             for sidecar in [*sidecars.values()][:: 1 if turn % 2 else -1]:
                 sent(sidecar.address, file, requests)
         time.sleep(UNTIL_WRITTEN)

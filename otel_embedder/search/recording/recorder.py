@@ -19,7 +19,7 @@ from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Places,
 from otel_embedder.search.recording.counting import Counting
 from otel_embedder.search.recording.failures import Failures
 from otel_embedder.search.recording.places import PlaceReader
-from otel_embedder.search.recording.trees import Spans, join
+from otel_embedder.search.recording.trees import Spans, join, may_be_of
 from otel_embedder.search.recording.vocabulary import Vocabulary
 from otel_embedder.search.store import Batch
 
@@ -241,8 +241,10 @@ class Recorder:
         self, waiting: Recorded, new: Recorded, beyond: Recorded, vectors: dict[str, Embedded]
     ) -> Batch | None:
         """Count the spans that waited, and those beyond, the new ones being at hand."""
-        parts = [*self._kept, waiting, new]
-        spans = Recorded.joined(parts)
+        counted = Recorded.joined([*self._kept, waiting])
+        # Most traces are over within an interval: those that only begin are put together once.
+        new = new.at(may_be_of(new.traces, counted.traces))
+        spans = Recorded.joined([counted, new])
         tied = self._tied(spans)
         trees = join(tied)
         which = np.zeros(len(spans.ids) + len(beyond.ids), bool)

@@ -28,6 +28,9 @@ UNKNOWN = -1  # for a time
 # Whoever is deeper is taken to be as deep: so a ring of parents has an end.
 MAX_DEPTH = 1_000
 
+# To tell whether a trace is among others: so one in sixteen at most is taken for another.
+PLACES_A_TRACE = 16
+
 NANOSECONDS_PER_MICROSECOND = 1_000
 CELLS_A_DECADE = 5  # R5: five numbers a decade, each half as large again as the one before
 MILLIDECADES_A_DECADE = 1_000
@@ -129,6 +132,25 @@ def _joined(spans: Spans) -> tuple[Integers, Integers]:
     is_there = keys[places] == wanted
     parents[having[is_there]] = order[places[is_there]]
     return parents, firsts
+
+
+def may_be_of(traces: Ids, others: Ids) -> Flags:
+    """Tell which traces are among others; of those that are not, it says so of a few as well.
+
+    Args:
+        traces: their ids, shape (n, 2).
+        others: the same, shape (m, 2).
+
+    Returns:
+        For each of the first whether it may be, shape (n,).
+
+    """
+    size = 1 << (PLACES_A_TRACE * len(others)).bit_length()
+    places = np.uint64(size - 1)
+    is_taken = np.zeros(size, bool)
+    is_taken[_mixed(others) & places] = True
+    among: Flags = is_taken[_mixed(traces) & places]
+    return among
 
 
 def _mixed(traces: Ids) -> Ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,8 +23,12 @@ from otel_embedder.search.recording.trees import (
     depths,
     failed_at,
     join,
+    may_be_of,
     millidecades,
 )
+
+if TYPE_CHECKING:
+    from otel_embedder.search.recording.trees import Ids
 
 MILLION = 1_000_000
 
@@ -224,3 +229,24 @@ def test_a_millidecade_is_a_thousandth_of_a_decade() -> None:
     times = np.array([1_000, MILLION, 2 * MILLION, 1_000 * MILLION])
 
     assert millidecades(times).tolist() == [-3_000, 0, 301, 3_000]
+
+
+traces = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12).map(
+    lambda ids: np.array(ids, np.uint64).reshape(-1, 2)
+)
+
+
+@given(traces, traces)
+def test_no_trace_that_is_among_others_is_missed(some: Ids, others: Ids) -> None:
+    among = {*map(tuple, others.tolist())}
+
+    found = may_be_of(some, others)
+
+    assert found.shape == (len(some),)
+    assert all(found[[tuple(trace) in among for trace in some.tolist()]])
+
+
+def test_few_traces_are_taken_for_others() -> None:
+    some, others = np.random.default_rng(7).integers(0, 2**64, (2, 10_000, 2), np.uint64)
+
+    assert may_be_of(some, others).mean() < 1 / 16
