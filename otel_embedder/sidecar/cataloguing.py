@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from otel_embedder.settings import Settings
     from otel_embedder.telemetry.metrics import Metrics
 
-# Bytes of requests that may wait to be read; they are read within some tenths of a second.
-MAX_WAITING_BYTES = 32 * 1024 * 1024
+# Bytes of requests that may wait to be read; they are read within some tenths of a second. Most are
+# of vectors that spans of one text share.
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_SPANS = 512  # are read at a time: a millisecond
 LOOK_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
