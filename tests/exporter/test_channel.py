@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 import grpc
@@ -421,19 +421,21 @@ class Exchange:
         self._joining.add(asyncio.create_task(self._join(reader, writer)))
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        self.made += 1
-        await self._count(1)
-        try:
+        with ExitStack() as ends:
+            ends.callback(writer.transport.abort)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
+            ends.callback(far_writer.transport.abort)
+            self.made += 1
+            await self._count(1)
             # The first end that hangs up ends both.
             there = asyncio.create_task(_carry(reader, far_writer))
             back = asyncio.create_task(_carry(far_reader, writer))
-            await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in (writer, far_writer):
-                end.transport.abort()
-            await asyncio.gather(there, back, return_exceptions=True)
-            await self._count(-1)
+            try:
+                await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ends.close()
+                await asyncio.gather(there, back, return_exceptions=True)
+                await self._count(-1)
 
     async def _count(self, more: int) -> None:
         async with self._changed:

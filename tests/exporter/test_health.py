@@ -335,11 +335,13 @@ async def http_1_server() -> AsyncIterator[str]:
     """Run a server that answers whatever comes with an error of HTTP/1.1; give its URL."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            await reader.read(1)
-            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-            await writer.drain()
-        writer.close()
+        try:
+            with suppress(ConnectionError):
+                await reader.read(1)
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+        finally:  # also where nothing comes until the end
+            writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, family=socket.AF_INET)
     async with server:

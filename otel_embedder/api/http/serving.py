@@ -133,7 +133,15 @@ def serving(app: ASGIApp, address: str, context: ssl.SSLContext | None = None) -
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    asyncio.run(server.serve(sockets=[listening]))
+    asyncio.run(_serve(server, listening))
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    await server.serve(sockets=[listening])
+    # Those who came at the last moment, or whose answer was given up: uvicorn leaves them open.
+    for each in [*server.server_state.connections]:
+        cast("BoundedProtocol", each).transport.abort()
+    await asyncio.sleep(0)
 
 
 def _config(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Config:
