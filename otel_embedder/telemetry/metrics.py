@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NAMESPACE = "otel_embedder"
+# Ends the name under which Prometheus tells since when something was counted.
+CREATED = "_created"
 # Of labels: names of services are spans', and may never end.
 MAX_SERVICES = 100
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)

@@ -14,6 +14,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from otel_embedder.telemetry.metrics import CREATED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 LEAST = {
     *("otel_embedder_exporter_send_limit_bytes", "process_start_time_seconds", "process_max_fds"),
 }
-CREATED = "_created"
 # What is left of a process that has ended.
 LASTING = {"counter", "histogram"}
 

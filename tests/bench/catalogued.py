@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.times import DAY
-from tests.bench.cpu import cpu_seconds, loop_seconds
+from tests.bench.cpu import Cpu
 from tests.bench.load import sent
 from tests.bench.passing import ENCODINGS, MICROSECONDS
 from tests.bench.requests import SPANS, same, write
@@ -37,20 +37,6 @@ WARM_UP = 20
 # Spans are counted an interval after they came.
 INTERVAL = 5
 UNTIL_WRITTEN = 3.0 * INTERVAL
-
-
-class Cpu(NamedTuple):
-    """Seconds of CPU: of a process, and of its event loop alone."""
-
-    all: float
-    loop: float
-
-    @classmethod
-    def of(cls, pid: int) -> Cpu:
-        return cls(cpu_seconds(pid), loop_seconds(pid))
-
-    def since(self, before: Cpu) -> Cpu:
-        return Cpu(self.all - before.all, self.loop - before.loop)
 
 
 def in_traces(requests: int, random: Random) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 NANOSECOND = 1e-9
 
@@ -22,3 +23,17 @@ def loop_seconds(pid: int) -> float:
     # The kernel gives the clock of a thread to its own process alone.
     schedstat = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="utf-8")
     return int(schedstat.split()[0]) * NANOSECOND
+
+
+class Cpu(NamedTuple):
+    """Seconds of CPU: of a process, and of its event loop alone."""
+
+    all: float
+    loop: float
+
+    @classmethod
+    def of(cls, pid: int) -> Cpu:
+        return cls(cpu_seconds(pid), loop_seconds(pid))
+
+    def since(self, before: Cpu) -> Cpu:
+        return Cpu(self.all - before.all, self.loop - before.loop)

@@ -36,6 +36,7 @@ from otel_embedder.search.entries import Example, Examples
 from otel_embedder.search.stores.sqlite import SqliteStore
 from otel_embedder.text.options import RenderOptions
 from tests.bench.catalogue import batches
+from tests.bench.cpu import Cpu
 from tests.bench.requests import same
 from tests.support.processes import (
     EXPORT_METHOD,
@@ -55,7 +56,7 @@ AT_A_TIME = 4
 WARM_UP_REQUESTS = 160
 LOOKING = "looking"
 QUESTIONS = ("payment times out", "word7 word21", "the cart store is away", "disk full")
-MILLISECONDS, MICROSECONDS, NANOSECONDS = 1e3, 1e6, 1e9
+MILLISECONDS, MICROSECONDS = 1e3, 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +95,6 @@ class Taken:
     all: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     spans: int = 0
-
-
-def cpu_seconds(pid: int) -> tuple[float, float]:
-    """Give the CPU of the thread that a process began with, and of all that it has now."""
-    every = {
-        int(task.name): int((task / "schedstat").read_text(encoding="ascii").split()[0])
-        for task in Path(f"/proc/{pid}/task").iterdir()
-    }
-    return every[pid] / NANOSECONDS, sum(every.values()) / NANOSECONDS
 
 
 async def look(page: str, searches: int) -> None:
@@ -147,13 +139,12 @@ def looked_at(contestant: Contestant) -> Iterator[None]:
 def turn(contestant: Contestant, requests: Sequence[bytes], taken: Taken) -> None:
     """Let a contestant take requests."""
     with looked_at(contestant):
-        before = cpu_seconds(contestant.pid)
+        before = Cpu.of(contestant.pid)
         latencies = asyncio.run(sent(contestant.address, requests))
-        after = cpu_seconds(contestant.pid)
-    way, every = (end - begin for begin, end in zip(before, after, strict=True))
+        took = Cpu.of(contestant.pid).since(before)
     spans = len(requests) * SPANS_A_REQUEST
-    taken.way.append(way / spans * MICROSECONDS)
-    taken.all.append(every / spans * MICROSECONDS)
+    taken.way.append(took.loop / spans * MICROSECONDS)
+    taken.all.append(took.all / spans * MICROSECONDS)
     taken.latencies += latencies
     taken.spans += spans
 

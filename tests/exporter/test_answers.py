@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import grpc
-import grpc.aio
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.exporter.answers import MAX_MESSAGES, MAX_SUMMARY_BYTES, Verdict, read_answer
 from otel_embedder.otlp.names import TRACE_SERVICE
+from tests.support.export_server import ExportServer
 from tests.support.exporting import exporting, send
 from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import field, request, span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
+
+    from tests.support.export_server import Handler
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -33,32 +34,15 @@ def answer(rejected: int, message: bytes) -> bytes:
     return number.SerializeToString() + field(1, field(2, message))
 
 
-class RawNextHop:
+class RawNextHop(ExportServer):
     """A next hop that answers each request with OK and these bytes, or without a message."""
 
     def __init__(self, encoded: bytes | None) -> None:
         self._encoded = encoded
 
-    async def __aenter__(self) -> Self:
+    def handlers(self) -> dict[str, Handler]:
         # On the wire it is the same as a handler for a single answer, but may give none.
-        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(
-            self._export
-        )
-        self._server = grpc.aio.server()
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(TRACE_SERVICE, {"Export": handler}),)
-        )
-        self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._server.stop(None)
+        return {TRACE_SERVICE: grpc.unary_stream_rpc_method_handler(self._export)}
 
     async def _export(self, _: bytes, __: object) -> AsyncIterator[bytes]:
         if self._encoded is not None:

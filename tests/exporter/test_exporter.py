@@ -5,7 +5,7 @@ import gc
 import math
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otel_embedder.errors import PermanentExportError, RetryableExportError
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.wire import parse_request
+from tests.support.export_server import ExportServer
 from tests.support.exporting import exporting, send
 from tests.support.fakes import FakeMetrics
 from tests.support.otlp_samples import field, request, span
@@ -26,12 +27,11 @@ from tests.support.processes import free_address
 from tests.support.wire import annotate_all
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import TraceRequest
+    from tests.support.export_server import Handler
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -658,7 +658,7 @@ def annotated(*spans: Span) -> TraceRequest:
     return annotate_all(wire, field(9, field(1, b"k")) * 100)
 
 
-class OtherSignal:
+class OtherSignal(ExportServer):
     """A next hop for logs, which keeps what it is sent."""
 
     SERVICE = "opentelemetry.proto.collector.logs.v1.LogsService"
@@ -669,25 +669,8 @@ class OtherSignal:
         self.metadata: Metadata = ()
         self._code = code
 
-    async def __aenter__(self) -> Self:
-        export: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
-            self._export
-        )
-        self._server = grpc.aio.server()
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(self.SERVICE, {"Export": export}),)
-        )
-        self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._server.stop(None)
+    def handlers(self) -> dict[str, Handler]:
+        return {self.SERVICE: grpc.unary_unary_rpc_method_handler(self._export)}
 
     async def _export(
         self, encoded: bytes, context: grpc.aio.ServicerContext[bytes, bytes]

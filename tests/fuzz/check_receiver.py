@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import math
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import grpc
 import grpc.aio
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
@@ -31,13 +29,14 @@ from tests.fuzz.check_wire import by_number, official_request
 from tests.fuzz.encoded import fields
 from tests.support.door import new_calls
 from tests.support.fakes import FAKE_MODEL, FakeMetrics, embedding_of
+from tests.support.way import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
-    from otel_embedder.otlp.wire import Arrived, TraceRequest
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.receiver.intake.messages import Context
 
 MAX_BYTES = 1024 * 1024
@@ -105,25 +104,14 @@ class OneEmbedding:
         return [EMBEDDING] * len(wanted)
 
 
-class BytesExporter:
+class BytesExporter(Encoding):
     """Keeps what it was to send as it would be sent."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
 
-    def room(self, size: int, *, deadline: float) -> float:  # noqa: ARG002 - the protocol's
-        return math.inf
-
-    async def export(
-        self,
-        request: TraceRequest,
-        *,
-        deadline: float,  # noqa: ARG002 - the protocol's
-        metadata: Metadata,  # noqa: ARG002 - the protocol's
-        arrived: Arrived | None = None,  # noqa: ARG002 - the protocol's
-    ) -> ExportTraceServiceResponse:
-        self.sent.append(request.encode())
-        return ExportTraceServiceResponse()
+    def take(self, encoded: bytes) -> None:
+        self.sent.append(encoded)
 
 
 def check_receiver(message: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -14,23 +14,23 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_embedder.otlp.names import METRICS_METHOD, TRACE_SERVICE
+from tests.support.export_server import ExportServer
 from tests.support.fakes import PATIENCE
 from tests.support.peers import spans_in
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_embedder.otlp.call import Metadata
+    from tests.support.export_server import Handler
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
 METRICS_SERVICE = METRICS_METHOD.split("/")[1]
 
 
-class Listener:
+class Listener(ExportServer):
     """Keeps what it is told, and answers with the codes that it was given, then with OK."""
 
     def __init__(self, *codes: grpc.StatusCode, rejected: int = 0) -> None:
@@ -46,26 +46,12 @@ class Listener:
         self._may_answer = asyncio.Event()
         self._may_answer.set()
 
-    async def __aenter__(self) -> Self:
-        self._server = grpc.aio.server()
-        for service in (METRICS_SERVICE, TRACE_SERVICE):
-            handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
-                self._take_metrics if service == METRICS_SERVICE else self._take_traces
-            )
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
-            )
-        self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._server.stop(None)
+    def handlers(self) -> dict[str, Handler]:
+        """Take metrics and spans."""
+        return {
+            METRICS_SERVICE: grpc.unary_unary_rpc_method_handler(self._take_metrics),
+            TRACE_SERVICE: grpc.unary_unary_rpc_method_handler(self._take_traces),
+        }
 
     def hang(self) -> None:
         """Answer nobody any more."""

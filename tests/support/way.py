@@ -29,6 +29,9 @@ HOUR = 3600.0
 class Encoding:
     """Encodes what it is to send on, and keeps nothing."""
 
+    def take(self, encoded: bytes) -> None:
+        """Take a request as it would be sent."""
+
     def room(self, size: int, *, deadline: float) -> float:  # noqa: ARG002 - the protocol's
         return math.inf
 
@@ -40,7 +43,7 @@ class Encoding:
         metadata: Metadata,  # noqa: ARG002 - the protocol's
         arrived: Arrived | None = None,  # noqa: ARG002 - the protocol's
     ) -> ExportTraceServiceResponse:
-        request.encode()
+        self.take(request.encode())
         return ExportTraceServiceResponse()
 
 

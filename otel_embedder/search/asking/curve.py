@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from otel_embedder.search.asking.answers import Curve
-from otel_embedder.search.times import DAY, HOUR, MINUTE
+from otel_embedder.search.asking.trends import level_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,7 +30,7 @@ def curve(store: Store, query: CurveQuery, now: datetime) -> Curve:
     """
     since, until = query.times(now)
     until = max(since, until)
-    level = next((each for each in (MINUTE, HOUR) if until - since <= MOST_STEPS * each), DAY)
+    level = level_of(until - since, most=MOST_STEPS)
     begin = since - since % level
     steps = min((until - begin) // level + 1, MOST_STEPS)
     taken = [number for number, row in store.rows().items() if query.takes_row(row)]

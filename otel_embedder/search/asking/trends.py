@@ -22,6 +22,11 @@ MOST_BUCKETS = 120
 MILLIDECADES = 1_000
 
 
+def level_of(seconds: int, *, most: int) -> int:
+    """Give the shortest buckets, in seconds, of which so many make up a time; else days."""
+    return next((each for each in (MINUTE, HOUR) if seconds <= most * each), DAY)
+
+
 class Span(NamedTuple):
     """A time in steps.
 
@@ -42,7 +47,7 @@ class Span(NamedTuple):
     def of(cls, since: int, until: int) -> Span:
         """Cut a time in seconds since 1970 into steps that buckets make up."""
         until = max(since, until)
-        level = next((each for each in (MINUTE, HOUR) if until - since <= MOST_BUCKETS * each), DAY)
+        level = level_of(until - since, most=MOST_BUCKETS)
         begin = since - since % level
         buckets = (until - begin) // level + 1
         step = -(-buckets // MOST_STEPS)

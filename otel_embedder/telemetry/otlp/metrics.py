@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
-from otel_embedder.telemetry.metrics import METRICS, NAMESPACE
+from otel_embedder.telemetry.metrics import CREATED, METRICS, NAMESPACE
 from otel_embedder.telemetry.otlp.resource import OWN_SCOPE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Labels = tuple[tuple[str, str], ...]
 
-TOTAL, CREATED = "_total", "_created"
+TOTAL = "_total"
 CUMULATIVE = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
 # By the last word of a name: UCUM, as the Collector's own metrics have it.
 UNITS = {"seconds": "s", "bytes": "By"}
