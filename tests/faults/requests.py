@@ -29,9 +29,12 @@ DEPTH = 1_000
 
 # The configurations let in what gRPC lets in by default, 4 MiB; these are for more.
 MORE = 96 * MEBIBYTE
+MEMORY = 2048 * MEBIBYTE
 LET_MORE_IN = (
     f"receivers::otlp/apps::protocols::grpc::max_recv_msg_size_mib: {MORE // MEBIBYTE}",
     f"exporters::otlp_grpc/sidecar::sending_queue::batch::max_size: {MORE}",
+    # What holds 65 MiB some times over is to be given room for them, or it refuses for a while.
+    f"processors::memory_limiter::limit_mib: {MEMORY // MEBIBYTE}",
 )
 TOO_LARGE = (
     "larger than max_receive_bytes, 64 MiB: refused for good, as by any OTLP receiver; the "
