@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+async def beside(work: Coroutine[object, object, None]) -> AsyncIterator[asyncio.Task[None]]:
     """Do some work in the background; what is not done in the end is given up."""
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

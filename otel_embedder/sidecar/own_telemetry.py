@@ -138,17 +138,22 @@ async def told(settings: TelemetrySettings, telling: Telling) -> AsyncIterator[N
         signal = OwnSignal(
             telling.name, telling.method, destination, channel, timeout=settings.telemetry_timeout
         )
-        async with beside(_tell_always(signal, telling)):
+        is_ending = asyncio.Event()
+        async with beside(_tell_until(is_ending, signal, telling)) as task:
             yield
-        # Beyond its time nobody waits for it: requests were waited for, and the process ends.
+            is_ending.set()
+            # Beyond its time nobody waits for it: requests were waited for, and the process ends.
+            await asyncio.wait([task], timeout=LAST_SECONDS)
+
+
+async def _tell_until(is_ending: asyncio.Event, signal: OwnSignal, telling: Telling) -> None:
+    """Tell again and again, and once more when it ends: what is being sent then is sent before."""
+    is_last = False
+    while not is_last:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_SECONDS):
-                await _tell(signal, telling)
-
-
-async def _tell_always(signal: OwnSignal, telling: Telling) -> None:
-    while True:
-        await asyncio.sleep(telling.interval)
+            async with asyncio.timeout(telling.interval):
+                await is_ending.wait()
+        is_last = is_ending.is_set()
         await _tell(signal, telling)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
@@ -129,6 +130,22 @@ async def test_spans_pass_and_the_sidecar_ends_where_somebody_hangs(
             await parts.client.export(request(span("b")))
 
     assert [each.name for each in next_hop.spans()] == ["a", "b"]
+
+
+async def test_what_is_being_told_when_the_sidecar_ends_is_told_to_the_end(
+    next_hop: FakeNextHop, tiny_bert: Path
+) -> None:
+    async with Listener() as listener:
+        listener.hang()
+        flags = {**tiny_model(tiny_bert), "traces_otlp_endpoint": listener.url}
+        async with sidecar_in_process(next_hop.url, **flags) as parts:
+            await parts.client.export(request(span("a")))
+            await listener.heard()
+            await parts.client.export(request(span("b")))
+            asyncio.get_running_loop().call_later(0.1, listener.go_on)
+        answered = listener.answered
+
+    assert answered == 2
 
 
 @pytest.mark.parametrize("name", ["metrics_otlp_endpoint", "traces_otlp_endpoint"])

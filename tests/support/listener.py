@@ -37,6 +37,7 @@ class Listener(ExportServer):
         self.metrics: list[ExportMetricsServiceRequest] = []
         self.traces: list[ExportTraceServiceRequest] = []
         self.metadata: list[Metadata] = []
+        self.answered = 0
         self._codes = [*codes]
         self._answer = ExportTraceServiceResponse()
         if rejected:
@@ -56,6 +57,10 @@ class Listener(ExportServer):
     def hang(self) -> None:
         """Answer nobody any more."""
         self._may_answer.clear()
+
+    def go_on(self) -> None:
+        """Answer again, and whoever waits."""
+        self._may_answer.set()
 
     async def heard(self, messages: int = 1) -> None:
         """Wait until so many messages have come in all."""
@@ -87,4 +92,5 @@ class Listener(ExportServer):
         await self._may_answer.wait()
         if self._codes and (code := self._codes.pop(0)) is not grpc.StatusCode.OK:
             await context.abort(code, "not now")
+        self.answered += 1
         return self._answer.SerializeToString()
