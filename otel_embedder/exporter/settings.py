@@ -51,7 +51,16 @@ def _pairs(value: object) -> object:
     pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
     if not all(equals for _, equals, _ in pairs):
         raise ValueError("must be KEY=VALUE,KEY=VALUE")
-    return {key.strip(): unquote(text.strip()) for key, _, text in pairs}
+    return {key.strip(): _unquoted(key.strip(), text.strip()) for key, _, text in pairs}
+
+
+def _unquoted(key: str, text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"the value of {key} is not UTF-8; write it URL-encoded as UTF-8"
+        ) from error
 
 
 def _metadata(headers: dict[str, str]) -> dict[str, str]:
@@ -65,9 +74,27 @@ def _metadata(headers: dict[str, str]) -> dict[str, str]:
     return lowered
 
 
+def _attributes(pairs: dict[str, str]) -> dict[str, str]:
+    """Make sure that OTLP can tell these attributes."""
+    for key, text in pairs.items():
+        if not key:
+            raise ValueError("has a value without a key; must be KEY=VALUE,KEY=VALUE")
+        for what, said in (("key", key), ("value", text)):
+            try:
+                said.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"the {what} of {key!a} is not UTF-8; write it as UTF-8"
+                ) from error
+    return pairs
+
+
 OtlpUrl = Annotated[str, AfterValidator(_url)]
 Headers = Annotated[
     dict[str, str], BeforeValidator(_pairs), AfterValidator(_metadata), EmptyForNone()
+]
+Attributes = Annotated[
+    dict[str, str], BeforeValidator(_pairs), AfterValidator(_attributes), EmptyForNone()
 ]
 
 
@@ -150,7 +177,7 @@ class TelemetrySettings(RoomSettings):
         description="KEY=VALUE,... to send along with the sidecar's own metrics and spans; values "
         "are URL-encoded; empty for none.",
     )
-    telemetry_resource: Annotated[dict[str, str], BeforeValidator(_pairs), EmptyForNone()] = Field(
+    telemetry_resource: Attributes = Field(
         {},
         description="KEY=VALUE,... that these say of who sends them, as OTEL_RESOURCE_ATTRIBUTES "
         "has it, such as k8s.pod.name=...; empty for none.",

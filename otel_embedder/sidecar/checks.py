@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from otel_embedder.errors import LOOP_REMEDY
+from otel_embedder.exporter.settings import TelemetrySettings
 from otel_embedder.receiver.addresses import addresses, is_exposed, socket_path
 from otel_embedder.search.settings import MEMORY
 
 if TYPE_CHECKING:
-    from otel_embedder.settings import Settings
+    from otel_embedder.settings import Check, Settings
 
 PAGE_REMEDY = "what serves the page is not installed; install otel-embedder[page]"
 TRACES_REMEDY = "what makes these spans is not installed; install otel-embedder[telemetry]"
 # The last of these brings what is around it.
 MAKES_SPANS = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.common")
+# How own metrics and spans are sent, both alike.
+TELLING = tuple(name for name in TelemetrySettings.model_fields if name.startswith("telemetry_"))
 LOCALHOST = {"127.0.0.1", "::1"}
 
 
@@ -159,6 +163,20 @@ def find_unshared(settings: Settings) -> list[str]:
     return problems
 
 
+def find_untold(name: str, settings: Settings) -> list[str]:
+    """Tell whether a setting says how to send what is not sent."""
+    is_sent = (
+        settings.metrics_otlp_endpoint is not None or settings.traces_otlp_endpoint is not None
+    )
+    if is_sent or getattr(settings, name) == TelemetrySettings.model_fields[name].default:
+        return []
+    problem = (
+        f"{name}: it says how the sidecar's own metrics and spans are sent, and none are; give "
+        "metrics_otlp_endpoint or traces_otlp_endpoint, or leave it out"
+    )
+    return [problem]
+
+
 def find_missing_sdk(settings: Settings) -> list[str]:
     """Tell whether there are to be spans of our own, and what makes them is not installed."""
     if settings.traces_otlp_endpoint is None or all(map(_is_installed, MAKES_SPANS)):
@@ -173,7 +191,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-CHECKS = (
+CHECKS: tuple[Check, ...] = (
     find_exposure,
     find_loop,
     find_own_echo,
@@ -182,4 +200,6 @@ CHECKS = (
     find_missing_page,
     find_missing_sdk,
     find_unshared,
+    # Each by itself: one that is wrong already hides no other.
+    *(partial(find_untold, name) for name in TELLING),
 )

@@ -88,7 +88,12 @@ MATRIX: dict[str, dict[str, object]] = {
         f"{mode} on loopback": {**VALUES[mode], "pair": {"transport": "loopback"}}
         for mode in ("sidecar", "daemonset", "operator")
     },
-    "gateway with secrets": {**GATEWAY, "nextHop": "https://backend:443", "secrets": TLS},
+    "gateway with secrets": {
+        **GATEWAY,
+        "nextHop": "https://backend:443",
+        "settings": {"metrics_otlp_endpoint": "https://metrics.example.com:4317"},
+        "secrets": TLS,
+    },
     "gateway that scales": {
         **GATEWAY,
         "gateway": {"autoscaling": {"enabled": True, "queueSize": 50}},

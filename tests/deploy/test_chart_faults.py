@@ -38,6 +38,10 @@ PAGE: dict[str, object] = {"page": {"enabled": True}}
         ({**GATEWAY, **PAGE, "settings": {"workers": 2}}, "settings.workers: the page tells"),
         ({**SIDECAR, "settings": {"workers": 2}}, "settings.workers: the one connection"),
         ({**GATEWAY, "secrets": {"bearerToken": {"value": "s3cret"}}}, "bearerToken"),
+        (
+            {**GATEWAY, "secrets": {"telemetryHeaders": {"name": "h"}}},
+            "none are sent; give settings",
+        ),
         ({**GATEWAY, "replica": 2}, "replica"),
     ],
 )

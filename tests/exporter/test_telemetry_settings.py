@@ -18,6 +18,11 @@ from tests.support.settings import problem_of
         ("traces_otlp_ratio", "nan"),
         ("telemetry_headers", "a key=value"),
         ("telemetry_resource", "no equals"),
+        ("telemetry_resource", "=value"),
+        ("telemetry_resource", "k8s.pod.name=%ff"),
+        ("telemetry_resource", "k8s.pod.name=\udcff"),
+        ("telemetry_resource", "\udcff=value"),
+        ("telemetry_headers", "api-key=%ff"),
         ("telemetry_certificate", "missing.pem"),
         ("telemetry_timeout", "0"),
     ],
@@ -37,6 +42,18 @@ def test_nothing_is_told_unless_somebody_asks() -> None:
 
     assert settings.metrics_otlp_endpoint is None
     assert settings.traces_otlp_endpoint is None
+
+
+def test_a_resource_says_what_is_wrong_with_it_and_what_it_must_be() -> None:
+    for value, said in (
+        ("a=1, =2", "has a value without a key; must be KEY=VALUE,KEY=VALUE"),
+        ("a=%ff", "the value of a is not UTF-8; write it URL-encoded as UTF-8"),
+        ({"a": "\udcff"}, "the value of 'a' is not UTF-8; write it as UTF-8"),
+        ({"\udcff": "a"}, r"the key of '\udcff' is not UTF-8; write it as UTF-8"),
+    ):
+        problem = problem_of(TelemetrySettings, telemetry_resource=value)
+
+        assert problem == f"telemetry_resource: {said}"
 
 
 def test_a_resource_is_written_as_opentelemetrys_own() -> None:

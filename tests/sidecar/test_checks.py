@@ -192,6 +192,36 @@ def test_what_several_workers_can_not_share_is_refused(flags: dict[str, object],
     assert find_unshared(load_settings(flags)) == []
 
 
+def test_how_to_send_is_refused_where_nothing_is_sent(pair: KeyPair) -> None:
+    flags = {
+        "telemetry_headers": "api-key=secret",
+        "telemetry_resource": "k8s.pod.name=a",
+        "telemetry_certificate": str(pair.certificate),
+        "telemetry_client_certificate": str(pair.certificate),
+        "telemetry_client_key": str(pair.key),
+        "telemetry_timeout": "5",
+    }
+
+    said = problems(**flags)
+
+    assert [each.partition(":")[0] for each in said] == [
+        f"--{name.replace('_', '-')}" for name in flags
+    ]
+    assert all("give metrics_otlp_endpoint or traces_otlp_endpoint" in each for each in said)
+    assert "secret" not in "".join(said)
+    for endpoint in ("metrics_otlp_endpoint", "traces_otlp_endpoint"):
+        load_settings({**flags, endpoint: "http://collector:4317"}, CHECKS)
+
+
+def test_of_what_is_told_wrongly_and_not_sent_all_is_said() -> None:
+    said = problems(telemetry_resource="=a", telemetry_timeout="5", telemetry_headers="")
+
+    assert [each.partition(" ")[0].strip(":") for each in said] == [
+        "--telemetry-resource",
+        "--telemetry-timeout",
+    ]
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1:1,unix:a.sock", "unix:a,unix:b,unix:c"])
 def test_what_several_workers_share_is_taken(listen: str) -> None:
     flags = {"workers": 3, "listen": listen, "catalogue": "sqlite:///a.db"}

@@ -34,6 +34,7 @@ TELLING = {
     ("sidecar.checks", "find_loop"),
     ("sidecar.checks", "find_exposure"),
     ("sidecar.checks", "find_own_echo"),
+    ("sidecar.checks", "find_untold"),
 }
 PUT_IN = re.compile(r"\{.*?\}+")
 # Words for Python's names.

@@ -88,6 +88,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- fail "settings.workers: the one connection of the Collector in the pod is one worker's; leave workers at 1" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $secrets.telemetryHeaders.name (not (or .Values.settings.metrics_otlp_endpoint .Values.settings.traces_otlp_endpoint)) -}}
+{{- fail "secrets.telemetryHeaders: they go with the sidecar's own metrics, and none are sent; give settings.metrics_otlp_endpoint" -}}
+{{- end -}}
 {{- if .Values.page.enabled -}}
 {{- $_ := set $own "http_listen" (printf "127.0.0.1:%v" .Values.ports.page) -}}
 {{- if not .Values.settings.catalogue -}}
