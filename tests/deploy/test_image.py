@@ -204,7 +204,7 @@ def test_it_is_small(box: Container, tmp_path: Path) -> None:
 
 def test_with_the_page_it_has_what_that_and_its_tools_want(tmp_path: Path) -> None:
     build(version=__version__, extras="page")
-    with container() as box:
+    with container("page") as box:
         wanted = box.run("python", "-c", "import mcp, starlette, uvicorn")
         packed = packed_bytes(box.root / APPLICATION, tmp_path / "layer.tar.gz")
     print(f"\nwith the page: {packed / MEGABYTE:.0f} MB to pull")  # noqa: T201 - measured

@@ -110,12 +110,17 @@ def build(*, version: str, extras: str = "none") -> None:
     """Build the image, on a base of our own in place of the two that its file names."""
     build_base()
     buildah(
-        *("bud", "--isolation", "chroot", "--format", "docker", "--quiet", "--tag", IMAGE),
+        *("bud", "--isolation", "chroot", "--format", "docker", "--quiet", "--tag", image(extras)),
         *("--build-arg", f"BASE={BASE}", "--build-arg", f"BUILD_BASE={BASE}"),
         *("--build-arg", f"VERSION={version}", "--build-arg", f"EXTRAS={extras}"),
         *("--file", DOCKERFILE, CONTEXT),
     )
     buildah("rmi", "--prune")  # those whose names these took: 600 MB each
+
+
+def image(extras: str) -> str:
+    """Give the name of an image: each its own, for one with a container can't lose it."""
+    return f"{IMAGE}:{extras}"
 
 
 def build_base() -> None:
@@ -129,9 +134,9 @@ def build_base() -> None:
 
 
 @contextmanager
-def container() -> Iterator[Container]:
+def container(extras: str = "none") -> Iterator[Container]:
     """Mount the image's files."""
-    name = buildah("from", "--pull-never", IMAGE)
+    name = buildah("from", "--pull-never", image(extras))
     try:
         inspected = json.loads(buildah("inspect", "--type", "container", name))
         config = inspected["Docker"]["config"]
