@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.waiting import Entry
 
 # Whoever closes it waits for the batches under way, but not for one that hangs.
-CLOSING_SECONDS = 5.0
+CLOSING_SECONDS = 1.5
 
 
 class BatchMetrics(Protocol):

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_SPANS = 512  # are read at a time: a millisecond
 LOOK_SECONDS = 0.1
-CLOSE_SECONDS = 5.0
+# What is written and posted in the end may take so long, together.
+CLOSE_SECONDS = 3.0
 IDLE_TEXTS = 16  # are embedded at a time while nobody else needs the model: a tenth of a second
 
 CATALOGUE_FAULT = "catalogue.fault"
@@ -150,12 +151,11 @@ class Cataloguing:
         """Count spans of which the next hop took only some: which ones, nobody knows."""
         self._metrics.catalogue_dropped("rejected", spans=spans)
 
-    def close(self) -> None:
-        """Write what is there, for some seconds at most."""
-        until = time.monotonic() + CLOSE_SECONDS
+    def close(self, until: float) -> None:
+        """Write what is there, until this time of the monotonic clock at most."""
         self._closing.set()
-        self._thread.join(CLOSE_SECONDS)
-        self._writer.close(max(0.0, until - time.monotonic()))
+        self._thread.join(_left(until))
+        self._writer.close(_left(until))
 
     def _run(self) -> None:
         write_at = time.monotonic() + self._interval
@@ -195,6 +195,10 @@ class Cataloguing:
         batch = self._recorder.flush(now) if is_last else self._recorder.batch(now)
         if batch is not None:
             self._writer.offer(batch, spans=_spans_in(batch))
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - time.monotonic())
 
 
 def _spans_in(batch: Batch) -> int:
@@ -255,9 +259,10 @@ async def cataloguing(
         async with warming(awaited, settings, nest, renderer.text_version, metrics):
             yield filling
     finally:
-        await asyncio.to_thread(filling.close)
+        until = time.monotonic() + CLOSE_SECONDS
+        await asyncio.to_thread(filling.close, until)
         if webhook is not None:
-            await asyncio.to_thread(webhook.close, CLOSE_SECONDS)
+            await asyncio.to_thread(webhook.close, _left(until))
 
 
 def _webhook(settings: Settings) -> Webhook | None:

@@ -32,7 +32,7 @@ SPANS_SECONDS = 1.0
 # Of spans so many messages are sent one after the other, if there are so many.
 SPANS_MESSAGES = 8
 # What is told in the end may take so long.
-LAST_SECONDS = 2.0
+LAST_SECONDS = 1.0
 
 
 class Telling(NamedTuple):

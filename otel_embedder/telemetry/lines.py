@@ -59,10 +59,10 @@ class LineWriter:
         return self._dropped
 
     def write(self, line: bytes) -> None:
-        """Have a line written, its end included, or drop it."""
+        """Have a line written, its end included, or drop it; so with several that are one."""
         with self._changed:
             if self._waiting_bytes + len(line) > self._max_bytes or not self._started():
-                self._dropped += 1
+                self._dropped += line.count(b"\n")
                 return
             self._lines.append(line)
             self._waiting_bytes += len(line)
@@ -97,7 +97,7 @@ class LineWriter:
             if self._is_written(line):
                 self._tell()
             else:
-                self._drop()
+                self._drop(line)
 
     def _next(self) -> bytes | None:
         with self._changed:
@@ -109,9 +109,9 @@ class LineWriter:
             self._waiting_bytes -= len(line)
             return line
 
-    def _drop(self) -> None:
+    def _drop(self, line: bytes) -> None:
         with self._changed:
-            self._dropped += 1
+            self._dropped += line.count(b"\n")
 
     def _tell(self) -> None:
         """Tell how many lines are missing, once those that waited meanwhile are there."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LINES_DROPPED = "log.lines_dropped"
 
 # So long the end of the process waits for what is still to be written.
-FINISHING_SECONDS = 1.0
+FINISHING_SECONDS = 0.5
 
 
 def get_logger() -> FilteringBoundLogger:
@@ -104,6 +104,13 @@ class LogLines:
             self._print(line)
 
     debug = info = warning = error = critical = write
+
+    def pass_on(self, lines: bytes) -> None:
+        """Write whole lines, as another process has made them, or drop them."""
+        if self._writer is not None:
+            self._writer.write(lines)
+        else:
+            self._print(lines.decode(errors="backslashreplace").removesuffix("\n"))
 
     def dropped(self) -> int:
         """How many lines were dropped."""
@@ -183,6 +190,15 @@ def forget_foreign_lines() -> None:
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, ForeignLines)]:
         root.removeHandler(handler)
+
+
+def pass_on(lines: bytes) -> None:
+    """Write whole lines, as another process has made them, between our own."""
+    own = _lines()
+    if own is not None:
+        own.pass_on(lines)
+    elif sys.stderr is not None:
+        sys.stderr.write(lines.decode(errors="backslashreplace"))
 
 
 def dropped_lines() -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.embedder.batcher import CLOSING_SECONDS
 from otel_embedder.embedder.embedding import WantedText
 from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.errors import EmbedderClosedError, ModelUnavailableError
@@ -88,7 +87,7 @@ async def test_a_load_under_way_does_not_keep_it_from_closing() -> None:
         return FakeModel()
 
     model = RevivingModel(load, dimension=DIMENSION, retry_after=60)
-    async with asyncio.timeout(CLOSING_SECONDS / 2):
+    async with asyncio.timeout(PATIENCE):
         async with nested_in(model) as nest:
             [waiting] = nest.cache.embed([A])
             assert await asyncio.to_thread(begun.wait, PATIENCE)

@@ -1,4 +1,4 @@
-"""Starts workers, starts those again that end, and tells of all of them as of one.
+"""Starts workers, ends those that hang, starts those again that end, and tells of all as of one.
 
 It takes no spans itself: the workers listen at the same ports, and the kernel deals the connections
 out. So nothing that a span needs waits for it. A worker that dies takes with it what was in flight
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,11 +26,17 @@ from otel_embedder.sidecar.stopping import (
 )
 from otel_embedder.sidecar.workers.channel import (
     COMPLETE,
-    MAX_REPORT_BYTES,
     SHORT,
     STOP,
     Share,
-    send_share,
+)
+from otel_embedder.sidecar.workers.process import (
+    EXIT_SECONDS,
+    PROGRAM,
+    Endings,
+    Running,
+    exited,
+    start,
 )
 from otel_embedder.sidecar.workers.reserving import reserved
 from otel_embedder.telemetry.logs import dropped_lines, get_logger
@@ -40,23 +44,23 @@ from otel_embedder.telemetry.metrics import Metrics, serving_metrics
 from otel_embedder.telemetry.summed import SummedMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_embedder.settings import Settings
 
 WORKER_STARTED = "worker.started"
 WORKER_ENDED = "worker.ended"
 WORKER_REFUSED = "worker.refused"
+WORKER_LATE = "worker.late"
 WORKER_SILENT = "worker.silent"
-
-# Without the directory that it is started in: a file there may be called as a module is.
-PROGRAM = (sys.executable, "-P", "-m", "otel_embedder", "worker")
+WORKER_HUNG = "worker.hung"
+SUPERVISOR_FAULT = "supervisor.fault"
 
 # From the end of a worker to its next start; twice as long each time, if it did not last.
 AGAIN_SECONDS, MAX_AGAIN_SECONDS = 0.5, 30.0
 LASTING_SECONDS = 60.0
-# A worker tells each second how it is doing.
-SILENT_SECONDS = 30.0
+# So many that hang are ended within so many seconds; of more it is only told.
+MAX_ENDINGS, ENDINGS_SECONDS = 3, 600.0
 
 log = get_logger()
 
@@ -99,21 +103,41 @@ async def _tell(settings: Settings, crew: Crew, stop: asyncio.Event) -> None:
     log.info(SERVICE_STOPPING)
 
 
-class Running(NamedTuple):
-    """A worker that runs.
+class Step(NamedTuple):
+    """What comes next, if a worker says nothing.
 
     Attributes:
-        share: what it does.
-        process: its process.
-        reader: what it tells.
-        writer: what it is told.
+        seconds: until then; None is never.
+        act: does it, and gives what comes after it.
 
     """
 
-    share: Share
-    process: asyncio.subprocess.Process
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    seconds: float | None
+    act: Callable[[Running], Step]
+
+
+class Patience(NamedTuple):
+    """For how long a worker may say nothing, in seconds.
+
+    Attributes:
+        starting: at its start, until that is told.
+        silent: while it serves, until nobody says any more that it does.
+        hanging: then, until it is asked to end.
+        ending: then, until it is killed.
+        closing: beyond what its requests have, when it is to end, until it is killed.
+        exiting: when it has told its last, until it is killed.
+
+    """
+
+    starting: float = 10.0
+    silent: float = 30.0
+    hanging: float = 10.0
+    ending: float = 10.0
+    closing: float = 6.5
+    exiting: float = EXIT_SECONDS
+
+
+PATIENCE = Patience()
 
 
 class Crew:
@@ -126,7 +150,7 @@ class Crew:
         metrics: Metrics,
         *,
         program: Sequence[str] = PROGRAM,
-        silent_after: float = SILENT_SECONDS,
+        patience: Patience = PATIENCE,
     ) -> None:
         """Prepare to run.
 
@@ -135,8 +159,7 @@ class Crew:
             stop: is set when all are to end.
             metrics: get told of workers.
             program: starts a worker, with the number of its descriptor behind.
-            silent_after: seconds without a word, after which nobody says of a worker that it
-                serves.
+            patience: with those that say nothing.
 
         """
         self.summed = SummedMetrics(metrics)
@@ -145,7 +168,8 @@ class Crew:
         self._stop = stop
         self._metrics = metrics
         self._program = program
-        self._silent_after = silent_after
+        self._patience = patience
+        self._endings = Endings(MAX_ENDINGS, within=ENDINGS_SECONDS)
         self._running: dict[int, Running] = {}
         self._serving: set[int] = set()
         self._listened: set[int] = set()
@@ -160,22 +184,42 @@ class Crew:
         Raises:
             SettingsError: one could not start for these, before all had started.
             ListenError: nor for an address.
-            WorkerError: nor for something else.
+            WorkerError: nor for something else; or there is a fault of ours, and all have ended.
 
         """
         async with beside(self._pass_stop_on()):
-            await asyncio.gather(*map(self._keep, self._shares))
+            kept = {asyncio.create_task(self._keep(share)) for share in self._shares}
+            while kept:
+                done, kept = await asyncio.wait(kept, return_when=asyncio.FIRST_EXCEPTION)
+                for each in done:
+                    self._take_fault(each.exception())
         if self._refusal is not None:
             raise self._refusal
+
+    def _take_fault(self, error: BaseException | None) -> None:
+        """End all for what nobody foresaw: one worker less would be missed by nobody."""
+        if error is not None:
+            log.error(SUPERVISOR_FAULT, exc_info=error)
+            self._refusal = WorkerError(
+                f"what keeps the workers failed ({type(error).__name__}), and all have ended"
+            )
+            self._stop.set()
 
     async def _pass_stop_on(self) -> None:
         await self._stop.wait()
         self._first_listens.set()
         self._order(STOP)
+        await asyncio.sleep(self._closing_seconds())
+        for worker in self._running.values():
+            worker.kill("it does not end")
+
+    def _closing_seconds(self) -> float:
+        return self._shares[0].settings.shutdown_timeout + self._patience.closing
 
     def _order(self, order: bytes) -> None:
         for worker in self._running.values():
-            worker.writer.write(order)
+            if not worker.writer.is_closing():
+                worker.writer.write(order)
 
     async def _keep(self, share: Share) -> None:
         """Run a worker, and again whenever it ends."""
@@ -199,7 +243,7 @@ class Crew:
     async def _run(self, share: Share) -> str:
         """Run a worker; give how it ended."""
         try:
-            worker = await _start(share, self._program)
+            worker = await start(share, self._program)
         except OSError as error:  # there may be no memory for one more process
             return f"can't be started: {error.strerror}"
         self._running[share.number] = worker
@@ -208,47 +252,71 @@ class Crew:
         try:
             await self._listen_to(worker)
         finally:
-            del self._running[share.number]
+            worker.writer.close()
             self._note(share.number, is_serving=False)
             self.summed.leave(share.number)
-            worker.writer.close()
-        exit_code = await worker.process.wait()
+            exit_code = await exited(worker, self._patience.exiting)
+            del self._running[share.number]
         if exit_code > 0:
             self._take_failure(share.number, exit_code)
         return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
 
     async def _listen_to(self, worker: Running) -> None:
         """Hear what a worker tells, until it ends."""
+        step = Step(self._patience.starting, self._miss_start)
         while True:
             try:
-                line = await asyncio.wait_for(worker.reader.readline(), self._silent_after)
+                line = await asyncio.wait_for(worker.reader.readline(), step.seconds)
             except TimeoutError:
-                self._miss(worker)
+                step = step.act(worker)
                 continue
             except ConnectionError:
                 return
             # At its end there is nothing, or what it had said when it was killed.
             if not line.endswith(b"\n"):
                 return
-            self._hear(worker, json.loads(line))
+            step = self._hear(worker, json.loads(line))
 
-    def _miss(self, worker: Running) -> None:
-        number = worker.share.number
-        if number in self._serving:
-            log.error(WORKER_SILENT, worker=number, pid=worker.process.pid)
-            self._note(number, is_serving=False)
+    def _miss_start(self, worker: Running) -> Step:
+        """Tell of a worker that does not get to listen. What it does may take long, so it stays."""
+        seconds = self._patience.starting
+        log.warning(
+            WORKER_LATE, worker=worker.share.number, pid=worker.process.pid, seconds=seconds
+        )
+        return Step(None, self._miss_start)
 
-    def _hear(self, worker: Running, report: dict[str, Any]) -> None:
+    def _miss(self, worker: Running) -> Step:
+        log.error(WORKER_SILENT, worker=worker.share.number, pid=worker.process.pid)
+        self._note(worker.share.number, is_serving=False)
+        return Step(self._patience.hanging, self._end)
+
+    def _end(self, worker: Running) -> Step:
+        """Ask a worker that hangs to end, unless that was done often of late."""
+        if not self._endings.allow():
+            return Step(self._patience.silent, self._end)
+        log.error(WORKER_HUNG, worker=worker.share.number, pid=worker.process.pid)
+        worker.signal(signal.SIGTERM)
+        return Step(self._patience.ending, self._kill)
+
+    def _kill(self, worker: Running) -> Step:
+        worker.kill("it does not end")
+        return Step(None, self._kill)
+
+    def _hear(self, worker: Running, report: dict[str, Any]) -> Step:
+        """Take what a worker tells; give what comes next if that was its last word."""
         number = worker.share.number
         match report:
             case {"metrics": text, "is_serving": is_serving}:
                 self.summed.hear(number, text)
                 self._note(number, is_serving=is_serving and not self._stop.is_set())
+                if not is_serving:
+                    return Step(self._closing_seconds(), self._kill)
             case {"listening": _}:
                 log.info(WORKER_STARTED, worker=number, pid=worker.process.pid)
                 self._note(number, is_serving=True)
             case {"refused": problems, "of": kind}:
                 self._take_refusal(number, problems, kind)
+        return Step(self._patience.silent, self._miss)
 
     def _note(self, number: int, *, is_serving: bool) -> None:
         """Note whether a worker takes spans; let all know whether all of them do."""
@@ -281,24 +349,3 @@ class Crew:
                 "said is above"
             )
             self._stop.set()
-
-
-async def _start(share: Share, program: Sequence[str]) -> Running:
-    """Start a worker.
-
-    Raises:
-        OSError: no process can be had.
-
-    """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        send_share(ours, share)
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_REPORT_BYTES)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *program, str(theirs.fileno()), pass_fds=(theirs.fileno(),)
-            )
-        except OSError:
-            writer.close()
-            raise
-    return Running(share, process, reader, writer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,12 +14,18 @@ from structlog.testing import capture_logs
 from otel_embedder.errors import ListenError, SettingsError, WorkerError
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.workers.channel import Share
+from otel_embedder.sidecar.workers.process import WORKER_KILLED, Endings
 from otel_embedder.sidecar.workers.supervisor import (
+    MAX_ENDINGS,
+    SUPERVISOR_FAULT,
     WORKER_ENDED,
+    WORKER_HUNG,
+    WORKER_LATE,
     WORKER_REFUSED,
     WORKER_SILENT,
     WORKER_STARTED,
     Crew,
+    Patience,
 )
 from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict
 
+# So whoever is to end has no time of its own.
+FLAGS = {"shutdown_timeout": 0.01}
 # Has its share, and can tell and be told things.
 BEGINNING = """
 import os, socket, sys
@@ -42,20 +51,27 @@ OBEYING = """
 for order in orders:
     if order == b"stop\\n": sys.exit()
 """
+# Nobody loses it in a test that is not about it.
+LONG = Patience(*[6 * PATIENCE] * len(Patience._fields))
+SOON = LONG._replace(closing=0.1)
 
 
 @asynccontextmanager
 async def crew(
-    code: str, *, workers: int = 1, silent_after: float = 2 * PATIENCE
+    code: str, *, workers: int = 1, patience: Patience = LONG
 ) -> AsyncIterator[tuple[asyncio.Task[None], Metrics]]:
     """Run workers of this code; give what ends with them, and their metrics."""
-    settings, stop, metrics = load_settings({"workers": workers}), asyncio.Event(), Metrics()
+    settings, stop, metrics = (
+        load_settings(FLAGS | {"workers": workers}),
+        asyncio.Event(),
+        Metrics(),
+    )
     crew = Crew(
         [Share(number, settings) for number in range(workers)],
         stop,
         metrics,
         program=(sys.executable, "-c", BEGINNING + code),
-        silent_after=silent_after,
+        patience=patience,
     )
     running = asyncio.create_task(crew.run())
     yield running, metrics
@@ -166,7 +182,7 @@ for order in orders:
     if order == b"stop\\n": sys.exit()
 """
     with capture_logs() as logs:
-        async with crew(code, silent_after=0.1) as (_, metrics):
+        async with crew(code, patience=LONG._replace(silent=0.1)) as (_, metrics):
             await until(lambda: of(WORKER_SILENT, logs))
             # Told that not all serve, it speaks again.
             await until(lambda: metrics.value("workers") == 1)
@@ -175,7 +191,7 @@ for order in orders:
 async def test_who_is_about_to_end_does_not_serve_and_is_not_missed() -> None:
     code = 'tell(listening=True); tell(metrics="", is_serving=False)'
     with capture_logs() as logs:
-        async with crew(code + OBEYING, silent_after=0.01) as (_, metrics):
+        async with crew(code + OBEYING, patience=LONG._replace(silent=0.01)) as (_, metrics):
             await until(lambda: of(WORKER_STARTED, logs) and metrics.value("workers") == 0)
 
     assert not of(WORKER_SILENT, logs)
@@ -227,3 +243,124 @@ async def test_who_is_to_stop_before_it_has_started_stops() -> None:
     crew = Crew([Share(0, load_settings({}))], stop, Metrics())
 
     await asyncio.wait_for(crew.run(), PATIENCE)
+
+
+HANGING = "tell(listening=True); import signal; signal.pause()"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+SHORT = LONG._replace(silent=0.1, hanging=0.1)
+
+
+async def test_a_worker_that_hangs_is_asked_to_end_and_another_one_started() -> None:
+    with capture_logs() as logs:
+        async with crew(HANGING, patience=SHORT._replace(closing=0.1)) as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total"))
+
+    [first, *_] = of(WORKER_HUNG, logs)
+    assert of(WORKER_SILENT, logs)[0]["pid"] == first["pid"]
+    assert of(WORKER_ENDED, logs)[0]["end"] == "SIGTERM"
+
+
+async def test_a_worker_that_hangs_and_does_not_hear_is_killed() -> None:
+    patience = SHORT._replace(ending=0.1, closing=0.1)
+    with capture_logs() as logs:
+        async with crew(DEAF + HANGING, patience=patience) as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total"))
+
+    assert of(WORKER_KILLED, logs)[0]["reason"] == "it does not end"
+    assert of(WORKER_ENDED, logs)[0]["end"] == "SIGKILL"
+
+
+async def test_where_workers_hang_again_and_again_it_is_only_told() -> None:
+    with capture_logs() as logs:
+        async with crew(HANGING, patience=SHORT._replace(closing=0.1)) as (_, metrics):
+            await until(lambda: len(of(WORKER_SILENT, logs)) > MAX_ENDINGS)
+            restarts = metrics.value("worker_restarts_total")
+
+    assert restarts == MAX_ENDINGS
+    assert len(of(WORKER_HUNG, logs)) == MAX_ENDINGS
+
+
+def test_after_some_time_one_that_hangs_may_be_ended_again() -> None:
+    now = 0.0
+    endings = Endings(2, within=10, clock=lambda: now)
+
+    assert [endings.allow(), endings.allow(), endings.allow()] == [True, True, False]
+    now = 10.0
+    assert [endings.allow(), endings.allow(), endings.allow()] == [True, True, False]
+
+
+async def test_a_worker_that_tells_its_end_and_does_not_exit_is_killed() -> None:
+    code = "tell(listening=True); import signal; orders.close(); channel.close(); signal.pause()"
+    with capture_logs() as logs:
+        async with crew(code, patience=LONG._replace(exiting=0.1)) as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total"))
+
+    assert of(WORKER_KILLED, logs)[0]["reason"] == "it does not exit"
+    assert of(WORKER_ENDED, logs)[0]["end"] == "SIGKILL"
+
+
+async def test_a_worker_that_is_about_to_end_and_never_does_is_killed() -> None:
+    code = 'tell(metrics="", is_serving=False)\n'
+    with capture_logs() as logs:
+        async with crew(code + "import signal; signal.pause()", patience=SOON) as (_, metrics):
+            await until(lambda: metrics.value("worker_restarts_total"))
+
+    assert of(WORKER_KILLED, logs)[0]["reason"] == "it does not end"
+
+
+async def test_who_is_to_stop_does_not_wait_for_a_worker_that_hangs() -> None:
+    with capture_logs() as logs:
+        async with crew(DEAF + HANGING, patience=SOON) as (_, metrics):
+            await until(lambda: metrics.value("workers") == 1)
+
+    assert of(WORKER_KILLED, logs)[0]["reason"] == "it does not end"
+
+
+async def test_a_worker_that_does_not_get_to_listen_is_told_of_and_stays() -> None:
+    with capture_logs() as logs:
+        async with crew(OBEYING, workers=2, patience=LONG._replace(starting=0.05)) as (running, _):
+            await until(lambda: of(WORKER_LATE, logs))
+            assert not running.done()
+
+    [late] = of(WORKER_LATE, logs)
+    assert (late["worker"], late["seconds"]) == (0, 0.05)
+
+
+async def test_what_nobody_foresaw_is_told_and_ends_all() -> None:
+    code = 'tell(listening=True)\nif number: channel.sendall(b"no report\\n")\n'
+    with capture_logs() as logs:
+        async with crew(code + OBEYING, workers=2) as (running, _):
+            with pytest.raises(WorkerError, match="JSONDecodeError"):
+                await running
+
+    [fault] = of(SUPERVISOR_FAULT, logs)
+    assert fault["exc_info"].doc == "no report\n"
+
+
+async def test_lines_that_several_workers_write_at_once_stay_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = """
+import json, time
+line = json.dumps({"worker": number, "said": "x" * 20_000}).encode() + b"\\n"
+tell(listening=True)
+for _ in range(20):
+    for begin in range(0, len(line), 4096):
+        os.write(2, line[begin:][:4096])
+        time.sleep(0)
+os.write(2, b'{"worker": "without an end"}')
+"""
+    whole: list[str] = []
+
+    def are_all_read() -> bool:
+        whole.extend(capsys.readouterr().err.splitlines())
+        return len(whole) == 40
+
+    with capture_logs():
+        async with crew(code + OBEYING, workers=2):
+            await until(are_all_read)
+    whole += capsys.readouterr().err.splitlines()
+
+    said = [json.loads(line)["worker"] for line in whole]
+    assert sorted(said[:40]) == [0] * 20 + [1] * 20
+    assert said[40:] == ["without an end"] * 2
