@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_embedder import __version__
 from otel_embedder.settings import ENVIRONMENT_PREFIX, Settings, load_settings
@@ -26,19 +30,41 @@ from tests.support.processes import (
     send,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.support.processes import Collector
+
 pytestmark = pytest.mark.deploy
 
+# A busy machine takes so long to start and end a program.
+PATIENCE = 60.0
+# Of the application: two of each order.
+SPANS = 40
 COMPOSE = DEPLOY / "compose" / "compose.yaml"
 PROVISIONING = PurePosixPath("/etc/grafana/provisioning")
+
+
+def services_in(requests: Iterable[bytes]) -> set[str]:
+    """Give who sent, as requests tell it."""
+    return {
+        attribute.value.string_value
+        for request in requests
+        for resource in ExportTraceServiceRequest.FromString(request).resource_spans
+        for attribute in resource.resource.attributes
+        if attribute.key == "service.name"
+    }
 
 
 def services() -> dict[str, Any]:
     return yaml.safe_load(COMPOSE.read_text())["services"]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("profile", [(), ("--profile", "store")], ids=["plain", "store"])
-def test_compose_takes_the_file(profile: tuple[str, ...]) -> None:
-    assert tool("docker-compose", "-f", COMPOSE, *profile, "config", "--quiet") == ""
+@pytest.mark.parametrize("profiles", [(), ("store",), ("example",), ("store", "example")])
+def test_compose_takes_the_file(profiles: tuple[str, ...]) -> None:
+    asked = [word for profile in profiles for word in ("--profile", profile)]
+
+    assert tool("docker-compose", "-f", COMPOSE, *asked, "config", "--quiet") == ""
 
 
 def test_a_typo_in_the_compose_file_is_found(tmp_path: Path) -> None:
@@ -73,8 +99,9 @@ def test_composes_variables_are_settings_and_there_is_time_to_stop(
     assert float(service["stop_grace_period"].rstrip("s")) > settings.shutdown_timeout
 
 
-def test_spans_pass_through_what_compose_would_start(tmp_path: Path, model_cache: Path) -> None:
-    """Collector and sidecar, each with the variables that it has there, but for their addresses."""
+@contextmanager
+def started(storage: Path, model_cache: Path, sink: Sink) -> Iterator[Collector]:
+    """Run Collector and sidecar, each with the variables that it has there, but for addresses."""
     embedder, collector = (
         services()[name]["environment"] for name in ("otel-embedder", "collector")
     )
@@ -90,26 +117,46 @@ def test_spans_pass_through_what_compose_would_start(tmp_path: Path, model_cache
         "OTEL_EMBEDDER_LOG_FORMAT": "json",
         "OTEL_EMBEDDER_MODEL_CACHE": str(model_cache),
     }
-    sent = requests_of_every_shape(50)
-    with (
-        Sink() as sink,
-        Sidecar([*OTEL_EMBEDDER, "serve"], own_environment(variables)) as sidecar,
-    ):
+    with Sidecar([*OTEL_EMBEDDER, "serve"], own_environment(variables)) as sidecar:
         sidecar.wait_for_event("service.started")
         addresses = {
             "OTELCOL_SIDECAR_ENDPOINT": sidecar_address,
             "OTELCOL_EMBEDDED_ENDPOINT": embedded,
             "OTELCOL_BACKEND_ENDPOINT": sink.address,
-            "OTELCOL_STORAGE_DIRECTORY": str(tmp_path / "spans"),
+            "OTELCOL_STORAGE_DIRECTORY": str(storage),
         }
         variables = {**collector, **addresses}
         for name in ("OTELCOL_APPS_ENDPOINT", "OTELCOL_HEALTH_ENDPOINT"):
             variables.pop(name)
         with running_collector(CONFIGURATIONS / "sidecar.yaml", variables) as sender:
-            send(sender.address, sent)
-            sink.wait_for_all(sent)
+            yield sender
+
+
+def test_spans_pass_through_what_compose_would_start(tmp_path: Path, model_cache: Path) -> None:
+    sent = requests_of_every_shape(50)
+    with Sink() as sink, started(tmp_path / "spans", model_cache, sink) as sender:
+        send(sender.address, sent)
+        sink.wait_for_all(sent)
 
     assert differences(spans_in(sent), delivery(sink.requests).spans) == []
+
+
+def test_an_application_sends_by_its_environment_alone(tmp_path: Path, model_cache: Path) -> None:
+    application = services()["application"]
+    [(inside, program)] = mounted("application").items()
+    host, _, port = services()["collector"]["environment"]["OTELCOL_APPS_ENDPOINT"].rpartition(":")
+    endpoint = application["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert (host, endpoint) == ("0.0.0.0", f"http://collector:{port}")
+    assert application["command"][-1].endswith(f"&& python {inside}")
+    with Sink() as sink, started(tmp_path / "spans", model_cache, sink) as sender:
+        own = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{sender.address}"}
+        environment = own_environment({**application["environment"], **own})
+        subprocess.run([sys.executable, program], env=environment, check=True, timeout=PATIENCE)
+        sink.wait_for_any(SPANS)
+
+    delivered = delivery(sink.requests)
+    assert (delivered.spans.total(), delivered.sources.total()) == (SPANS, SPANS)
+    assert services_in(sink.requests) == {"orders"}
 
 
 def mounted(service: str) -> dict[PurePosixPath, Path]:

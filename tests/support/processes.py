@@ -365,9 +365,9 @@ class Sink:
             self._changed.notify_all()
         return b""
 
-    def wait_for_any(self) -> None:
-        """Wait until the first spans have arrived."""
-        self._wait(lambda: bool(self._spans))
+    def wait_for_any(self, spans: int = 1) -> None:
+        """Wait for so many spans."""
+        self._wait(lambda: self._spans.total() >= spans)
 
     def wait_for_all(self, sent: Iterable[bytes]) -> None:
         """Wait until each span has arrived as often as it was sent, if not more often."""
