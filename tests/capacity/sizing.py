@@ -25,6 +25,13 @@ TEXT_BYTES = 6_000
 # At the worst: 64 MiB in flight, half as much being sent, twice; three models that hang.
 WORST_BYTES = 2 * 64 * 2**20 + 3 * 100_000_000
 
+# What a catalogue takes at rest, by itself and a text of it, and more of both if there is a page;
+# by `python -m tests.bench.catalogue_memory`. At the worst its store hangs: 64 MiB wait to be read,
+# 128 MiB to be written.
+CATALOGUE_BYTES, CATALOGUE_TEXT_BYTES = 34_000_000, 200
+PAGE_BYTES, PAGE_TEXT_BYTES = 53_000_000, 1_900
+CATALOGUE_WORST_BYTES = (64 + 128) * 2**20
+
 # Of a core, or of all: the rest is for bursts, and for another replica's share when that is gone.
 BUSY = 0.7
 # A second: some 1 Gbit/s.
@@ -45,6 +52,8 @@ class Load:
         request_spans: of a request, as it comes.
         encoding: of the vectors.
         cores: that one replica may have, at least 1.
+        catalogue: texts that each keeps; 0 is none.
+        has_page: whether each shows them.
 
     """
 
@@ -55,6 +64,8 @@ class Load:
     request_spans: int
     encoding: str
     cores: int
+    catalogue: int = 0
+    has_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +105,26 @@ def size_of(load: Load) -> Size:
     replicas = max(1, ceil(passing / BUSY), ceil((passing + model) / (load.cores * BUSY)))
     cache_size = max(REMEMBERED_TEXTS, ceil(load.texts * REMEMBERED_MINUTES / replicas))
     resident = RESIDENT_BYTES + TEXT_BYTES * (cache_size - REMEMBERED_TEXTS)
+    resident += catalogue_bytes(load.catalogue, has_page=load.has_page)
     return Size(
         replicas=replicas,
         cores=(passing + model) / replicas / BUSY,
         cache_size=cache_size,
         resident_bytes=resident,
-        limit_bytes=resident + WORST_BYTES,
+        limit_bytes=resident + WORST_BYTES + (CATALOGUE_WORST_BYTES if load.catalogue else 0),
         bytes_in=load.spans * load.span_bytes,
         bytes_out=load.spans * (load.span_bytes + ADDED_BYTES[load.encoding]),
         passing_cores=passing,
         model_cores=model,
     )
+
+
+def catalogue_bytes(texts: int, *, has_page: bool) -> int:
+    """Say what a catalogue of so many texts takes at rest; of none, nothing."""
+    if not texts:
+        return 0
+    own = CATALOGUE_BYTES + CATALOGUE_TEXT_BYTES * texts
+    return own + (PAGE_BYTES + PAGE_TEXT_BYTES * texts if has_page else 0)
 
 
 def told(load: Load) -> str:

@@ -12,6 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.capacity.__main__ import main
 from tests.capacity.sizing import (
     ADDED_BYTES,
+    CATALOGUE_WORST_BYTES,
     CORES_OF_THAT,
     REQUEST_MICROSECONDS,
     RESIDENT_BYTES,
@@ -19,6 +20,7 @@ from tests.capacity.sizing import (
     TEXTS_A_SECOND,
     WORST_BYTES,
     Load,
+    catalogue_bytes,
     size_of,
 )
 from tests.support.processes import REPOSITORY
@@ -80,6 +82,31 @@ def test_the_document_has_the_formula_with_these_numbers() -> None:
 
     assert all(f"{number}" in SCALE for number in numbers)
     assert all(f"{added:,}" in SCALE for added in ADDED_BYTES.values())
+
+
+def test_a_catalogue_wants_memory_and_its_page_more() -> None:
+    bare, kept, shown = (
+        size_of(each)
+        for each in (
+            SMALL,
+            replace(SMALL, catalogue=200_000),
+            replace(SMALL, catalogue=200_000, has_page=True),
+        )
+    )
+
+    assert kept.resident_bytes - bare.resident_bytes == 74_000_000
+    assert shown.resident_bytes - bare.resident_bytes == 507_000_000
+    assert kept.limit_bytes - kept.resident_bytes == WORST_BYTES + CATALOGUE_WORST_BYTES
+
+
+def test_the_document_has_what_was_measured_of_it_beside_the_formula() -> None:
+    rows = re.findall(r"^\| ([\d,]+) \| (no|yes) \| .* \| (\d+) \| (\d+) \|$", SCALE, re.MULTILINE)
+
+    assert len(rows) == 6
+    for texts, page, peak, formula in rows:
+        size = catalogue_bytes(int(texts.replace(",", "")), has_page=page == "yes")
+        assert round((RESIDENT_BYTES + size) / 1e6) == int(formula)
+        assert int(peak) <= int(formula)
 
 
 def test_a_small_load_is_one_replica_with_the_default_cache() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import yaml
 from otel_embedder import __version__
 from otel_embedder.settings import Settings, load_settings
 from otel_embedder.sidecar.checks import CHECKS
+from tests.capacity.sizing import REMEMBERED_TEXTS, TEXT_BYTES, Load, size_of
 from tests.deploy.manifests import MANIFESTS, VALUES, made
 from tests.support.certificates import Authority
 from tests.support.charts import (
@@ -70,6 +72,8 @@ FILES = {
     "extraVolumeMounts": [{"name": "model", "mountPath": "/models"}],
 }
 WATCHED = {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboard")}
+# Of what a sidecar takes before its settings add to it.
+LOAD = Load(1, 1, 1, span_bytes=600, request_spans=512, encoding="array", cores=2)
 PAGE: dict[str, object] = {"page": {"enabled": True}}
 SHARED = {**PAGE, "secrets": {"pageTls": {"name": "page"}, "pageToken": {"name": "page-tokens"}}}
 HERE = [{"podSelector": {"matchLabels": {"app": "collector"}}}]
@@ -273,6 +277,46 @@ def test_there_is_time_to_stop(row: str) -> None:
 
     wanted = pre_stop + settings_of(each)["shutdown_timeout"]
     assert spec["terminationGracePeriodSeconds"] > wanted
+
+
+@FOR_ALL
+def test_there_is_memory_for_what_its_settings_may_take(row: str) -> None:
+    each = row_manifests(row)
+    given, resources = settings_of(each), embedder(each)["resources"]
+    texts = given.get("catalogue_texts", Settings.model_fields["catalogue_texts"].default)
+    load = replace(LOAD, catalogue=texts if given.get("catalogue") else 0)
+    load = replace(load, has_page="http_listen" in given)
+    more = TEXT_BYTES * (given.get("cache_size", REMEMBERED_TEXTS) - REMEMBERED_TEXTS)
+    size = size_of(load)
+
+    assert in_bytes(resources["limits"]["memory"]) >= size.limit_bytes + more
+    assert in_bytes(resources["requests"]["memory"]) >= size.resident_bytes + more
+
+
+def in_bytes(quantity: str) -> int:
+    return int(quantity.removesuffix("Mi")) * 2**20
+
+
+def test_several_workers_have_memory_each() -> None:
+    one, three = (
+        in_bytes(embedder(manifests(rendered(values)))["resources"]["limits"]["memory"])
+        for values in (GATEWAY, {**GATEWAY, "settings": {"workers": 3}})
+    )
+
+    assert three - one == pytest.approx(300e6, rel=0.01)
+
+
+def test_whoever_says_how_much_memory_has_that() -> None:
+    limited = {**GATEWAY, **PAGE, "resources": {"limits": {"memory": "2Gi"}}}
+    both = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+
+    # As much is then asked for, too, by Kubernetes.
+    assert resources_of(limited) == {"requests": {"cpu": "500m"}, "limits": {"memory": "2Gi"}}
+    assert resources_of({**GATEWAY, "resources": both}) == both
+
+
+def resources_of(values: dict[str, object]) -> object:
+    return embedder(manifests(rendered(values)))["resources"]
 
 
 @FOR_ALL

@@ -113,6 +113,37 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- toYaml (merge $own .Values.settings) }}
 {{- end }}
 
+{{/* What it may use. The numbers are those of docs/scale.md, by a test; in bytes, but for the first two. */}}
+{{- define "otel-embedder.resources" -}}
+{{- $settings := .Values.settings -}}
+{{- $texts := int (default 200000 $settings.catalogue_texts) -}}
+{{- $rest := mul 6000 (max 0 (sub (int (default 1000 $settings.cache_size)) 1000)) -}}
+{{- $rest = add $rest (mul 150000000 (sub (int (default 1 $settings.workers)) 1)) -}}
+{{- $worst := 0 -}}
+{{- if or .Values.page.enabled $settings.catalogue -}}
+{{- $rest = add $rest 34000000 (mul 200 $texts) -}}
+{{- $worst = 201326592 -}}
+{{- end -}}
+{{- if .Values.page.enabled -}}
+{{- $rest = add $rest 53000000 (mul 1900 $texts) -}}
+{{- end -}}
+{{- if eq (toString $settings.catalogue) "memory" -}}
+{{- $rest = add $rest (mul 3100 $texts) -}}
+{{- end -}}
+{{- $resources := deepCopy .Values.resources -}}
+{{- $requests := get $resources "requests" | default dict -}}
+{{- $limits := get $resources "limits" | default dict -}}
+{{- if and (hasKey $requests "memory") (not $requests.memory) -}}
+{{- $_ := set $requests "memory" (printf "%dMi" (add 256 (div $rest 1048576))) -}}
+{{- /* Under a limit of one's own Kubernetes asks for as much as that. */ -}}
+{{- if $limits.memory -}}{{- $_ := unset $requests "memory" -}}{{- end -}}
+{{- end -}}
+{{- if and (hasKey $limits "memory") (not $limits.memory) -}}
+{{- $_ := set $limits "memory" (printf "%dMi" (add 640 (div (add $rest $worst) 1048576))) -}}
+{{- end -}}
+{{- toYaml $resources }}
+{{- end }}
+
 {{- define "otel-embedder.pairAddress" -}}
 {{- if eq .Values.pair.transport "socket" -}}
 unix:{{ include "otel-embedder.socket" . }}
@@ -174,7 +205,7 @@ lifecycle:
   preStop:
     sleep: {seconds: {{ .Values.shutdown.preStopSeconds }}}
 {{- end }}
-resources: {{- toYaml .Values.resources | nindent 2 }}
+resources: {{- include "otel-embedder.resources" . | nindent 2 }}
 securityContext: {{- include "otel-embedder.containerSecurity" . | nindent 2 }}
 volumeMounts:
   - {name: embedder-config, mountPath: {{ include "otel-embedder.configFile" . | dir }}, readOnly: true}
