@@ -48,7 +48,9 @@ class Counting:
             column[spans.sayings] for column in vocabulary.columns()
         )
         starts = spans.starts // (MINUTE * NANOSECONDS) * MINUTE
-        self._minutes = np.unique(starts[self._at])
+        counted = starts[self._at]
+        # Most are of the same minute as the one before them.
+        self._minutes = np.unique(counted[np.diff(counted, prepend=-1) != 0])
         # Of those to count alone; of the others it is any.
         self._minute = np.searchsorted(self._minutes, starts)
         self._calls = np.flatnonzero(self._is_call(which))
@@ -102,14 +104,13 @@ class Counting:
     def _tables(self) -> dict[str, Table]:
         """Give each table, with minutes in front of its keys."""
         at, trees = self._at, self._trees
-        row = np.searchsorted(self._rows, self._row) + 1
-        text = np.searchsorted(self._texts, self._text) + 1
+        row, text = _numbered(self._row, self._rows), _numbered(self._text, self._texts)
         timed = at[trees.self_times[at] >= 0]
         joined = at[trees.last_children[at] != NOT_JOINED]
         last = trees.last_children[joined]
         next_row = np.where(last >= 0, row[last], NOTHING)
         callers = trees.parents[self._calls]
-        called = np.searchsorted(self._services, self._service[self._calls]) + 1
+        called = _numbered(self._service[self._calls], self._services)
         durations = self._spans.ends[at] - self._spans.starts[at]
         known = durations >= 0
         took = np.where(known, millidecades(durations), 0)
@@ -157,17 +158,15 @@ class Counting:
             text_version: of the texts.
 
         """
-        at = self._at
-        spans, text = self._spans, self._text[at]
-        by_time = at[np.lexsort((spans.starts[at], text))]
-        by_duration = at[np.lexsort((spans.ends[at] - spans.starts[at], text))]
+        spans, by_time = self._spans, self._by_text_and_time()
         ends = np.searchsorted(self._text[by_time], self._texts, side="right")
         begins = np.append(0, ends[:-1])
         # Of each text its first span, its last ones, and its slowest.
         last = np.maximum(ends[:, None] - np.arange(1, LAST_EXAMPLES + 1), begins[:, None])
-        chosen = np.column_stack((by_time[begins], by_time[last], by_duration[ends - 1]))
+        slowest = self._slowest(by_time, begins, ends)
+        chosen = np.column_stack((by_time[begins], by_time[last], slowest))
         examples = self._examples(chosen.ravel())
-        statuses = np.maximum.reduceat(spans.statuses[by_time], begins) if len(at) else ends
+        statuses = np.maximum.reduceat(spans.statuses[by_time], begins) if len(ends) else ends
         rows = np.searchsorted(self._rows, self._row[by_time[ends - 1]])
         for place, (number, row, status) in enumerate(
             zip(self._texts.tolist(), rows.tolist(), statuses.tolist(), strict=True)
@@ -177,6 +176,30 @@ class Counting:
             yield SeenText(
                 words, text_version, row, STATUSES[status], Examples.of(*some), vectors.get(words)
             )
+
+    def _by_text_and_time(self) -> Integers:
+        """Give the spans to count by their texts, those of one by their start."""
+        # Spans come about in the order of their starts, and to sort texts is a radix sort where
+        # their numbers are small: together less than half of a lexsort.
+        by_time = self._at[np.argsort(self._spans.starts[self._at], kind="stable")]
+        small = np.min_scalar_type(len(self._vocabulary.texts))
+        return by_time[np.argsort(self._text[by_time].astype(small), kind="stable")]
+
+    def _slowest(self, at: Integers, begins: Integers, ends: Integers) -> Integers:
+        """Give of each text the slowest span, of several the last one that came.
+
+        Args:
+            at: spans by their texts.
+            begins: where those of each text begin.
+            ends: where they end.
+
+        """
+        if not len(at):
+            return at
+        took = self._spans.ends[at] - self._spans.starts[at]
+        most = np.repeat(np.maximum.reduceat(took, begins), ends - begins)
+        slowest: Integers = np.maximum.reduceat(np.where(took == most, at, -1), begins)
+        return slowest
 
     def _examples(self, positions: Integers) -> list[Example]:
         """Give spans as examples, all at once: to read arrays one by one takes longer."""
@@ -193,3 +216,12 @@ class Counting:
 def _distinct(numbers: Integers) -> Integers:
     """Give the different ones of small numbers, sorted; of such `np.unique` takes longer."""
     return np.flatnonzero(np.bincount(numbers))
+
+
+def _numbered(numbers: Integers, some: Integers) -> Integers:
+    """Give the numbers that those have, from 1 on, which are among some; of the others 0."""
+    if not len(numbers):
+        return numbers
+    places = np.zeros(int(numbers.max()) + 1, np.int64)
+    places[some] = np.arange(1, len(some) + 1)
+    return places[numbers]

@@ -27,6 +27,10 @@ NOT_JOINED = -2  # for a position: nobody looked
 UNKNOWN = -1  # for a time
 # Whoever is deeper is taken to be as deep: so a ring of parents has an end.
 MAX_DEPTH = 1_000
+# To find spans by their ids: so one in five at most has to be looked for twice.
+PLACES_A_KEY = 4
+TABLES = 4
+MOST = 2**62  # of numbers that are added up
 
 # To tell whether a trace is among others: so one in sixteen at most is taken for another.
 PLACES_A_TRACE = 16
@@ -117,21 +121,47 @@ def _joined(spans: Spans) -> tuple[Integers, Integers]:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     traces = _mixed(spans.traces)
     keys = traces + spans.ids
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    is_first = np.append(True, keys[1:] != keys[:-1])
-    firsts = np.empty(count, np.int64)
-    firsts[order] = order[is_first][np.cumsum(is_first) - 1]
-    parents = np.full(count, NO_SPAN)
     having = np.flatnonzero((spans.parents != 0) & (spans.parents != spans.ids))
-    wanted = traces[having] + spans.parents[having]
-    # To look up in order is several times as fast: what is looked at lies near.
-    by_key = np.argsort(wanted)
-    having, wanted = having[by_key], wanted[by_key]
-    places = np.minimum(np.searchsorted(keys, wanted), count - 1)
-    is_there = keys[places] == wanted
-    parents[having[is_there]] = order[places[is_there]]
-    return parents, firsts
+    found = _first_of(keys, np.concatenate([keys, traces[having] + spans.parents[having]]))
+    parents = np.full(count, NO_SPAN)
+    parents[having] = found[count:]
+    return parents, found[:count]
+
+
+def _first_of(keys: Ids, wanted: Ids) -> Integers:
+    """Give for each number that is wanted where it first is among some, NO_SPAN where it is not.
+
+    Args:
+        keys: the numbers, spread evenly; at least one.
+        wanted: they themselves, and others behind.
+
+    """
+    found = np.full(len(wanted), NO_SPAN)
+    left, sought = np.arange(len(keys)), np.arange(len(wanted))
+    # By tables, as to sort takes several times as long. Of those that share a place the first has
+    # it, and the few others have another table, which is by other bits.
+    for shift in range(0, 64, 64 // TABLES):
+        size = 1 << (PLACES_A_KEY * len(left)).bit_length()
+        table = np.zeros(size, np.int32)
+        table[_places(keys[left[::-1]], shift, size)] = left[::-1]
+        there = table[_places(wanted[sought], shift, size)]
+        is_there = keys[there] == wanted[sought]
+        found[sought[is_there]] = there[is_there]
+        sought = sought[~is_there]
+        left = sought[: np.searchsorted(sought, len(keys))]
+        if not len(left):
+            return found
+    # Whoever chose the numbers so that they share all places gets them sorted.
+    ordered = left[np.argsort(keys[left], kind="stable")]
+    places = np.searchsorted(keys[ordered], wanted[sought])
+    nearest = ordered[np.minimum(places, len(ordered) - 1)]
+    found[sought] = np.where(keys[nearest] == wanted[sought], nearest, NO_SPAN)
+    return found
+
+
+def _places(keys: Ids, shift: int, size: int) -> Ids:
+    places: Ids = (keys >> np.uint64(shift)) & np.uint64(size - 1)
+    return places
 
 
 def may_be_of(traces: Ids, others: Ids) -> Flags:
@@ -175,18 +205,36 @@ def _covered(spans: Spans, children: Integers, above: Integers, is_last: Flags) 
     """
     ends = np.minimum(spans.ends[children], spans.ends[above])
     starts = np.maximum(spans.starts[children], spans.starts[above])
-    # The latest end of those before it, each among its own: a number for a parent, times as many
-    # as there are ends, and the rank of the end, so that the greatest so far is of this parent.
-    ranks = np.empty(len(ends), np.int64)
-    by_end = np.argsort(ends)
-    ranks[by_end] = np.arange(len(ends))
     firsts = np.append(0, np.flatnonzero(is_last)[:-1] + 1)
-    groups = np.repeat(np.arange(len(firsts)) * len(ends), np.diff(firsts, append=len(ends)))
-    latest = ends[by_end[np.maximum.accumulate(groups + ranks) - groups]]
-    begun = np.roll(latest, 1)
+    begun = np.roll(_latest(ends, firsts), 1)
     begun[firsts] = starts[firsts]
     covered: Integers = np.add.reduceat(np.maximum(ends - np.maximum(starts, begun), 0), firsts)
     return covered
+
+
+def _latest(ends: Integers, firsts: Integers) -> Integers:
+    """Give the latest end so far, each among those of its parent.
+
+    Args:
+        ends: by parent.
+        firsts: where those of each parent begin.
+
+    """
+    groups = np.repeat(np.arange(len(firsts)), np.diff(firsts, append=len(ends)))
+    # A number for a parent, times as many as there may be ends, and the end: so the greatest so far
+    # is of this parent.
+    earliest = ends.min()
+    many = int(ends.max()) - int(earliest) + 1
+    if many * len(firsts) <= MOST:
+        before = groups * many - earliest
+        latest: Integers = np.maximum.accumulate(before + ends) - before
+        return latest
+    # Of ends that are years apart their ranks do.
+    ranks = np.empty(len(ends), np.int64)
+    by_end = np.argsort(ends)
+    ranks[by_end] = np.arange(len(ends))
+    before = groups * len(ends)
+    return ends[by_end[np.maximum.accumulate(before + ranks) - before]]
 
 
 def cells(nanoseconds: Integers) -> Integers:

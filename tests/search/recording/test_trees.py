@@ -118,6 +118,32 @@ def test_trees_are_those_of_a_plain_walk(made: list[Made]) -> None:
         assert column.tolist() == expected.tolist()
 
 
+def test_children_that_are_years_apart_are_told_the_same_as_by_a_plain_walk() -> None:
+    ages = 2**62
+    made = [
+        Made((1, 2), 1, 0, 0, ages, is_error=False),
+        *(Made((1, 2), 2 + n, 1, 10 * n, 10 * n + 15, is_error=False) for n in range(4)),
+        Made((2, 1), 7, 0, 0, ages, is_error=False),
+        Made((2, 1), 8, 7, 5, ages - 5, is_error=False),
+        Made((2, 1), 9, 7, 7, 9, is_error=False),
+    ]
+
+    assert join(columns(made)).self_times.tolist() == walked(made).self_times.tolist()
+
+
+@pytest.mark.parametrize("step", [1 << 10, 1 << 42])
+def test_spans_are_found_whatever_bits_their_ids_have_in_common(step: int) -> None:
+    made = [
+        Made((1, 2), 1 + n * step, 1 + n // 2 * step if n else 0, n, n + 9, is_error=False)
+        for n in range(200)
+    ]
+    # Of some the parent is missing, and of some another came with the same id.
+    made = made[:30] + made[40:] + made[50:60]
+
+    for column, expected in zip(join(columns(made)), walked(made), strict=True):
+        assert column.tolist() == expected.tolist()
+
+
 def some_traces(count: int, size: int, random: np.random.Generator) -> list[Made]:
     """Give traces whose spans are each under one of those before it, or whose parent is missing."""
     return [
