@@ -1,7 +1,8 @@
 """Fills the catalogue with what the next hop has taken, beside the way of the spans.
 
-On the way one object is put into a queue. A thread reads the spans of it, another one
-writes. The queue has a bound, and so has what was read: what finds no room is counted.
+On the way the bytes of spans are copied and put into a queue: whatever else lives on of a request
+costs more than that. A thread reads them, another one writes. The queue has a bound, and so has
+what was read: what finds no room is counted.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
+from otel_embedder.annotation.work import ENCODED
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
+from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.recording.writing import CatalogueWriter, Idle
 from otel_embedder.search.times import kept_by, quiet_nanoseconds
@@ -38,10 +41,13 @@ if TYPE_CHECKING:
     from otel_embedder.settings import Settings
     from otel_embedder.telemetry.metrics import Metrics
 
-# Bytes of requests that may wait to be read; they are read within some tenths of a second. Most are
-# of vectors that spans of one text share.
+# Bytes of spans that may wait to be read; they are read within some tenths of a second, unless a
+# batch is made.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-MAX_SPANS = 512  # are read at a time: a millisecond
+MAX_SPANS = 512  # are read at a time: less than half a millisecond
+# After so long the reader lets the event loop have its turn: to let go more often costs more.
+TURN_SECONDS = 0.001
+POINTERS_BYTES = 32  # of a span: to its length, text and embedding
 LOOK_SECONDS = 0.1
 # What is written and posted in the end may take so long, together.
 CLOSE_SECONDS = 3.0
@@ -72,9 +78,13 @@ class SomeSpans(NamedTuple):
     """
 
     resource: bytes
-    spans: Sequence[bytes]
+    spans: PackedSpans
     texts: Sequence[str | None]
     embeddings: Sequence[Embedding | None]
+
+    def size(self) -> int:
+        """Give about how many bytes they hold, besides what is in caches as well."""
+        return len(self.spans.joined) + POINTERS_BYTES * len(self.spans)
 
 
 def few_at_a_time(passed: Passed) -> Iterator[SomeSpans]:
@@ -83,7 +93,7 @@ def few_at_a_time(passed: Passed) -> Iterator[SomeSpans]:
     done = 0
     for resource, scope in passed.request.scopes():
         for begin in range(0, len(scope.spans), MAX_SPANS):
-            spans = [span.encoded for span in scope.spans[begin : begin + MAX_SPANS]]
+            spans = PackedSpans.of(map(ENCODED, scope.spans[begin : begin + MAX_SPANS]))
             part = slice(done, done + len(spans))
             done += len(spans)
             yield SomeSpans(resource.resource, spans, texts[part], embeddings[part])
@@ -129,7 +139,7 @@ class Cataloguing:
         self._writer = writer
         self._interval = interval
         self._metrics = metrics
-        self._waiting: deque[Passed] = deque()
+        self._waiting: deque[SomeSpans] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -138,12 +148,14 @@ class Cataloguing:
 
     def passed(self, passed: Passed) -> None:
         """Take a request that the next hop has taken; never waits."""
-        size = passed.request.size
+        # Packed here, where it is at hand: of what lives on, in another thread, a span costs more.
+        pieces = [*few_at_a_time(passed)]
+        size = sum(map(SomeSpans.size, pieces))
         with self._lock:
             has_room = self._bytes + size <= MAX_WAITING_BYTES and not self._closing.is_set()
             if has_room:
                 self._bytes += size
-                self._waiting.append(passed)
+                self._waiting += pieces
         if not has_room:
             self._metrics.catalogue_dropped("queue", spans=passed.request.spans)
 
@@ -168,14 +180,15 @@ class Cataloguing:
         self._offer(is_last=True)
 
     def _read(self) -> None:
+        until = time.monotonic() + TURN_SECONDS
         while self._waiting:
             with self._lock:
-                passed = self._waiting.popleft()
-                self._bytes -= passed.request.size
-            for some in few_at_a_time(passed):
-                self._take(some)
-                # The event loop waits for its turn: not longer than this took.
+                some = self._waiting.popleft()
+                self._bytes -= some.size()
+            self._take(some)
+            if time.monotonic() >= until:
                 time.sleep(0)
+                until = time.monotonic() + TURN_SECONDS
 
     def _take(self, some: SomeSpans) -> None:
         try:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from otel_embedder.cli.parts.arguments import refuse_cut_off
 from otel_embedder.files.trace_files import TraceFiles
+from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
@@ -34,7 +35,7 @@ class Part(NamedTuple):
     """Some spans of a resource, and their texts."""
 
     resource: bytes
-    spans: list[bytes]
+    spans: PackedSpans
     texts: list[str | None]
 
 
@@ -44,7 +45,8 @@ def parts_of(file: str, renderer: Renderer) -> list[Part]:
     for request in TraceFiles([file], on_cut_off=refuse_cut_off).requests():
         for resource in request.resources:
             service = renderer.service(resource.resource)
-            spans = [span.encoded for scope in resource.scopes for span in scope.spans]
+            scopes = resource.scopes
+            spans = PackedSpans.of(span.encoded for scope in scopes for span in scope.spans)
             texts = [renderer.render(span, service).content for span in spans]
             parts.append(Part(resource.resource, spans, [*texts]))
     return parts

@@ -88,4 +88,4 @@ def test_spans_come_a_few_at_a_time_with_their_texts_and_embeddings() -> None:
     assert first.texts[:3] == ["0", None, "2"]
     assert first.embeddings[:3] == [embeddings[0], None, embeddings[1]]
     assert rest.texts == [f"{MAX_SPANS}", f"{MAX_SPANS + 1}"]
-    assert rest.spans == [each.encoded for each in scope.spans[-2:]]
+    assert [*rest.spans] == [each.encoded for each in scope.spans[-2:]]

@@ -47,9 +47,12 @@ class Recorded(NamedTuple):
     sayings: npt.NDArray[np.int32]
 
     @classmethod
-    def joined(cls, columns: Iterable[Recorded]) -> Self:
+    def joined(cls, columns: Iterable[Recorded]) -> Recorded:
         """Give some behind each other."""
-        return cls(*map(np.concatenate, zip(NO_SPANS, *columns, strict=True)))
+        some = [each for each in columns if len(each.ids)]
+        if len(some) <= 1:
+            return some[0] if some else NO_SPANS
+        return cls(*map(np.concatenate, zip(*some, strict=True)))
 
     def at(self, which: slice | Flags | Integers) -> Recorded:
         """Give some of the spans."""
@@ -118,7 +121,7 @@ class Places(NamedTuple):
         """Give some of them."""
         return Places._make(column[which] for column in self)
 
-    def recorded(self, sayings: list[int], *, now: int, before: int | None) -> Recorded:
+    def recorded(self, sayings: Integers, *, now: int, before: int | None) -> Recorded:
         """Give what is recorded of the spans.
 
         Args:
@@ -143,7 +146,7 @@ class Places(NamedTuple):
             starts,
             np.where(is_possible & does_end, ends, starts - 1),
             self.statuses,
-            np.array(sayings, np.int32),
+            sayings.astype(np.int32),
         )
 
 

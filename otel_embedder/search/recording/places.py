@@ -9,6 +9,7 @@ is read by protobuf, as the first was: nothing is guessed, whoever wrote it in w
 from __future__ import annotations
 
 import struct
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,30 +18,30 @@ from otel_embedder.otlp.protobuf import Cursor
 from otel_embedder.otlp.remembered import Bounded, Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.search.recording.columns import Places
+from otel_embedder.search.recording.packed import NUMBER_BYTES, ZEROS
 from otel_embedder.text.renderer import STATUS_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_embedder.search.counts import Integers
+    import numpy.typing as npt
 
-    # The number of what a span says, and its length.
-    Kind = tuple[int, int]
+    from otel_embedder.search.counts import Integers
+    from otel_embedder.search.recording.packed import PackedSpans
 
 # Of fewer spans it takes longer to begin than to read them one by one.
 MANY = 32
 # What is larger hardly recurs.
 MAX_SPAN_BYTES = 4 * 1024
+# A span is of a kind with those that say the same and are as long: in one number.
+KINDS_A_SAYING = 2 * MAX_SPAN_BYTES
 
-NUMBER_BYTES = 8
 # The fields that are a span's own, by their tags, and how many numbers of 8 bytes each has: its
 # trace's id, its own, its parent's, start and end.
 OWN = {0x0A: 2, 0x12: 1, 0x22: 1, 0x39: 1, 0x41: 1}
 NOWHERE = -1
 # Where these numbers begin, and the status.
 POSITIONS = struct.Struct("=7i")
-# Behind the last span, for fields that one has not.
-ZEROS = bytes(NUMBER_BYTES)
 
 
 class Shape(NamedTuple):
@@ -56,6 +57,9 @@ class Shape(NamedTuple):
     positions: bytes
 
 
+COMMON_OF, POSITIONS_OF = map(attrgetter, Shape._fields)
+
+
 class PlaceReader:
     """Reads the places of spans, and remembers the shapes of those that recur."""
 
@@ -63,7 +67,7 @@ class PlaceReader:
         """Begin without a shape."""
         self._status = Remembered(_status_code)
         # None: each is to be read by itself.
-        self._shapes: Bounded[Kind, Shape | None] = Bounded(lambda kind: kind[1])
+        self._shapes: Bounded[int, Shape | None] = Bounded(_length)
 
     @property
     def size(self) -> int:
@@ -74,12 +78,12 @@ class PlaceReader:
         """Forget the shapes, for what is said gets other numbers."""
         self._shapes.clear()
 
-    def read(self, spans: Sequence[bytes], sayings: Sequence[int], *, known: int) -> Places:
+    def read(self, spans: PackedSpans, sayings: Integers, *, known: int) -> Places:
         """Give the places of some encoded spans.
 
         Args:
             spans: encoded.
-            sayings: of each the number of what it says.
+            sayings: of each the number of what it says, shape (n,).
             known: of so many it is known that they recur; of others no shape is kept.
 
         Raises:
@@ -88,7 +92,8 @@ class PlaceReader:
         """
         if len(spans) < MANY:
             return self._read_each(spans)
-        kinds = [*zip(sayings, map(len, spans), strict=True)]
+        lengths = np.diff(spans.ends, prepend=0)
+        kinds = (sayings * KINDS_A_SAYING + np.minimum(lengths, KINDS_A_SAYING - 1)).tolist()
         shapes = [*map(self._shapes.get, kinds)]
         if None not in shapes:
             return self._cut(spans, shapes)
@@ -96,55 +101,55 @@ class PlaceReader:
 
     def _read_in_part(
         self,
-        spans: Sequence[bytes],
-        kinds: Sequence[Kind],
+        spans: PackedSpans,
+        kinds: Sequence[int],
         shapes: Sequence[Shape | None],
         known: int,
     ) -> Places:
         """Cut those that have a shape, and learn those of the others."""
-        shaped = [row for row, shape in enumerate(shapes) if shape is not None]
-        others = [row for row, shape in enumerate(shapes) if shape is None]
-        read = self._read_each([spans[row] for row in others])
-        for row, status in zip(others, read.statuses.tolist(), strict=True):
-            if kinds[row][0] < known:
-                self._learn(kinds[row], spans[row], status)
-        if not shaped:
+        is_shaped = np.array([shape is not None for shape in shapes])
+        shaped, others = np.flatnonzero(is_shaped), np.flatnonzero(~is_shaped)
+        rest = spans.at(others)
+        read = self._read_each(rest)
+        for row, span, status in zip(others.tolist(), rest, read.statuses.tolist(), strict=True):
+            if kinds[row] < known * KINDS_A_SAYING:
+                self._learn(kinds[row], span, status)
+        if not len(shaped):
             return read
-        cut = self._cut([spans[row] for row in shaped], [shapes[row] for row in shaped])
-        return Places.joined([cut, read]).at(np.argsort([*shaped, *others]))
+        cut = self._cut(spans.at(shaped), [*filter(None, shapes)])
+        return Places.joined([cut, read]).at(np.argsort(np.concatenate([shaped, others])))
 
-    def _learn(self, kind: Kind, span: bytes, status: int) -> None:
+    def _learn(self, kind: int, span: bytes, status: int) -> None:
         if kind not in self._shapes and len(span) <= MAX_SPAN_BYTES:
             self._shapes.remember(kind, _shape(span, status))
 
-    def _cut(self, spans: Sequence[bytes], shapes: Sequence[Shape | None]) -> Places:
+    def _cut(self, spans: PackedSpans, shapes: Sequence[Shape | None]) -> Places:
         """Cut the places out of spans, of which each has a shape."""
-        common, positions = zip(*filter(None, shapes), strict=True)
-        joined = bytearray().join([*spans, ZEROS])
-        lengths = np.fromiter(map(len, spans), np.int64, len(spans))
-        ends = np.cumsum(lengths)
-        each = np.frombuffer(b"".join(positions), np.int32).reshape(len(spans), -1)
+        positions = b"".join([*map(POSITIONS_OF, shapes)])
+        each = np.frombuffer(positions, np.int32).reshape(len(spans), -1)
         within, statuses = each[:, :-1], each[:, -1].astype(np.int8)
-        at = np.where(within == NOWHERE, ends[-1], within + (ends - lengths)[:, np.newaxis])
-        # The numbers of eight bytes that begin at each byte.
-        numbers = np.ndarray(len(joined) - NUMBER_BYTES + 1, np.uint64, joined, strides=(1,))
-        own = numbers[at]
-        numbers[at] = 0
-        expected = np.frombuffer(b"".join([*common, ZEROS]), np.uint8)
-        differing = np.flatnonzero(np.frombuffer(joined, np.uint8) != expected)
+        begins = np.append(0, spans.ends[:-1])
+        at = np.where(within == NOWHERE, spans.ends[-1], within + begins[:, np.newaxis])
+        own = _numbers(spans.joined)[at]
+        expected = bytearray().join([*map(COMMON_OF, shapes), ZEROS])
+        _numbers(expected)[at] = own
         places = Places(own[:, :2], own[:, 2], own[:, 3], own[:, 4], own[:, 5], statuses)
-        return self._mended(places, spans, np.unique(np.searchsorted(ends, differing, "right")))
-
-    def _mended(self, places: Places, spans: Sequence[bytes], rows: Integers) -> Places:
-        """Read those spans that are not of the shape that they were taken to be."""
-        if not len(rows):
+        if expected == spans.joined:
             return places
-        read = self._read_each([spans[row] for row in rows.tolist()])
+        differing = np.flatnonzero(
+            np.frombuffer(spans.joined, np.uint8) != np.frombuffer(expected, np.uint8)
+        )
+        rows = np.unique(np.searchsorted(spans.ends, differing, "right"))
+        return self._mended(places, spans, rows)
+
+    def _mended(self, places: Places, spans: PackedSpans, rows: Integers) -> Places:
+        """Read those spans that are not of the shape that they were taken to be."""
+        read = self._read_each(spans.at(rows))
         order = np.arange(len(spans))
         order[rows] = len(spans) + np.arange(len(rows))
         return Places.joined([places, read]).at(order)
 
-    def _read_each(self, spans: Sequence[bytes]) -> Places:
+    def _read_each(self, spans: PackedSpans) -> Places:
         places = [*map(pb.SpanPlace.FromString, spans)]
         return Places(
             np.array([place.trace_id for place in places], "S16").view(np.uint64).reshape(-1, 2),
@@ -154,6 +159,15 @@ class PlaceReader:
             np.array([place.end_time_unix_nano for place in places], np.uint64),
             np.array([self._status[place.status] for place in places], np.int8),
         )
+
+
+def _numbers(joined: bytes | bytearray) -> npt.NDArray[np.uint64]:
+    """Give the numbers of eight bytes that begin at each byte."""
+    return np.ndarray(len(joined) - NUMBER_BYTES + 1, np.uint64, joined, strides=(1,))
+
+
+def _length(kind: int) -> int:
+    return kind % KINDS_A_SAYING
 
 
 def _shape(span: bytes, status: int) -> Shape | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.recording.failures import Failure as TracedFailure
+    from otel_embedder.search.recording.packed import PackedSpans
     from otel_embedder.text.rendering import Renderer
 
 # So many arrive before they are joined.
@@ -91,7 +92,8 @@ class Recorder:
         self._reader = PlaceReader()
         self._vocabulary = Vocabulary()
         self._arriving: list[Places] = []
-        self._arriving_sayings: list[int] = []
+        self._arriving_sayings: list[Integers] = []
+        self._arriving_spans = 0
         self._new: list[Recorded] = []
         self._new_spans = 0
         self._waiting = NO_SPANS
@@ -105,7 +107,7 @@ class Recorder:
     @property
     def arrived(self) -> int:
         """How many spans came in this interval."""
-        return self._new_spans + len(self._arriving_sayings)
+        return self._new_spans + self._arriving_spans
 
     @property
     def size(self) -> int:
@@ -113,7 +115,7 @@ class Recorder:
         kept = sum(len(each.ids) for each in self._kept)
         return (
             SPAN_BYTES * (self._new_spans + len(self._waiting.ids) + kept)
-            + ARRIVING_BYTES * len(self._arriving_sayings)
+            + ARRIVING_BYTES * self._arriving_spans
             + VECTOR_BYTES * (len(self._vectors) + len(self._waiting_vectors))
             + self._vocabulary.size
             + self._reader.size
@@ -123,7 +125,7 @@ class Recorder:
     def take(
         self,
         resource: bytes,
-        spans: Sequence[bytes],
+        spans: PackedSpans,
         texts: Sequence[str | None],
         embeddings: Sequence[Embedding | None],
         *,
@@ -148,21 +150,23 @@ class Recorder:
         service = self._renderer.service(resource)
         known = len(self._vocabulary)
         sayings = self._said(service, spans, texts)
-        places = self._reader.read(spans, sayings, known=known)
+        numbers = np.array(sayings, np.int64)
+        places = self._reader.read(spans, numbers, known=known)
         self._note_vectors(sayings, embeddings)
         for row in np.flatnonzero(places.statuses == ERROR).tolist():
             self._failures.note(places.span_ids(row), spans[row])
         self._arriving.append(places)
-        self._arriving_sayings += sayings
-        if len(self._arriving_sayings) >= ARRIVING_SPANS:
+        self._arriving_sayings.append(numbers)
+        self._arriving_spans += len(sayings)
+        if self._arriving_spans >= ARRIVING_SPANS:
             self._settle(now)
         return 0
 
-    def _said(self, service: str, spans: Sequence[bytes], texts: Sequence[str | None]) -> list[int]:
+    def _said(self, service: str, spans: PackedSpans, texts: Sequence[str | None]) -> list[int]:
         """Give the numbers of what spans of a service say."""
         known = self._vocabulary.sayings(service)
         try:
-            return [known[text] for text in texts]
+            return [*map(known.__getitem__, texts)]
         except KeyError:
             return [
                 self._learned(service, span, text) for span, text in zip(spans, texts, strict=True)
@@ -192,12 +196,13 @@ class Recorder:
 
     def _settle(self, now: int) -> None:
         """Make columns of what has arrived."""
-        if not self._arriving_sayings:
+        if not self._arriving_spans:
             return
         before = (self._last_start or now) if self._is_file else None
         places = Places.joined(self._arriving)
-        columns = places.recorded(self._arriving_sayings, now=now, before=before)
-        self._arriving, self._arriving_sayings = [], []
+        sayings = np.concatenate(self._arriving_sayings)
+        columns = places.recorded(sayings, now=now, before=before)
+        self._arriving, self._arriving_sayings, self._arriving_spans = [], [], 0
         self._last_start = int(columns.starts[-1])
         self._new.append(columns)
         self._new_spans += len(columns.ids)

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.otlp.protobuf import Cursor
+from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.places import MANY, MAX_SPAN_BYTES, PlaceReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypothesis.strategies import DrawFn
+
+    from otel_embedder.search.recording.columns import Places
 
     Read = tuple[bytes, bytes, bytes, int, int, int]
 
@@ -92,8 +95,14 @@ def plainly(encoded: bytes) -> Read:
     )
 
 
+def learned(
+    reader: PlaceReader, spans: Sequence[bytes], sayings: Sequence[int], *, known: int
+) -> Places:
+    return reader.read(PackedSpans.of(spans), np.array(sayings, np.int64), known=known)
+
+
 def read(reader: PlaceReader, spans: Sequence[bytes], sayings: Sequence[int]) -> list[Read]:
-    places = reader.read(spans, sayings, known=len(NAMES))
+    places = learned(reader, spans, sayings, known=len(NAMES))
     return [
         (
             places.traces[row].tobytes(),
@@ -142,10 +151,10 @@ def test_shapes_are_kept_of_what_recurs(is_backwards: bool) -> None:  # noqa: FB
     reader = PlaceReader()
     spans = [made(number, is_backwards=is_backwards) for number in range(1, MANY + 1)]
 
-    reader.read(spans, [0] * MANY, known=0)
+    learned(reader, spans, [0] * MANY, known=0)
     assert reader.size == 0
 
-    reader.read(spans, [0] * MANY, known=1)
+    learned(reader, spans, [0] * MANY, known=1)
     size = reader.size
     assert size > 0
     others = [made(number, is_backwards=is_backwards) for number in range(100, 100 + MANY)]
@@ -168,23 +177,23 @@ def test_of_large_spans_no_shape_is_kept() -> None:
 def test_a_malformed_span_of_a_known_kind_is_refused(count: int) -> None:
     reader = PlaceReader()
     spans = [made(number) for number in range(1, count + 1)]
-    reader.read(spans, [0] * count, known=1)
+    learned(reader, spans, [0] * count, known=1)
     malformed = b"\x07" + spans[-1][1:]
 
     with pytest.raises(DecodeError):
-        reader.read([*spans[:-1], malformed], [0] * count, known=1)
+        learned(reader, [*spans[:-1], malformed], [0] * count, known=1)
 
 
 def test_none_are_none() -> None:
-    assert len(PlaceReader().read([], [], known=0).ids) == 0
+    assert len(learned(PlaceReader(), [], [], known=0).ids) == 0
 
 
 def test_spans_are_in_the_order_they_came() -> None:
     reader = PlaceReader()
-    reader.read([made(number) for number in range(MANY)], [0] * MANY, known=1)
+    learned(reader, [made(number) for number in range(MANY)], [0] * MANY, known=1)
     mixed = [made(number, NAMES[number % 2]) for number in range(MANY)]
 
-    places = reader.read(mixed, [number % 2 for number in range(MANY)], known=1)
+    places = learned(reader, mixed, [number % 2 for number in range(MANY)], known=1)
 
     assert places.starts.tolist() == [*range(MANY)]
     assert places.statuses.dtype == np.int8
