@@ -6,6 +6,7 @@ where that costs least, and needs no more memory than the spans have bytes.
 
 from __future__ import annotations
 
+from array import array
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -30,7 +31,7 @@ class PackedSpans:
 
     """
 
-    def __init__(self, joined: bytes, lengths: list[int]) -> None:
+    def __init__(self, joined: bytes, lengths: array[int]) -> None:
         """Take them as they are."""
         self.joined = joined
         self.lengths = lengths
@@ -39,12 +40,12 @@ class PackedSpans:
     def of(cls, spans: Iterable[bytes]) -> Self:
         """Pack some."""
         spans = [*spans]
-        return cls(b"".join([*spans, ZEROS]), [*map(len, spans)])
+        return cls(b"".join([*spans, ZEROS]), array("q", map(len, spans)))
 
     @cached_property
     def ends(self) -> Integers:
         """Where each ends, shape (n,)."""
-        return np.cumsum(np.array(self.lengths, np.int64))
+        return np.cumsum(np.frombuffer(self.lengths, np.int64))
 
     def __len__(self) -> int:
         return len(self.lengths)
