@@ -31,7 +31,7 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Embedding
@@ -47,6 +47,8 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_SPANS = 512  # are read at a time: less than half a millisecond
 # After so long the reader lets the event loop have its turn: to let go more often costs more.
 TURN_SECONDS = 0.001
+# To pack a request of so many spans or bytes takes the event loop a millisecond.
+LARGE_SPANS, LARGE_BYTES = 4_096, 8 * 1024 * 1024
 POINTERS_BYTES = 32  # of a span: to its length, text and embedding
 LOOK_SECONDS = 0.1
 # What is written and posted in the end may take so long, together.
@@ -85,6 +87,23 @@ class SomeSpans(NamedTuple):
     def size(self) -> int:
         """Give about how many bytes they hold, besides what is in caches as well."""
         return len(self.spans.joined) + POINTERS_BYTES * len(self.spans)
+
+
+class _Waiting(NamedTuple):
+    """A request that waits to be read: about how many bytes it holds, and its spans."""
+
+    size: int
+    pieces: Iterable[SomeSpans]
+
+
+def _waiting(passed: Passed) -> _Waiting:
+    """Pack a request, unless that takes long: then whoever reads it packs one piece at a time."""
+    pieces = few_at_a_time(passed)
+    if passed.request.spans > LARGE_SPANS or passed.request.size > LARGE_BYTES:
+        return _Waiting(passed.request.size, pieces)
+    # Where it is at hand: of what lives on, to be freed in another thread, a span costs more.
+    packed = [*pieces]
+    return _Waiting(sum(map(SomeSpans.size, packed)), packed)
 
 
 def few_at_a_time(passed: Passed) -> Iterator[SomeSpans]:
@@ -139,7 +158,7 @@ class Cataloguing:
         self._writer = writer
         self._interval = interval
         self._metrics = metrics
-        self._waiting: deque[SomeSpans] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -148,14 +167,13 @@ class Cataloguing:
 
     def passed(self, passed: Passed) -> None:
         """Take a request that the next hop has taken; never waits."""
-        # Packed here, where it is at hand: of what lives on, in another thread, a span costs more.
-        pieces = [*few_at_a_time(passed)]
-        size = sum(map(SomeSpans.size, pieces))
+        waiting = _waiting(passed)
         with self._lock:
-            has_room = self._bytes + size <= MAX_WAITING_BYTES and not self._closing.is_set()
+            has_room = self._bytes + waiting.size <= MAX_WAITING_BYTES
+            has_room = has_room and not self._closing.is_set()
             if has_room:
-                self._bytes += size
-                self._waiting += pieces
+                self._bytes += waiting.size
+                self._waiting.append(waiting)
         if not has_room:
             self._metrics.catalogue_dropped("queue", spans=passed.request.spans)
 
@@ -183,12 +201,13 @@ class Cataloguing:
         until = time.monotonic() + TURN_SECONDS
         while self._waiting:
             with self._lock:
-                some = self._waiting.popleft()
-                self._bytes -= some.size()
-            self._take(some)
-            if time.monotonic() >= until:
-                time.sleep(0)
-                until = time.monotonic() + TURN_SECONDS
+                waiting = self._waiting.popleft()
+                self._bytes -= waiting.size
+            for some in waiting.pieces:
+                self._take(some)
+                if time.monotonic() >= until:
+                    time.sleep(0)
+                    until = time.monotonic() + TURN_SECONDS
 
     def _take(self, some: SomeSpans) -> None:
         try:

@@ -14,7 +14,7 @@ from otel_embedder.pipeline.passed import Passed
 from otel_embedder.search.recording.writing import CATALOGUE_FAILING
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.times import DAY, MINUTE
-from otel_embedder.sidecar.cataloguing import MAX_SPANS, few_at_a_time
+from otel_embedder.sidecar.cataloguing import LARGE_SPANS, MAX_SPANS, few_at_a_time
 from tests.support.fakes import embedding_of
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import new_span, request, span
@@ -71,6 +71,19 @@ async def test_a_catalogue_that_can_not_be_had_is_told_of_and_no_span_minds(
     assert len(next_hop.requests) == 1
     assert [line["event"] for line in lines].count(CATALOGUE_FAILING) == 1
     assert sidecar.metrics.value("catalogue_dropped_spans_total", reason="store") == 1
+
+
+@pytest.mark.integration
+async def test_of_a_large_request_all_is_counted(tmp_path: Path, tiny_bert: Path) -> None:
+    url = f"sqlite:///{tmp_path}/catalogue.db"
+    spans = LARGE_SPANS + 1
+    async with (
+        FakeNextHop() as next_hop,
+        sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), catalogue=url) as sidecar,
+    ):
+        await sidecar.client.export(request(*(new_span("pay a bill") for _ in range(spans))))
+    entries, counted = await asyncio.to_thread(kept_in, url)
+    assert (len(entries), counted) == (1, spans)
 
 
 def test_spans_come_a_few_at_a_time_with_their_texts_and_embeddings() -> None:
