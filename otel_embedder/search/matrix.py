@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from otel_embedder.search.store import check_of_one_length
+
 if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.ranking import Flags, Integers
@@ -65,7 +67,12 @@ class Matrix:
         self._greatest_scale = 0.0
 
     def put(self, positions: Integers, vectors: Floats32) -> None:
-        """Set the vectors at these positions, each of which is there once."""
+        """Set the vectors at these positions, each of which is there once.
+
+        Raises:
+            StoreError: they are not as long as those that are there.
+
+        """
         if not len(positions):
             return
         if (np.diff(positions) < 0).any():
@@ -84,6 +91,7 @@ class Matrix:
                 block.scales[places] = scales[start:end]
 
     def _make_room(self, blocks: int, dimension: int) -> None:
+        check_of_one_length([dimension, *(block.numbers.shape[1] for block in self._blocks)])
         while len(self._blocks) < blocks:
             self._blocks.append(_Block.of(dimension))
             self.is_set = np.append(self.is_set, np.zeros(BLOCK, np.bool_))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
+import numpy as np
+
+from otel_embedder.errors import StoreError
 from otel_embedder.search.times import MINUTE, NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from otel_embedder.embedder.embedding import Vector
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
     from otel_embedder.search.groups.failed import FailedTrace
     from otel_embedder.search.groups.kept import Came, GroupStore, TakenGroup
+    from otel_embedder.search.ranking import Flags
     from otel_embedder.search.times import Kept
 
 # Of failures: a failure whose words are always others must not fill a catalogue.
@@ -123,6 +126,11 @@ class Columns(NamedTuple):
             changed, keys, rows, first, last, slowest, statuses, text_versions, models, names
         )
 
+    def at(self, where: Flags) -> Self:
+        """Give those of some entries."""
+        numbers = np.stack(self[1:-1], axis=1)
+        return self.of(numbers[where], changed=self.changed, names=self.names)
+
 
 class Vectors(NamedTuple):
     """Some of the vectors of a catalogue.
@@ -137,6 +145,19 @@ class Vectors(NamedTuple):
     changed: int
     keys: Integers
     matrix: npt.NDArray[np.float32]
+
+
+def check_of_one_length(lengths: Iterable[int]) -> None:
+    """Check that vectors of one model can be compared.
+
+    Raises:
+        StoreError: they are not all of one length.
+
+    """
+    different = sorted({*lengths})
+    if len(different) > 1:
+        told = " and ".join(map(str, different))
+        raise StoreError(f"the catalogue has vectors of {told} numbers of one model: reembed it")
 
 
 class WithVector(NamedTuple):

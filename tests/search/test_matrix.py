@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from otel_embedder.errors import StoreError
 from otel_embedder.search.matrix import BLOCK, Matrix
 from otel_embedder.search.ranking import Ranked, least_of_best
 
@@ -106,3 +107,10 @@ def test_what_is_near_has_in_it_the_best_by_exact_cosines(threshold: float) -> N
     best = Ranked(keys, exact + more, exact).best(50, threshold=threshold)
     assert mended.best(50, threshold=threshold).keys.tolist() == best.keys.tolist()
     assert len(near.keys) < 200
+
+
+def test_vectors_of_another_length_are_refused() -> None:
+    matrix = holding(some_vectors(2))
+
+    with pytest.raises(StoreError, match="of 12 and 24 numbers"):
+        matrix.put(np.arange(2, 4), some_vectors(2)[:, :12])

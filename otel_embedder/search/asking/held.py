@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from otel_embedder.errors import StoreError
 from otel_embedder.search.asking.answers import LeftOut
 from otel_embedder.search.asking.queries import Narrowing
 from otel_embedder.search.matrix import Matrix, run_of
@@ -121,6 +122,17 @@ class Held:
         # What changes from here on comes with the next change that is read; so nothing is missed.
         if columns.changed == self._changed:
             return
+        try:
+            self._take_all(columns)
+        except StoreError:
+            # A part of it was taken: the next time all is read anew.
+            self._generation = NOWHERE
+            raise
+        self._changed = columns.changed
+        self._note_standing()
+
+    def _take_all(self, columns: Columns) -> None:
+        """Take what changed: these columns, and the words and vectors beside them."""
         self._take(columns)
         if len(columns.keys) < MANY:
             self._take_words()
@@ -134,13 +146,14 @@ class Held:
                 self._take_vectors(after=self._changed, until=middle)
                 words.result()
                 rest.result()
-        self._changed = columns.changed
-        self._note_standing()
 
     def _take(self, columns: Columns) -> None:
         self._names = columns.names
-        if not np.isin(columns.rows, np.fromiter(self._rows, np.int64, len(self._rows))).all():
-            self._rows = self._store.rows()
+        if not self._has_row(columns).all():
+            # Rows may have gone since the columns were read: what is held of them stays, and what
+            # is new of them is left out, until all is read anew.
+            self._rows = {**self._rows, **self._store.rows()}
+            columns = columns.at(self._has_row(columns))
         positions = self._positions(columns.keys)
         old = np.flatnonzero(positions != NOWHERE)
         new = np.flatnonzero(positions == NOWHERE)
@@ -149,6 +162,9 @@ class Held:
             column, changed = self._columns[name], getattr(columns, name).astype(kind)
             column[positions[old]] = changed[old]
             self._columns[name] = np.concatenate((column, changed[new]))
+
+    def _has_row(self, columns: Columns) -> Flags:
+        return np.isin(columns.rows, np.fromiter(self._rows, np.int64, len(self._rows)))
 
     def _positions(self, keys: Integers) -> Integers:
         """Give the positions of these keys, NOWHERE where they have none."""

@@ -12,7 +12,15 @@ import numpy as np
 from otel_embedder.search.counts import NOTHING, Counts, group_counts, with_nothing
 from otel_embedder.search.entries import Embedded, Entry, RowKey, SeenText
 from otel_embedder.search.ranking import stem_hashes
-from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors, WithVector
+from otel_embedder.search.store import (
+    MOST_GROUPS,
+    Bucket,
+    Columns,
+    Stems,
+    Vectors,
+    WithVector,
+    check_of_one_length,
+)
 from otel_embedder.search.stores import levels
 from otel_embedder.search.stores.packing import pack, unpack
 from otel_embedder.search.stores.sqlite_groups import GroupsInMemory
@@ -185,6 +193,7 @@ class MemoryStore:
         found.reverse()
         for start in range(0, len(found), ENTRIES_AT_ONCE):
             changes, keys, vectors = zip(*found[start : start + ENTRIES_AT_ONCE], strict=True)
+            check_of_one_length(map(len, vectors))
             yield Vectors(changes[-1], np.array(keys, np.int64), np.stack(vectors))
 
     def vector(self, key: int) -> Vector | None:

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otel_embedder.errors import StoreError
 from otel_embedder.search.counts import NOTHING, Counts
 from otel_embedder.search.entries import RowKey
-from otel_embedder.search.store import MOST_GROUPS, Bucket, Columns, Stems, Vectors
+from otel_embedder.search.store import (
+    MOST_GROUPS,
+    Bucket,
+    Columns,
+    Stems,
+    Vectors,
+    check_of_one_length,
+)
 from otel_embedder.search.stores import levels, sqlite_reading
 from otel_embedder.search.stores.connections import Connections
 from otel_embedder.search.stores.group_tables import storable
@@ -58,7 +64,6 @@ class SqliteStore:
 
         """
         self._connections = Connections(path, readonly=readonly, patience=patience)
-        self._path = path
         self.groups = SqliteGroups(
             self._connections.reading, self._writing_groups, self._writer_number
         )
@@ -159,11 +164,7 @@ class SqliteStore:
         if not found:
             return None
         changes, keys, vectors = zip(*found, strict=True)
-        if len(set(map(len, vectors))) > 1:
-            raise StoreError(
-                f"vectors of {model} in the catalogue {self._path} are not all of one length:"
-                " reembed it"
-            )
+        check_of_one_length(len(each) // 4 for each in vectors)
         matrix = np.frombuffer(b"".join(vectors), "<f4").reshape(len(keys), -1)
         return Vectors(changes[-1], np.array(keys, np.int64), matrix)
 
