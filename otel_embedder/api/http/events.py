@@ -23,10 +23,11 @@ from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     from otel_embedder.api.news import News, Seen
     from otel_embedder.api.pool import Pool
@@ -55,6 +56,20 @@ class Said(NamedTuple):
 
     number: int
     event: bytes
+
+
+class _Stream(StreamingResponse):
+    """Events, and what is done when whoever listens has gone, even before the first of them."""
+
+    def __init__(self, events: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 class Events:
@@ -94,24 +109,25 @@ class Events:
         """
         if self._streams >= MAX_STREAMS:
             raise BusyError(f"{MAX_STREAMS} listen already", retry_after=RETRY_SECONDS)
-        return StreamingResponse(self._told(), media_type="text/event-stream")
-
-    async def _told(self) -> AsyncIterator[bytes]:
         if not self._streams:
             self._news.begin()
             self._groups = Said(0, b"")
+        # At once: of many who come together none may slip in before the others are counted.
         self._streams += 1
+        return _Stream(self._told(), self._ended)
+
+    def _ended(self) -> None:
+        self._streams -= 1
+
+    async def _told(self) -> AsyncIterator[bytes]:
         # Texts of before are in whatever it asks for first.
         texts, groups = self._number, 0
-        try:
-            yield f"retry: {RETRY_SECONDS * 1000:.0f}\n\n".encode()
-            while not self._closing.is_set():
-                await self._look()
-                yield b"".join(self._since(texts, groups))
-                texts, groups = self._number, self._groups.number
-                await asyncio.sleep(self._seconds)
-        finally:
-            self._streams -= 1
+        yield f"retry: {RETRY_SECONDS * 1000:.0f}\n\n".encode()
+        while not self._closing.is_set():
+            await self._look()
+            yield b"".join(self._since(texts, groups))
+            texts, groups = self._number, self._groups.number
+            await asyncio.sleep(self._seconds)
 
     def _since(self, texts: int, groups: int) -> Iterator[bytes]:
         """Give how all is, and the events after those of these numbers."""
