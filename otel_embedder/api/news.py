@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from otel_embedder.api.status import Beat
 from otel_embedder.search.asking.answers import Points
@@ -42,26 +43,32 @@ class Seen:
     groups: FreshGroups
 
 
+class Source(Protocol):
+    """A catalogue, of which News needs this much."""
+
+    def points(self, query: MapQuery) -> Points:
+        """Give texts as points."""
+        ...
+
+    def fresh(self) -> FreshGroups:
+        """Give the groups that are new, or have come again."""
+        ...
+
+
 class News:
     """Looks for what is new. Not safe to use from several threads at once."""
 
-    def __init__(
-        self,
-        beat: Callable[[], Beat],
-        points: Callable[[MapQuery], Points],
-        fresh: Callable[[], FreshGroups],
-    ) -> None:
+    def __init__(self, beat: Callable[[], Beat], catalogue: Callable[[], Source]) -> None:
         """Prepare to look.
 
         Args:
             beat: tells how all is.
-            points: gives texts as points.
-            fresh: gives the groups that are new, or have come again.
+            catalogue: gives what has the texts and the groups.
 
         """
         self._beat = beat
-        self._points = points
-        self._fresh = fresh
+        self._catalogue = catalogue
+        self._looked_at: Source | None = None
         self._told: int | None = None
         self._groups: tuple[int, FreshGroups] | None = None
 
@@ -76,20 +83,25 @@ class News:
             StoreError: the catalogue can't be read.
 
         """
+        catalogue = self._catalogue()
+        if catalogue is not self._looked_at:
+            # Another one in its place counts changes of its own.
+            self._looked_at = catalogue
+            self.begin()
         beat = self._beat()
         if self._groups is None or self._groups[0] != beat.changed:
-            self._groups = beat.changed, self._fresh()
-        return Seen(beat, self._texts(beat.changed), self._groups[1])
+            self._groups = beat.changed, catalogue.fresh()
+        return Seen(beat, self._texts(catalogue, beat.changed), self._groups[1])
 
-    def _texts(self, changed: int) -> NewTexts | None:
+    def _texts(self, catalogue: Source, changed: int) -> NewTexts | None:
         after = self._told
-        # Another catalogue in its place counts its changes from the beginning.
+        # What is read anew may be another's.
         if after is None or changed < after:
             self._told = changed
             return None
         if changed == after:
             return None
-        points = self._points(MapQuery(after=after, count=MOST_TEXTS))
+        points = catalogue.points(MapQuery(after=after, count=MOST_TEXTS))
         if not points.total:
             return None
         self._told = points.changed

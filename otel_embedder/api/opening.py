@@ -55,9 +55,7 @@ def showing(
     closing = threading.Event()
     with ExitStack() as parts:
         pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
-        news = News(
-            telling.beat, lambda query: catalogue().points(query), lambda: catalogue().fresh()
-        )
+        news = News(telling.beat, catalogue)
         site = Site(catalogue, telling, news, pool, closing, metrics)
         tokens = tokens_of(settings.http_token, settings.http_token_file)
         app = new_app(site, hosts=settings.http_hosts, tokens=tokens and tokens())

@@ -3,6 +3,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from otel_embedder.api.news import News
 from otel_embedder.api.telling import Telling
 from otel_embedder.search.stores.memory import MemoryStore
@@ -20,7 +22,7 @@ NOW = int(time.time()) - BEGIN  # as `failed` counts
 def news_of(store: MemoryStore) -> News:
     catalogue = a_catalogue(store)
     telling = Telling(lambda: catalogue, "memory", None)
-    return News(telling.beat, catalogue.points, catalogue.fresh)
+    return News(telling.beat, lambda: catalogue)
 
 
 def see(store: Store, *words: str) -> None:
@@ -96,23 +98,25 @@ def test_failures_that_are_new_are_told_the_latest_first() -> None:
     assert groups.total == 2
 
 
-def test_where_another_catalogue_comes_in_its_place_news_go_on_from_there() -> None:
+@pytest.mark.parametrize("changes", ["c", "cdef"])
+def test_where_another_catalogue_comes_in_its_place_news_go_on_from_there(changes: str) -> None:
     stores = [MemoryStore(), MemoryStore()]
     see(stores[0], "a")
     see(stores[0], "b")
-    see(stores[1], "c")
+    for each in changes:
+        see(stores[1], each)
     catalogues = [a_catalogue(store) for store in stores]
 
     def catalogue() -> Catalogue:
         return catalogues[0]
 
     telling = Telling(catalogue, "memory", None)
-    news = News(telling.beat, lambda query: catalogue().points(query), lambda: catalogue().fresh())
+    news = News(telling.beat, catalogue)
     news.look()
     catalogues.pop(0)
     assert news.look().texts is None
 
-    see(stores[1], "d")
+    see(stores[1], "new")
 
     told = news.look().texts
     assert told is not None

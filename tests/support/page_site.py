@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from otel_embedder.credentials.tokens import Tokens
+    from otel_embedder.search.asking.answers import Points
+    from otel_embedder.search.asking.browsing import MapQuery
     from otel_embedder.search.catalogue import Catalogue
     from tests.support.page_answers import Json
 
@@ -153,6 +155,20 @@ class Answers:
         self.groups = [{**each, **more} if each["id"] == id_ else each for each in self.groups]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What news are of: texts of one, failures perhaps of another.
+
+    Attributes:
+        points: gives texts as points.
+        fresh: gives the groups that are new.
+
+    """
+
+    points: Callable[[MapQuery], Points]
+    fresh: Callable[[], FreshGroups]
+
+
 @dataclass(slots=True)
 class PageSite:
     """A page that can be taken away and brought back.
@@ -197,7 +213,8 @@ class PageSite:
         pool = self._parts.enter_context(Pool(threads=2, waiting=32))
         telling = Telling(lambda: catalogue, "sqlite:///shop.db", self.watch)
         fresh = catalogue.fresh if self.answers is None else self.answers.fresh
-        news = News(telling.beat, catalogue.points, fresh)
+        told = Told(catalogue.points, fresh)
+        news = News(telling.beat, lambda: told)
         site = Site(lambda: catalogue, telling, news, pool, closing, Metrics())
         app = new_app(site, hosts="localhost", tokens=self.tokens)
         port = self.url.rstrip("/").rpartition(":")[2] or "0"

@@ -74,7 +74,7 @@ def served(
         pool = parts.enter_context(Pool(threads=2, waiting=8))
         closing = threading.Event()
         telling = Telling(lambda: catalogue, "memory", None)
-        news = News(telling.beat, catalogue.points, catalogue.fresh)
+        news = News(telling.beat, lambda: catalogue)
         site = Site(lambda: catalogue, telling, news, pool, closing, Metrics())
         app = new_app(site, hosts=hosts, tokens=tokens)
         port = parts.enter_context(serving(app, ANY_PORT, context))
