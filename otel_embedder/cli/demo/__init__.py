@@ -6,6 +6,7 @@ import asyncio
 from tempfile import TemporaryDirectory
 
 import click
+from click.core import ParameterSource
 
 from otel_embedder.cli.parts.options import settings_options
 
@@ -32,7 +33,10 @@ BEGINS_AFTER = 30.0
     help="With --page: when it does.",
 )
 @settings_options("http_listen", "trace_link")
-def command(*, page: bool, incident: str, begins_after: float, **flags: object) -> None:
+@click.pass_context
+def command(
+    context: click.Context, /, *, page: bool, incident: str, begins_after: float, **flags: object
+) -> None:
     """Break one thing in a small shop, and ask what, with a sidecar and a sink.
 
     With --page the shop lives on until Ctrl-C: look at the page while one of its
@@ -40,6 +44,8 @@ def command(*, page: bool, incident: str, begins_after: float, **flags: object) 
 
     Example: otel-embedder demo --page --incident mailer
     """
+    if not page:
+        _refuse_what_needs_a_page(context)
     try:
         # Need the OpenTelemetry SDK, which nothing else here does.
         from otel_embedder.cli.demo.living import live_on  # noqa: PLC0415
@@ -54,3 +60,13 @@ def command(*, page: bool, incident: str, begins_after: float, **flags: object) 
             asyncio.run(live_on(directory, given, incident, begins_after=begins_after))
         else:
             asyncio.run(demonstrate(directory))
+
+
+def _refuse_what_needs_a_page(context: click.Context) -> None:
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[0]} is of the page; say --page, too: without it the demo tells a"
+                " story of its own."
+            )
