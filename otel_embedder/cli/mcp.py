@@ -8,7 +8,6 @@ from importlib.util import find_spec
 import click
 
 from otel_embedder.cli.parts.asked import asked_catalogue
-from otel_embedder.cli.parts.catalogues import catalogue_store
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
@@ -33,8 +32,5 @@ def command(**flags: object) -> None:
     from otel_embedder.telemetry.metrics import Metrics  # noqa: PLC0415
 
     settings = settings_from(flags)
-    with (
-        catalogue_store(settings, readonly=True) as store,
-        asked_catalogue(store, settings) as catalogue,
-    ):
-        asyncio.run(speak(catalogue, Metrics()))
+    with asked_catalogue(settings, readonly=True) as catalogue:
+        asyncio.run(speak(catalogue.get, Metrics()))

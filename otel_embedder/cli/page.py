@@ -10,7 +10,6 @@ import click
 
 from otel_embedder.api.settings import DEFAULT_LISTEN
 from otel_embedder.cli.parts.asked import asked_catalogue
-from otel_embedder.cli.parts.catalogues import catalogue_store
 from otel_embedder.cli.parts.options import (
     MODEL_SETTINGS,
     TEXT_SETTINGS,
@@ -25,7 +24,6 @@ from otel_embedder.telemetry.metrics import Metrics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
 
 PAGE_SETTINGS = (
@@ -44,7 +42,7 @@ def command(**flags: object) -> None:
     settings = settings_from(flags, (find_open_page,))
     if missing := find_missing_page(settings.model_copy(update={"http_listen": DEFAULT_LISTEN})):
         raise SettingsError(missing)
-    with catalogue_store(settings, readonly=False) as store, _showing(store, settings) as address:
+    with _showing(settings) as address:
         click.echo(f"otel-embedder: the page is at {address}", err=True)
         asyncio.run(_until_stopped())
 
@@ -54,12 +52,12 @@ async def _until_stopped() -> None:
 
 
 @contextmanager
-def _showing(store: Store, settings: Settings) -> Iterator[str]:
+def _showing(settings: Settings) -> Iterator[str]:
     # What serves is an extra, and need not be installed for other commands.
     from otel_embedder.api.opening import showing  # noqa: PLC0415
     from otel_embedder.api.telling import Telling  # noqa: PLC0415
 
-    with asked_catalogue(store, settings) as catalogue:
-        telling = Telling(lambda: catalogue, settings.catalogue or "", None)
-        with showing(settings, lambda: catalogue, telling, Metrics()) as address:
+    with asked_catalogue(settings, readonly=False) as catalogue:
+        telling = Telling(catalogue.get, settings.catalogue or "", None)
+        with showing(settings, catalogue.get, telling, Metrics()) as address:
             yield address

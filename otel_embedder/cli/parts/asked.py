@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from otel_embedder.cli.parts.catalogues import catalogue_store
 from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.embedder.models.weights import model_name
-from otel_embedder.search.asking.opening import catalogue_of
+from otel_embedder.search.asking.opening import LazyCatalogue, catalogue_of
+from otel_embedder.search.stores.opening import open_store
 from otel_embedder.text.options import render_options
 
 if TYPE_CHECKING:
@@ -22,18 +25,30 @@ MAX_QUESTIONS = 1_000
 
 
 @contextmanager
-def asked_catalogue(store: Store, settings: Settings) -> Iterator[Catalogue]:
-    """Give a catalogue to be asked again and again, with the model of the settings.
+def asked_catalogue(settings: Settings, *, readonly: bool) -> Iterator[LazyCatalogue]:
+    """Give the catalogue of the settings to be asked again and again, with their model.
+
+    Where its file is removed or replaced, what is there then is asked.
 
     Raises:
+        click.UsageError: none is set that a command can open.
+        StoreError: it can't be opened.
         EmbeddingError: there is no such model.
 
     """
+    with catalogue_store(settings, readonly=readonly):
+        pass  # whether it can be opened is said before the model is loaded
     with loaded_embedder(settings, max_texts=MAX_QUESTIONS) as embedder:
-        yield catalogue_of(
-            store,
-            embedder,
-            settings,
-            model=model_name(settings.model),
-            text_version=render_options(settings).version(),
-        )
+
+        def new(store: Store) -> Catalogue:
+            return catalogue_of(
+                store,
+                embedder,
+                settings,
+                model=model_name(settings.model),
+                text_version=render_options(settings).version(),
+            )
+
+        opened = partial(open_store, settings.catalogue or "", readonly=readonly)
+        with closing(LazyCatalogue(opened, new)) as catalogue:
+            yield catalogue
