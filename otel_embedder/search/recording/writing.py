@@ -136,6 +136,9 @@ class CatalogueWriter:
                 self._work()
             except StoreError as error:
                 self._failed(error)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is not to end the writing
+                self._failed(error, exc_info=error)
+                self._give_up_first()
             else:
                 self._recovered()
             is_there_more = self._wait()
@@ -191,14 +194,23 @@ class CatalogueWriter:
         # To look for more costs something where there are many.
         self._embed_at = time.monotonic() + (0 if done else LOOK_SECONDS)
 
-    def _failed(self, error: StoreError) -> None:
+    def _give_up_first(self) -> None:
+        """Drop the batch whose turn it was: it would fail again, and keep all others from it."""
+        with self._changed:
+            if self._batches:
+                _, spans = self._batches.popleft()
+                self._metrics.catalogue_dropped("fault", spans=spans)
+
+    def _failed(self, error: Exception, **told: Exception) -> None:
         # It is opened anew: its file may have gone, or was opened when it could only be read.
         self._close()
         if not self._is_failing:
             log.error(
                 CATALOGUE_FAILING,
                 error=str(error),
-                doing="what passes is kept for a minute, then counted as dropped; no span minds",
+                doing="what passes is held while there is room for it, then counted as dropped;"
+                " no span minds",
+                **told,
             )
         self._is_failing = True
 

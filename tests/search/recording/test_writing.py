@@ -51,11 +51,14 @@ class FakeStore:
         self.tidied: list[tuple[Kept, int]] = []
         self.is_closed = False
         self.is_broken = False
+        self.faulty: set[int] = set()
         self.works = threading.Event()
         self.works.set()
 
     def write(self, batch: Batch) -> Sequence[Came]:
         self.works.wait(PATIENCE)
+        if batch.number in self.faulty:
+            raise KeyError("a fault of ours")
         if self.is_broken:
             raise StoreError("the disk is full: make room")
         self.written.append(batch.number)
@@ -136,6 +139,20 @@ def test_a_store_that_fails_is_told_of_once_and_written_when_it_has_recovered() 
     assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
     assert lines[0]["error"] == "the disk is full: make room"
     assert store.written == [1, 2]
+
+
+def test_a_fault_with_a_batch_is_told_of_and_counted_and_does_not_end_the_others() -> None:
+    store, metrics = FakeStore(), FakeMetrics()
+    store.faulty = {1, 2}
+    with captured() as lines:
+        writer = writing(store, metrics)
+        for number in (1, 2, 3):
+            writer.offer(batch(number), spans=10)
+        wait_for(lambda: len(lines) > 1)
+        writer.close(PATIENCE)
+    assert [line["event"] for line in lines] == [CATALOGUE_FAILING, CATALOGUE_RECOVERED]
+    assert isinstance(lines[0]["exc_info"], KeyError)
+    assert (store.written, metrics.counts["catalogue_dropped fault"]) == ([3], 20)
 
 
 class FakeReEmbedding:
