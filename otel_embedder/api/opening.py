@@ -35,6 +35,8 @@ def showing(
     catalogue: Callable[[], Catalogue],
     telling: Telling,
     metrics: QuestionMetrics,
+    *,
+    rest: float = 0.0,
 ) -> Iterator[str]:
     """Show a catalogue over HTTP; give the page's address.
 
@@ -43,6 +45,7 @@ def showing(
         catalogue: gives it.
         telling: tells how all is.
         metrics: who counts questions.
+        rest: for so many times the CPU that an answer took none is begun.
 
     Raises:
         ListenError: the address can't be had.
@@ -54,7 +57,7 @@ def showing(
     tls = TlsFiles(None, settings.http_certificate, settings.http_key)
     closing = threading.Event()
     with ExitStack() as parts:
-        pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING))
+        pool = parts.enter_context(Pool(threads=THREADS, waiting=WAITING, rest=rest))
         news = News(telling.beat, catalogue)
         site = Site(catalogue, telling, news, pool, closing, metrics)
         tokens = tokens_of(settings.http_token, settings.http_token_file)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from otel_embedder.errors import BusyError
@@ -15,19 +17,46 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 RETRY_SECONDS = 1.0
+# What takes longer is not asked again and again.
+MOST_REST_SECONDS = 0.05
+
+
+class Rest:
+    """After each work a rest of all threads, for others who share the interpreter with them.
+
+    Who asks now and then notices nothing; who asks all the time gets no more than a share.
+    """
+
+    def __init__(self, ratio: float) -> None:
+        """Begin rested; each second of work is followed by `ratio` seconds without."""
+        self._ratio = ratio
+        self._until = 0.0
+        self._lock = Lock()
+
+    def left(self, now: float) -> float:
+        """Give the seconds until the next work may begin."""
+        return max(0.0, self._until - now)
+
+    def worked(self, seconds: float, now: float) -> None:
+        """Note a work of so many seconds that is done."""
+        rest = min(self._ratio * seconds, MOST_REST_SECONDS)
+        with self._lock:
+            self._until = max(self._until, now) + rest
 
 
 class Pool:
     """Runs functions in a few threads."""
 
-    def __init__(self, *, threads: int, waiting: int) -> None:
+    def __init__(self, *, threads: int, waiting: int, rest: float = 0.0) -> None:
         """Prepare.
 
         Args:
             threads: how many run at the same time.
             waiting: how many may wait for one.
+            rest: for so many times the CPU that a function took none of them begins another.
 
         """
+        self._rest = Rest(rest)
         self._most = threads + waiting
         self._running = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="api")
@@ -61,6 +90,17 @@ class Pool:
             )
         self._running += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._work, function
+            )
         finally:
             self._running -= 1
+
+    def _work(self, function: Callable[[], Result]) -> Result:
+        while seconds := self._rest.left(time.monotonic()):
+            time.sleep(seconds)
+        began = time.thread_time()
+        try:
+            return function()
+        finally:
+            self._rest.worked(time.thread_time() - began, time.monotonic())
