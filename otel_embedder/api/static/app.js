@@ -1,21 +1,23 @@
 /** The shell: addresses to views, keys, what is live, and what is shown when nothing can be. */
 import { Away, Problem, status } from './api.js';
 import { h, $, set, say } from './dom.js';
-import { clock, now, refreshTimes } from './format.js';
+import { clock, now, oneLine, refreshTimes } from './format.js';
 import { keyed, showKeys, singleKeys } from './keys.js';
 import { listen } from './live.js';
 import { copyLine, focusStep, toast } from './parts.js';
 import { address, changed, go, read, replace } from './router.js';
 import { nextTheme, startTheme } from './theme.js';
-import * as changes from './views/changes.js';
 import { problem, stateOf, token } from './views/empty.js';
-import * as errors from './views/errors.js';
-import * as group from './views/group.js';
-import * as map from './views/map.js';
-import * as nowView from './views/now.js';
-import * as search from './views/search.js';
 
-const VIEWS = { changes, errors, search, map, now: nowView };
+/* What the first file does not ask for comes after the first answer: none waits for all others. */
+const VIEWS = {
+  changes: () => import('./views/changes.js'),
+  errors: () => import('./views/errors.js'),
+  group: () => import('./views/group.js'),
+  search: () => import('./views/search.js'),
+  map: () => import('./views/map.js'),
+  now: () => import('./views/now.js'),
+};
 const NAV = [
   ['changes', 'Changes', 'c'],
   ['errors', 'Errors', 'e'],
@@ -37,7 +39,17 @@ let fresh = 0;
 let live = true;
 let awaySince = null;
 
-const viewOf = (at) => (at.view === 'errors' && at.rest[0] ? group : (VIEWS[at.view] ?? changes));
+const viewNamed = (at) => {
+  if (at.view === 'errors' && at.rest[0]) return 'group';
+  return NAV.some(([id]) => id === at.view) ? at.view : 'changes';
+};
+const viewOf = async (name) => {
+  try {
+    return await VIEWS[name]();
+  } catch {
+    throw new Away('The server does not answer.');
+  }
+};
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /* --- what is around a view ----------------------------------------------- */
@@ -152,23 +164,24 @@ const render = async () => {
   turn = new AbortController();
   const { signal } = turn;
   const at = read();
-  const next = viewOf(at);
+  const wanted = viewNamed(at);
   const key = [at.view, at.rest.join('/')].join('/');
-  const same = next === view && key === shown;
   nav();
-  commandLine(at, next);
   if (document.activeElement !== $('#q'))
     $('#q').value = at.view === 'search' ? (at.params.get('q') ?? '') : '';
-  if (same) {
-    next.moved?.(at);
-    await sleep(CALM);
-    if (signal.aborted) return;
-  }
   const waiting = setTimeout(() => $('#main').setAttribute('aria-busy', 'true'), BEFORE_WAITING);
   try {
+    const next = await viewOf(wanted);
+    if (signal.aborted) return;
+    commandLine(at, next);
+    if (next === view && key === shown) {
+      next.moved?.(at);
+      await sleep(CALM);
+      if (signal.aborted) return;
+    }
     const data = await next.load(at, signal);
     if (signal.aborted) return;
-    const empty = health && next !== nowView && stateOf(health);
+    const empty = health && wanted !== 'now' && stateOf(health);
     if (empty) instead(empty, 'Nothing to show yet');
     else put(next, key, at, data);
   } catch (error) {
@@ -222,7 +235,9 @@ const NEWS = {
   groups: (groups) => live && onGroups(groups),
 };
 const told = (name, what) => NEWS[name](what);
-const tick = () => {
+const showLive = () => {
+  $('#live').setAttribute('aria-pressed', String(live));
+  $('#live').title = 'Pause or go on (p)';
   if (awaySince === null || !live)
     set(
       $('#live'),
@@ -230,6 +245,9 @@ const tick = () => {
       live ? `Live ${clock(now())}` : 'Paused',
     );
   else set($('#live'), h('i', { class: 'beat', 'aria-hidden': 'true' }), 'Away');
+};
+const tick = () => {
+  showLive();
   refreshTimes();
   if (!live || document.hidden || awaySince !== null) return;
   if (view) view.tick?.();
@@ -237,8 +255,6 @@ const tick = () => {
 };
 const setLive = (on) => {
   live = on;
-  $('#live').setAttribute('aria-pressed', String(on));
-  $('#live').title = 'Pause or go on (p)';
   tick();
 };
 
@@ -316,7 +332,7 @@ const pasted = (e) => {
   const text = e.clipboardData.getData('text');
   if (!text.includes('\n')) return;
   e.preventDefault();
-  $('#q').value = search.oneLine(text);
+  $('#q').value = oneLine(text);
   asked(true);
 };
 
@@ -341,10 +357,12 @@ const start = () => {
   document.addEventListener('keydown', onKey);
   addEventListener('hashchange', render);
   startTheme();
-  setLive(true);
+  showLive();
   setInterval(tick, 5000);
-  render();
   look();
-  listen(told);
+  render().finally(() => {
+    listen(told);
+    for (const bring of Object.values(VIEWS)) bring().catch(() => null);
+  });
 };
 start();

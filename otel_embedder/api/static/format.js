@@ -75,3 +75,13 @@ export const refreshTimes = () => {
 /** A word for a shell, in quotes where it needs them. */
 export const shellWord = (text) =>
   /^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+
+const FRAME = /^(at |File "|\.\.\. \d+ more)/;
+/** Of a stack trace the lines that say what went wrong, without those that say where. */
+export const oneLine = (text) =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line && !FRAME.test(line))
+    .join(' ')
+    .slice(0, 1000);

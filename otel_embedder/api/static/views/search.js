@@ -21,20 +21,10 @@ const MOST = 25;
 const NEW = 15 * 60_000;
 const TRACE = /^[0-9a-f]{32}(:[0-9a-f]{16})?$/i;
 const STACK = /Exception|Error:|Traceback|\bat [\w.$<>]+\(/;
-const FRAME = /^(at |File "|\.\.\. \d+ more)/;
 
 const asked = (at) => (at.params.get('q') ?? '').trim();
 const example = (at) =>
   at.params.get('like') ?? (TRACE.test(asked(at)) ? asked(at).toLowerCase() : null);
-
-/** Of a stack trace the lines that say what went wrong, without those that say where. */
-export const oneLine = (text) =>
-  text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line && !FRAME.test(line))
-    .join(' ')
-    .slice(0, 1000);
 
 const isNew = (x) => now() - x.first < NEW;
 
