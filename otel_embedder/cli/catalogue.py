@@ -46,7 +46,7 @@ def info_command(*, output: str, **flags: object) -> None:
     """
     settings = settings_from(flags)
     with catalogue_store(settings, readonly=True) as store:
-        info = information(store)
+        info = information(store.columns(), store.rows(), size=store.size())
     if output == "json":
         click.echo(json.dumps(_as_json(info)))
     else:

@@ -394,7 +394,9 @@ class Catalogue:
             StoreError: it can't be read.
 
         """
-        return information(self._store)
+        with self._lock:
+            self._held.refresh()
+            return information(self._held.columns(), self._held.rows, size=self._store.size())
 
     def _passing(self, query: Narrowing) -> Passing:
         self._held.refresh()

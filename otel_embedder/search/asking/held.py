@@ -18,6 +18,7 @@ from otel_embedder.search.asking.answers import LeftOut
 from otel_embedder.search.asking.queries import Narrowing
 from otel_embedder.search.matrix import Matrix, run_of
 from otel_embedder.search.ranking import WordIndex, least_of_best
+from otel_embedder.search.store import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.ranking import Flags, Floats, Integers
-    from otel_embedder.search.store import Columns, Store
+    from otel_embedder.search.store import Store
 
 NOWHERE = -1
 # Of texts: to read more of them takes two threads, of which one reads this share of the vectors,
@@ -216,6 +217,10 @@ class Held:
     def comparable(self) -> Integers:
         """Give the positions of all texts that can be compared."""
         return self._everything.positions
+
+    def columns(self) -> Columns:
+        """Give what is held of all texts; as it is until the next `refresh`."""
+        return Columns(self._changed, **self._columns, names=self._names)
 
     @property
     def changed(self) -> int:

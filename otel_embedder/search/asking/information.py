@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.ranking import Integers
-    from otel_embedder.search.store import Columns, Store
+    from otel_embedder.search.store import Columns
 
 
-def information(store: Store) -> Info:
+def information(columns: Columns, rows: Mapping[int, RowKey], *, size: int) -> Info:
     """Tell what a catalogue holds.
 
-    Raises:
-        StoreError: it can't be read.
+    Args:
+        columns: of all its texts.
+        rows: of these, by their numbers.
+        size: how many bytes it takes.
 
     """
-    columns, rows = store.columns(), store.rows()
     models = _by_name(columns.models, columns.names)
     return Info(
         texts=len(columns.keys),
         waiting=models.pop("", 0),
-        bytes=store.size(),
+        bytes=size,
         models=models,
         text_versions=_by_name(columns.text_versions, columns.names),
         services=tuple(_services(columns, rows)),
@@ -37,18 +38,23 @@ def information(store: Store) -> Info:
 
 
 def _by_name(numbers: Integers, names: Mapping[int, str]) -> dict[str, int]:
-    return {
-        names[number]: count
-        for number, count in sorted(Counter(numbers.tolist()).items(), key=lambda each: -each[1])
-    }
+    found, counts = np.unique(numbers, return_counts=True)
+    most_first = np.argsort(-counts, kind="stable")
+    return {names[int(found[place])]: int(counts[place]) for place in most_first}
 
 
 def _services(columns: Columns, rows: Mapping[int, RowKey]) -> Iterator[ServiceInfo]:
-    services = np.array([rows[number].service for number in columns.rows.tolist()], np.object_)
-    is_failing = np.array([columns.names[each] == "ERROR" for each in columns.statuses.tolist()])
+    numbers, row_of = np.unique(columns.rows, return_inverse=True)
+    # A row that went since the columns were read has no name any more.
+    of_rows = [rows[number].service if number in rows else None for number in numbers.tolist()]
+    names = sorted({service for service in of_rows if service is not None})
+    places: dict[str | None, int] = {service: place for place, service in enumerate(names)}
+    services = np.array([places.get(service, -1) for service in of_rows], np.int64)[row_of]
+    failing = [number for number, name in columns.names.items() if name == "ERROR"]
+    is_failing = np.isin(columns.statuses, failing)
     operations = Counter(row.service for row in rows.values())
-    for service in sorted({*services.tolist()}):
-        here = services == service
+    for place, service in enumerate(names):
+        here = services == place
         yield ServiceInfo(
             service=service,
             operations=operations[service],
