@@ -27,6 +27,13 @@ LOOK_BYTES = 32 * STEP_BYTES
 # A turn has some length, where only its number of steps is bounded.
 LEAST_SECONDS = 1e-6
 
+# A step that can't be cut, such as a span of a rare shape, may take 20 ms. Whoever goes round the
+# event loop eight times would wait for eight of these: so behind a turn of so many, but a task's
+# first one, nobody has a turn for a share of the time that it took. A health check needs some
+# milliseconds.
+LONG_TURNS = 4
+REST_SHARE = 1 / 8
+
 # Of so many turns one goes to whoever has waited longest, however much it has had.
 PATIENCE_TURNS = 4
 
@@ -74,7 +81,7 @@ class Turns:
     of four; so what is small goes in between whatever is large. Within a class it is for the
     one that came first: else all that are alike would be done late together. Of
     PATIENCE_TURNS one is for the task that has waited longest, so nobody waits for ever. The
-    event loop goes round between any two.
+    event loop goes round between any two, and behind a long one for as long as others may need.
 
     ::
 
@@ -87,17 +94,24 @@ class Turns:
     """
 
     def __init__(
-        self, *, seconds: float = TURN_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        seconds: float = TURN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.thread_time,
     ) -> None:
         """Begin without a task.
 
         Args:
             seconds: how long a turn is.
             clock: tells the time, in seconds.
+            worked: tells for how many seconds the event loop's thread has had the CPU. A machine
+                with much else to do makes turns long as well, and a rest then is of no use.
 
         """
         self._seconds = seconds
         self._clock = clock
+        self._worked = worked
         self._is_taken = False
         self._given = 0
         self._tasks = 0
@@ -107,7 +121,9 @@ class Turns:
     def task(self) -> SharedTurn:
         """Give the turns of a task that has had none yet."""
         self._tasks += 1
-        return SharedTurn(self, self._tasks, seconds=self._seconds, clock=self._clock)
+        return SharedTurn(
+            self, self._tasks, seconds=self._seconds, clock=self._clock, worked=self._worked
+        )
 
     def take_free(self) -> bool:
         """Take the turn if nobody has it, and tell whether it was so."""
@@ -119,10 +135,20 @@ class Turns:
         """Wait for a turn, which somebody else has."""
         await self._wait(self._queued(task))
 
-    async def take_next(self, task: SharedTurn) -> None:
-        """Give the turn back and wait for the next; the event loop goes round before that."""
+    async def take_next(self, task: SharedTurn, *, rest: float) -> None:
+        """Give the turn back and wait for the next; the event loop goes round before that.
+
+        Args:
+            task: which had it, and wants another.
+            rest: seconds for which nobody is to have one.
+
+        """
         waiting = self._queued(task)
-        asyncio.get_running_loop().call_soon(self.give_back)
+        loop = asyncio.get_running_loop()
+        if rest:
+            loop.call_later(rest, self.give_back)
+        else:
+            loop.call_soon(self.give_back)
         await self._wait(waiting)
 
     def give_back(self) -> None:
@@ -161,7 +187,13 @@ class SharedTurn(Turn):
     """A task's turns; within `async with` it has one, or waits for the next."""
 
     def __init__(
-        self, turns: Turns, number: int, *, seconds: float, clock: Callable[[], float]
+        self,
+        turns: Turns,
+        number: int,
+        *,
+        seconds: float,
+        clock: Callable[[], float],
+        worked: Callable[[], float],
     ) -> None:
         """Begin with no time had.
 
@@ -170,9 +202,15 @@ class SharedTurn(Turn):
             number: how many tasks there were when it came.
             seconds: how long a turn is.
             clock: tells the time, in seconds.
+            worked: tells for how many of them the event loop's thread has had the CPU.
 
         """
         super().__init__(seconds=seconds, clock=clock)
+        self._worked = worked
+        # Its thread's time as the turn began: to ask costs some microseconds, so it is known only
+        # behind a turn that was long by the clock.
+        self._worked_before: float | None = None
+        self._was_long = False
         self._turns = turns
         self._number = number
         self._had = 0.0
@@ -186,13 +224,12 @@ class SharedTurn(Turn):
 
     async def __aexit__(self, *_: object) -> None:
         if self._began is not None:  # else it was cancelled while it waited
-            self._note()
+            self._ended()
             self._turns.give_back()
 
     async def let_others(self) -> None:
         """Let others have their turns, before the next of this task."""
-        self._note()
-        await self._turns.take_next(self)
+        await self._turns.take_next(self, rest=self._ended())
         self._begin()
 
     def rank(self) -> tuple[int, int]:
@@ -203,11 +240,20 @@ class SharedTurn(Turn):
     def _begin(self) -> None:
         self._began = self._clock()
         self._end = self._began + self._seconds
+        self._worked_before = self._worked() if self._was_long else None
 
-    def _note(self) -> None:
-        if self._began is not None:
-            self._had += self._clock() - self._began
-            self._began = None
+    def _ended(self) -> float:
+        """Note that a turn has ended; give the seconds for which nobody is to have the next."""
+        if self._began is None:
+            return 0.0
+        seconds = self._clock() - self._began
+        self._began = None
+        self._had += seconds
+        self._was_long = seconds >= LONG_TURNS * self._seconds
+        if not self._was_long or self._worked_before is None:
+            return 0.0
+        worked = self._worked() - self._worked_before
+        return REST_SHARE * worked if worked >= LONG_TURNS * self._seconds else 0.0
 
 
 class _Waiting(NamedTuple):

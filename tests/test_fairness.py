@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_embedder.fairness import LOOK_BYTES, PATIENCE_TURNS, Turn, Turns
+from otel_embedder.fairness import (
+    LONG_TURNS,
+    LOOK_BYTES,
+    PATIENCE_TURNS,
+    REST_SHARE,
+    Turn,
+    Turns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,6 +160,19 @@ async def test_who_leaves_takes_no_turn_along(rounds: int) -> None:
     assert all(machine.done.count(name) == 9 for name in stayed)
     await machine.work("d", 2)
     assert machine.done[-2:] == ["d", "d"]
+
+
+async def test_behind_a_long_turn_nobody_has_one_for_a_share_of_its_time() -> None:
+    clock, loop, seconds = Clock(), asyncio.get_running_loop(), 1 / 32
+    async with Turns(seconds=seconds, clock=clock, worked=clock).task() as turn:
+        clock.seconds += LONG_TURNS * seconds
+        await turn.let_others()
+        for turns in (LONG_TURNS, 2 * LONG_TURNS):
+            clock.seconds += turns * seconds
+            began = loop.time()
+            await turn.let_others()
+
+            assert loop.time() - began >= 0.99 * REST_SHARE * turns * seconds
 
 
 async def test_who_fails_gives_its_turn_back() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from otel_embedder.annotation.known_spans import KnownSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
-from otel_embedder.fairness import STEP_BYTES
+from otel_embedder.fairness import LOOK_BYTES, STEP_BYTES
 from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.spans import span_ids
 
@@ -27,6 +27,10 @@ Step = tuple[list["Work"], int]
 
 # So many spans are looked up together; that takes a tenth of a millisecond.
 PIECE = 64
+
+# To render one takes a tenth of a millisecond, or twenty, whatever its size: worth a look at the
+# clock each.
+RENDERED_BYTES = LOOK_BYTES
 
 ENCODED = attrgetter("encoded")
 # How spans of sidecars' own work are counted among those that keep what they have.
@@ -214,13 +218,16 @@ class SpanReader:
                 works.append(Work(span, Standing.NONE, span.encoded, *rendered))
                 continue
             standing = self._annotator.standing(span.encoded)
+            size = len(span.encoded)
             if standing in KEPT:
                 kept[standing] += 1
             else:
                 works.append(work := self._read(span, service, standing, is_late))
-                if standing is Standing.NONE and work.content is not None:
-                    self.known.remember(key, (work.content, work.urgent))
-            yield works, len(span.encoded)
+                if work.content is not None:
+                    size += RENDERED_BYTES
+                    if standing is Standing.NONE:
+                        self.known.remember(key, (work.content, work.urgent))
+            yield works, size
             works = []
         if works:
             yield works, len(works) * STEP_BYTES

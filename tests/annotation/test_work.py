@@ -10,6 +10,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.annotation.work import SpanReader, Work, spans_of
 from otel_embedder.embedder.stand_in import stand_in
+from otel_embedder.fairness import LOOK_BYTES
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
@@ -87,6 +88,19 @@ def test_what_is_late_is_work_without_a_text() -> None:
     found = works(wire(span("a"), span("b", OURS), span("c")), FakeMetrics(), lambda: next(late))
 
     assert [work.content is not None for work in found] == [True, False]
+
+
+def test_each_span_that_is_rendered_is_worth_a_look_at_the_clock_and_no_other() -> None:
+    reader = SpanReader(new_renderer(RenderOptions(profile="template")), ANNOTATOR)
+    sizes = {
+        standing: [
+            size for _, size in reader.read(wire(*[span("a", has)] * 2), FakeMetrics()) if size
+        ]
+        for standing, has in {"none": {}, "foreign": FOREIGN}.items()
+    }
+
+    assert [size >= LOOK_BYTES for size in sizes["none"]] == [True, True]
+    assert [size >= LOOK_BYTES for size in sizes["foreign"]] == [False, False]
 
 
 @pytest.mark.parametrize(
