@@ -157,8 +157,11 @@ class Cursor:
 
     def _varint(self, position: int, max_bytes: int, max_value: int) -> tuple[int, int]:
         """Give the number that starts here, and where it ends."""
+        digits = self._encoded[position : position + max_bytes]
+        if digits and digits[0] < VARINT_MORE:  # nearly all have one
+            return digits[0], position + 1
         number = 0
-        for place, digit in enumerate(self._encoded[position : position + max_bytes]):
+        for place, digit in enumerate(digits):
             number |= (digit & ~VARINT_MORE) << VARINT_BITS * place
             if digit < VARINT_MORE:
                 if number > max_value:

@@ -297,36 +297,39 @@ class RequestReader:
 
         """
         cursor = Cursor(self._encoded, 0, len(self._encoded), level=0)
-        beside = bytearray()
+        beside: list[bytes] = []
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == RESOURCE_SPANS_TAG[0]:
                 yield from self._resource_spans(field)
             else:
-                beside += self._all_of(field)
+                beside.append(self._all_of(field))
             yield 1
-        self.request.header = bytes(beside)
-        self.request.size += len(beside)
+        self.request.header = b"".join(beside)
+        self.request.size += len(self.request.header)
 
     def _resource_spans(self, message: Field) -> Iterator[int]:
         cursor = Cursor(self._encoded, message.value, message.end, level=1)
-        beside, resource = bytearray(), bytearray()
+        # To join what is one already costs no copy of it: a resource may be most of a request.
+        beside: list[bytes] = []
+        resource: list[bytes] = []
         scopes: list[ScopeSpans] = []
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == SCOPE_SPANS_TAG[0]:
                 scopes.append((yield from self._scope_spans(field)))
             else:
-                beside += self._all_of(field)
+                beside.append(self._all_of(field))
             if field.tag == RESOURCE_TAG[0]:
-                resource += self._encoded[field.value : field.end]
+                resource.append(self._encoded[field.value : field.end])
             yield 1
-        self.request.resources.append(ResourceSpans(bytes(beside), bytes(resource), scopes))
-        self.request.size += MAX_PREFIX_BYTES + len(beside)
+        header = b"".join(beside)
+        self.request.resources.append(ResourceSpans(header, b"".join(resource), scopes))
+        self.request.size += MAX_PREFIX_BYTES + len(header)
 
     def _scope_spans(self, message: Field) -> Generator[int, None, ScopeSpans]:
         cursor = Cursor(self._encoded, message.value, message.end, level=2)
-        beside = bytearray()
+        beside: list[bytes] = []
         spans: list[Span] = []
         while not cursor.is_at_end():
             encoded = cursor.run(SPANS_TAG[0])
@@ -335,12 +338,13 @@ class RequestReader:
                 if field.tag == SPANS_TAG[0]:
                     encoded = [self._encoded[field.value : field.end]]
                 else:
-                    beside += self._all_of(field)
+                    beside.append(self._all_of(field))
             spans += map(Span, encoded)
             self._measure(encoded)
             yield max(1, len(encoded))
-        self.request.size += MAX_PREFIX_BYTES + len(beside)
-        return ScopeSpans(bytes(beside), spans)
+        header = b"".join(beside)
+        self.request.size += MAX_PREFIX_BYTES + len(header)
+        return ScopeSpans(header, spans)
 
     def _measure(self, spans: list[bytes]) -> None:
         self.request.spans += len(spans)
