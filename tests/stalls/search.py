@@ -96,13 +96,30 @@ class Searcher:
         cost = watched.cost(shape, patience=self._limits.answer_seconds)
         words = [*self._limits.findings(cost, watched.resting_bytes)]
         if judge.is_worth_comparing(cost):
-            smaller = watched.cost(shape, share=judge.SMALLER, patience=self._limits.answer_seconds)
-            words += self._limits.growth_finding(cost, smaller)
+            words += self._growth_words(shape, cost)
+        watched = self._sidecar()
         if watched.sidecar.has_ended():
             words.append("the sidecar ended")
         if cost.status == TOO_LATE or watched.sidecar.has_ended():
             self._stop()
         return cost, words
+
+    def _growth_words(self, shape: Shape, cost: Cost) -> list[str]:
+        """Say whether a byte of it costs more than one of a smaller one.
+
+        That is of the same spans, so it counts only where nobody has read these before.
+        """
+        words = self._compared(shape, cost)
+        if words:
+            self._stop()
+            words = self._compared(shape, cost)
+        return words
+
+    def _compared(self, shape: Shape, cost: Cost) -> list[str]:
+        smaller = self._sidecar().cost(
+            shape, share=judge.SMALLER, patience=self._limits.answer_seconds
+        )
+        return [*self._limits.growth_finding(cost, smaller)]
 
     def _sidecar(self) -> Watched:
         if self._watched is None:
