@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.stalls.probe import HEALTH, SPAN
 from tests.stalls.watched import Probe
+from tests.support.busy import on_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 # As of an idle machine, and for a health check what a scheduler may do to it besides.
 SPAN_SECONDS = 1.0
 HEALTH_SECONDS = 0.5
-MOST_TIMES = 3.0
-
-
-def on_this_machine(seconds: float) -> float:
-    """Give what takes so long on an idle machine, on this one by what else it has to do."""
-    return seconds * min(MOST_TIMES, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 @contextmanager

@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.faults import ledger
-from tests.faults.beside import nobody_waits, on_this_machine
+from tests.faults.beside import nobody_waits
 from tests.faults.client import answer_of
 from tests.faults.fault import MEGABYTE, fault
 from tests.faults.loris import silent_calls
 from tests.faults.next_hop import counted_later, keep, take_slowly
 from tests.faults.straight import Straight
+from tests.support.busy import on_this_machine
 from tests.support.generated import requests_of_every_shape, requests_of_texts
 from tests.support.otlp_samples import field, request, span
 
