@@ -148,8 +148,9 @@ capacity: $(INSTALLED)  ## Say how many sidecars a load needs, and how large
 capacity-run: $(INSTALLED) build/otelcol-gateway  ## Say what four sidecars make of the traffic of one, by the way to them
 	@$(BIN)/python -m tests.capacity.measured
 
+# With other settings: make soak SOAK='-- --attach new --workers 2'
 soak: $(INSTALLED)  ## Run a sidecar for ten minutes at 70 % of what it can
-	$(BIN)/python -m tests.bench.soak
+	$(BIN)/python -m tests.bench.soak $(SOAK)
 
 audit: build/audit/installed  ## Look for known vulnerabilities in what we depend on
 	for file in requirements/*.txt; do echo "$$file"; \

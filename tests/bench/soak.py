@@ -3,7 +3,7 @@
 First the load is raised to find what this machine can; then it is held. Each request is followed:
 how long it took, and whether its spans came out, each of them once. At the end: what memory and
 latency did, as plots and as a verdict. `python -m tests.bench.soak --seconds 60` is a shorter
-one.
+one; with `-- --attach new --workers 2` behind it the sidecar has these settings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class Course:
     """What happened, second by second.
 
     Attributes:
-        resident: the sidecar's memory in megabytes, once a second.
+        resident: the sidecar's memory in megabytes, and its workers', once a second.
         calls: for each call that was answered, the second that it began in and how many it took.
         sent: the numbers of the requests that were answered with OK.
         failures: how often a call ended with which status.
@@ -184,14 +185,20 @@ class Load:
 
 async def watch(sidecar: Sidecar, course: Course) -> None:
     while True:
-        course.resident.append(resident_bytes(sidecar.pid) / MEGABYTE)
+        course.resident.append(sum(map(resident_bytes, processes(sidecar.pid))) / MEGABYTE)
         await asyncio.sleep(1)
 
 
-async def soak(seconds: float) -> int:
+def processes(pid: int) -> list[int]:
+    """Give a process and those that it has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [pid, *map(int, children.split())]
+
+
+async def soak(seconds: float, settings: Sequence[str]) -> int:
     sink, course = CountingSink(), Course()
     next_hop = await sink.start()
-    with running_sidecar(next_hop) as sidecar:
+    with running_sidecar(next_hop, settings=settings) as sidecar:
         await asyncio.to_thread(sidecar.wait_for_model)
         load = Load(sidecar.address, course)
         capacity = await load.capacity(CAPACITY_SECONDS)
@@ -202,7 +209,7 @@ async def soak(seconds: float) -> int:
         watching = asyncio.create_task(watch(sidecar, course))
         await load.hold(rate, seconds)
         watching.cancel()
-        peak = peak_bytes(sidecar.pid) / MEGABYTE
+        peak = sum(map(peak_bytes, processes(sidecar.pid))) / MEGABYTE
         await load.close()
     await sink.stop()
     plot(course)
@@ -259,7 +266,9 @@ def say(line: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long to hold the load")
-    sys.exit(asyncio.run(soak(parser.parse_args().seconds)))
+    parser.add_argument("settings", nargs="*", help="of the sidecar, behind --")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(soak(given.seconds, given.settings)))
 
 
 if __name__ == "__main__":
