@@ -20,8 +20,14 @@ PAGE_REMEDY = "what serves the page is not installed; install otel-embedder[page
 TRACES_REMEDY = "what makes these spans is not installed; install otel-embedder[telemetry]"
 # The last of these brings what is around it.
 MAKES_SPANS = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.common")
-# How own metrics and spans are sent, both alike.
-TELLING = tuple(name for name in TelemetrySettings.model_fields if name.startswith("telemetry_"))
+# What of the settings needs which others: how own metrics and spans are sent, both alike, and each.
+TOLD_TO = ("metrics_otlp_endpoint", "traces_otlp_endpoint")
+TELLING = dict.fromkeys(
+    (name for name in TelemetrySettings.model_fields if name.startswith("telemetry_")), TOLD_TO
+) | {
+    "metrics_otlp_interval": TOLD_TO[:1],
+    "traces_otlp_ratio": TOLD_TO[1:],
+}
 LOCALHOST = {"127.0.0.1", "::1"}
 
 
@@ -165,14 +171,13 @@ def find_unshared(settings: Settings) -> list[str]:
 
 def find_untold(name: str, settings: Settings) -> list[str]:
     """Tell whether a setting says how to send what is not sent."""
-    is_sent = (
-        settings.metrics_otlp_endpoint is not None or settings.traces_otlp_endpoint is not None
-    )
+    endpoints = TELLING[name]
+    is_sent = any(getattr(settings, endpoint) is not None for endpoint in endpoints)
     if is_sent or getattr(settings, name) == TelemetrySettings.model_fields[name].default:
         return []
     problem = (
-        f"{name}: it says how the sidecar's own metrics and spans are sent, and none are; give "
-        "metrics_otlp_endpoint or traces_otlp_endpoint, or leave it out"
+        f"{name}: it says how what the sidecar tells of itself is sent, and nothing is; give "
+        f"{' or '.join(endpoints)}, or leave it out"
     )
     return [problem]
 

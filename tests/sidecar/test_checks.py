@@ -213,6 +213,22 @@ def test_how_to_send_is_refused_where_nothing_is_sent(pair: KeyPair) -> None:
         load_settings({**flags, endpoint: "http://collector:4317"}, CHECKS)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "endpoint", "other"),
+    [
+        ("metrics_otlp_interval", "5", "metrics_otlp_endpoint", "traces_otlp_endpoint"),
+        ("traces_otlp_ratio", "0.5", "traces_otlp_endpoint", "metrics_otlp_endpoint"),
+    ],
+)
+def test_how_often_one_is_sent_is_refused_where_the_other_is(
+    name: str, value: str, endpoint: str, other: str
+) -> None:
+    [said] = problems(**{name: value, other: "http://collector:4317"})
+
+    assert f"give {endpoint}, or leave it out" in said
+    load_settings({name: value, endpoint: "http://collector:4317"}, CHECKS)
+
+
 def test_of_what_is_told_wrongly_and_not_sent_all_is_said() -> None:
     said = problems(telemetry_resource="=a", telemetry_timeout="5", telemetry_headers="")
 
