@@ -288,7 +288,7 @@ def run_python(code: str, *arguments: str, **environment: str) -> subprocess.Com
         capture_output=True,
         check=False,
         encoding="utf-8",
-        timeout=50,
+        timeout=110,
     )
 
 
