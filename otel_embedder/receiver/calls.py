@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -15,7 +14,7 @@ from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.telemetry.sparing import Sparing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable
 
     from otel_embedder.otlp.call import Metadata, Trace
     from otel_embedder.receiver.intake.headers import Headers
@@ -27,6 +26,9 @@ log = get_logger()
 REQUEST_FAILED = "request.failed"
 REQUEST_INCOMPLETE = "request.incomplete"
 REQUEST_CANCELLED = "request.cancelled"
+
+# Of a call that failed gRPC sends the status alone.
+NO_ANSWER = b""
 
 OK = grpc.StatusCode.OK.value[0]
 CANCELLED = grpc.StatusCode.CANCELLED.value[0]
@@ -87,17 +89,24 @@ class Calls:
         self._incomplete = Sparing(REQUEST_INCOMPLETE)
         self._cancelled = Sparing(REQUEST_CANCELLED)
 
-    @asynccontextmanager
-    async def taken(self, context: Context, method: str) -> AsyncIterator[Call]:
-        """Give what a call brings besides its message; end it with the status that fits.
+    async def answered(
+        self, context: Context, method: str, answer: Callable[[Call], Awaitable[bytes]]
+    ) -> bytes:
+        """Answer a call; where that fails, have it end with the status that fits.
 
         What has been here before is refused at once: none of its message is read.
+
+        Args:
+            context: of the call.
+            method: what is called, as /SERVICE/METHOD.
+            answer: reads the call's message and gives the encoded answer, or raises.
+
         """
         metadata = tuple(context.invocation_metadata() or ())
         trace: Trace = UNTRACED
         try:
             trace = self._traces.begin(method, metadata)
-            yield self._call(context, metadata, trace)
+            encoded = await answer(self._call(context, metadata, trace))
         except asyncio.CancelledError:
             trace.ended(CANCELLED)
             self._metrics.caller_left()
@@ -105,11 +114,16 @@ class Calls:
             raise
         except Exception as error:  # noqa: BLE001 - UNKNOWN, which it would become, loses the spans
             self._tell(error)
-            answer = refusal(error)
-            trace.ended(answer.code.value[0])
-            await context.abort(answer.code, answer.details, answer.trailing_metadata)
-        else:
-            trace.ended(OK)
+            failure = refusal(error)
+            trace.ended(failure.code.value[0])
+            # To abort raises an error that the call keeps, and with it the frames behind it, the
+            # call itself and all that was read: a ring, which stays until Python looks for such.
+            context.set_code(failure.code)
+            context.set_details(failure.details)
+            context.set_trailing_metadata(failure.trailing_metadata)
+            return NO_ANSWER
+        trace.ended(OK)
+        return encoded
 
     def _call(self, context: Context, metadata: Metadata, trace: Trace) -> Call:
         """Give what a call brings.

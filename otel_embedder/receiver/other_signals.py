@@ -15,7 +15,7 @@ from otel_embedder.otlp.names import OTHER_SERVICES
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from otel_embedder.otlp.call import Metadata
+    from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.receiver.calls import Calls
     from otel_embedder.receiver.intake.messages import Context, Messages
 
@@ -83,10 +83,11 @@ class PassThrough:
         return {"Export": grpc.stream_unary_rpc_method_handler(export)}
 
     async def _export(self, method: str, signal: str, _: object, context: Context) -> bytes:
-        async with (
-            self._calls.taken(context, method) as call,
-            self._messages.received(context) as message,
-        ):
+        forward = partial(self._forward, context, method, signal)
+        return await self._calls.answered(context, method, forward)
+
+    async def _forward(self, context: Context, method: str, signal: str, call: Call) -> bytes:
+        async with self._messages.received(context) as message:
             with call.trace.stage("forward"):
                 answer = await self._next.forward(
                     method,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
@@ -88,10 +89,10 @@ class TraceReceiver:
 
     async def export(self, _: object, context: Context) -> bytes:
         """Answer an ExportTraceServiceRequest, or end the call with the status that fits."""
-        async with (
-            self._calls.taken(context, EXPORT_METHOD) as call,
-            self._messages.received(context) as message,
-        ):
+        return await self._calls.answered(context, EXPORT_METHOD, partial(self._export, context))
+
+    async def _export(self, context: Context, call: Call) -> bytes:
+        async with self._messages.received(context) as message:
             request = await self._messages.parsed(message)
             call.trace.took(spans=request.spans, own=own_spans(request))
             bounded = replace(call, grow=message.attach)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import math
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ from otel_embedder.errors import (
 from otel_embedder.fairness import Turns
 from otel_embedder.otlp.names import TRACE_SERVICE
 from otel_embedder.otlp.status import LOOP_RETRY_SECONDS
+from otel_embedder.otlp.wire import RequestReader
+from otel_embedder.otlp.wire import Span as WireSpan
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.receiver.calls import REQUEST_CANCELLED, REQUEST_FAILED
 from otel_embedder.receiver.closing import Closing
@@ -219,6 +222,36 @@ async def test_no_error_of_ours_loses_the_spans(error: Exception) -> None:
     assert refusal.details() == f"unexpected {type(error).__name__}"
     assert metrics.counts == {"refused": 2}
     assert [line["event"] for line in logs] == [REQUEST_FAILED]
+
+
+class Refusing:
+    """Refuses what comes, and keeps nothing of it."""
+
+    async def consume(self, _: TraceRequest, __: Call) -> ExportTraceServiceResponse:
+        raise RetryableExportError("later")
+
+
+@pytest.fixture
+def _no_search_for_rings() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_search_for_rings")
+@pytest.mark.parametrize("encoded", [request(span(), span()).SerializeToString(), NOT_PROTOBUF])
+async def test_nothing_of_a_refused_request_waits_for_python_to_look_for_rings(
+    encoded: bytes,
+) -> None:
+    def held() -> int:
+        return sum(isinstance(each, (WireSpan, RequestReader)) for each in gc.get_objects())
+
+    before = held()
+    async with receiving(Refusing()) as client:
+        for _ in range(3):
+            await client.refusal(encoded)
+
+    assert held() == before
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -96,6 +96,7 @@ class Rpcs:
             async with _ending(context), self._intake.received(context) as message:
                 asked = self._parsed(request, message.encoded)
                 return (await answer(asked)).SerializeToString()
+            return b""  # beside a status that is not OK, gRPC sends none
 
         return grpc.stream_unary_rpc_method_handler(answered)
 
@@ -110,19 +111,16 @@ class Rpcs:
 
 @asynccontextmanager
 async def _ending(context: Context) -> AsyncIterator[None]:
-    """End a call that fails with the status that fits."""
+    """Have a call that fails end with the status that fits; what it answers then is not sent."""
     try:
         yield
     except OtelEmbedderError as error:
-        code = next((code for kind, code in CODES if isinstance(error, kind)), _ANY)
-        await _end(context, code, str(error))
+        context.set_code(next((code for kind, code in CODES if isinstance(error, kind)), _ANY))
+        context.set_details(fit(str(error), MAX_DETAILS))
     except Exception as error:
         log.exception(RPC_FAILED, exc_info=error)
-        await _end(context, grpc.StatusCode.INTERNAL, "a fault of ours; the log tells of it")
+        context.set_code(grpc.StatusCode.INTERNAL)
+        context.set_details("a fault of ours; the log tells of it")
 
 
 _ANY = grpc.StatusCode.UNKNOWN
-
-
-async def _end(context: Context, code: grpc.StatusCode, details: str) -> NoReturn:
-    await context.abort(code, fit(details, MAX_DETAILS))

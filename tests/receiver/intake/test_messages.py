@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -27,6 +28,7 @@ from tests.support.peers import CLIENT_OPTIONS, retry_after
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from otel_embedder.otlp.call import Call
     from otel_embedder.receiver.intake.messages import Context
 
 pytestmark = pytest.mark.timeout(120)
@@ -49,15 +51,15 @@ class Echo:
     async def answer(self, _: object, context: Context) -> bytes:
         self.called.release()
         try:
-            async with (
-                self._calls.taken(context, EXPORT_METHOD),
-                self._messages.received(context) as message,
-            ):
-                self.arrived.release()
-                await self.free.wait()
-                return message.encoded
+            return await self._calls.answered(context, EXPORT_METHOD, partial(self._echo, context))
         finally:
             self.left.set()
+
+    async def _echo(self, context: Context, _: Call) -> bytes:
+        async with self._messages.received(context) as message:
+            self.arrived.release()
+            await self.free.wait()
+            return message.encoded
 
 
 @asynccontextmanager
