@@ -360,8 +360,9 @@ const start = () => {
   showLive();
   setInterval(tick, 5000);
   look();
+  // Before the first answer: what comes between that and the news nobody would tell.
+  listen(told);
   render().finally(() => {
-    listen(told);
     for (const bring of Object.values(VIEWS)) bring().catch(() => null);
   });
 };
