@@ -268,6 +268,32 @@ class TraceRequest:
         return b"".join(self.pieces())
 
 
+class Beside:
+    """Encoded fields behind each other: of one, as most often, no copy is made.
+
+    Of many no object is left: a request may have millions, of two bytes each.
+    """
+
+    __slots__ = ("_first", "_others")
+
+    def __init__(self) -> None:
+        self._first = b""
+        self._others: bytearray | None = None
+
+    def add(self, encoded: bytes) -> None:
+        """Add one."""
+        if self._others is not None:
+            self._others += encoded
+        elif self._first:
+            self._others = bytearray(encoded)
+        else:
+            self._first = encoded
+
+    def joined(self) -> bytes:
+        """Give all of them."""
+        return self._first if self._others is None else self._first + self._others
+
+
 class RequestReader:
     """Reads an ExportTraceServiceRequest down to its spans, which stay bytes, step by step.
 
@@ -297,39 +323,39 @@ class RequestReader:
 
         """
         cursor = Cursor(self._encoded, 0, len(self._encoded), level=0)
-        beside: list[bytes] = []
+        beside = Beside()
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == RESOURCE_SPANS_TAG[0]:
                 yield from self._resource_spans(field)
             else:
-                beside.append(self._all_of(field))
+                beside.add(self._all_of(field))
             yield 1
-        self.request.header = b"".join(beside)
+        self.request.header = beside.joined()
         self.request.size += len(self.request.header)
 
     def _resource_spans(self, message: Field) -> Iterator[int]:
         cursor = Cursor(self._encoded, message.value, message.end, level=1)
-        # To join what is one already costs no copy of it: a resource may be most of a request.
-        beside: list[bytes] = []
-        resource: list[bytes] = []
+        # A resource may be most of a request.
+        beside = Beside()
+        resource = Beside()
         scopes: list[ScopeSpans] = []
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == SCOPE_SPANS_TAG[0]:
                 scopes.append((yield from self._scope_spans(field)))
             else:
-                beside.append(self._all_of(field))
+                beside.add(self._all_of(field))
             if field.tag == RESOURCE_TAG[0]:
-                resource.append(self._encoded[field.value : field.end])
+                resource.add(self._encoded[field.value : field.end])
             yield 1
-        header = b"".join(beside)
-        self.request.resources.append(ResourceSpans(header, b"".join(resource), scopes))
+        header = beside.joined()
+        self.request.resources.append(ResourceSpans(header, resource.joined(), scopes))
         self.request.size += MAX_PREFIX_BYTES + len(header)
 
     def _scope_spans(self, message: Field) -> Generator[int, None, ScopeSpans]:
         cursor = Cursor(self._encoded, message.value, message.end, level=2)
-        beside: list[bytes] = []
+        beside = Beside()
         spans: list[Span] = []
         while not cursor.is_at_end():
             encoded = cursor.run(SPANS_TAG[0])
@@ -338,11 +364,11 @@ class RequestReader:
                 if field.tag == SPANS_TAG[0]:
                     encoded = [self._encoded[field.value : field.end]]
                 else:
-                    beside.append(self._all_of(field))
+                    beside.add(self._all_of(field))
             spans += map(Span, encoded)
             self._measure(encoded)
             yield max(1, len(encoded))
-        header = b"".join(beside)
+        header = beside.joined()
         self.request.size += MAX_PREFIX_BYTES + len(header)
         return ScopeSpans(header, spans)
 

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import grpc
 import grpc.aio
@@ -68,6 +68,10 @@ class Outcome:
     sent: list[bytes]
 
 
+class Aborted(Exception):  # noqa: N818 - as grpcio has it
+    """Raised by a context whose call was ended."""
+
+
 class OneMessage:
     """A call's context with one message to read."""
 
@@ -88,14 +92,9 @@ class OneMessage:
     def invocation_metadata(self) -> Metadata:
         return ()
 
-    def set_code(self, code: grpc.StatusCode) -> None:
+    async def abort(self, code: grpc.StatusCode, _: str, __: Metadata) -> NoReturn:
         self.code = code
-
-    def set_details(self, _: str) -> None:
-        pass
-
-    def set_trailing_metadata(self, _: Metadata) -> None:
-        pass
+        raise Aborted
 
 
 class OneEmbedding:
@@ -140,10 +139,13 @@ async def received(message: bytes) -> Outcome:
     receiver = TraceReceiver(
         processor(exporter, metrics), new_calls(metrics), messages, metrics=metrics
     )
-    answer = await receiver.export(None, cast("Context", context))
+    try:
+        answer = await receiver.export(None, cast("Context", context))
+    except Aborted:
+        return Outcome(context.code, exporter.sent)
     assert answer == b""
     assert admission.requests() == 0
-    return Outcome(context.code, exporter.sent)
+    return Outcome(None, exporter.sent)
 
 
 def processor(exporter: BytesExporter, metrics: FakeMetrics) -> Processor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import astuple
 
 import numpy as np
@@ -143,6 +144,25 @@ def test_fields_of_a_later_version_are_kept(level: str, unknown: bytes) -> None:
 
     assert unknown in out.SerializeToString()
     assert out == official
+
+
+@pytest.mark.parametrize("level", ["request", "resource spans", "scope spans"])
+def test_of_many_small_fields_nothing_is_held_but_their_bytes(level: str) -> None:
+    many = bytes([15 << 3, 1]) * 100_000
+    encoded = {
+        "request": many,
+        "resource spans": field(1, many),
+        "scope spans": field(1, field(2, many)),
+    }[level]
+    tracemalloc.start()
+    try:
+        parsed = parse_request(encoded)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert parsed.encode() == encoded
+    assert peak < 8 * len(encoded)  # as an object each had some 40 bytes, it would be 20 times
 
 
 @pytest.mark.parametrize("odd", [*ODD_SPANS.values()], ids=[*ODD_SPANS])
