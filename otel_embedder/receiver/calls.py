@@ -27,9 +27,6 @@ REQUEST_FAILED = "request.failed"
 REQUEST_INCOMPLETE = "request.incomplete"
 REQUEST_CANCELLED = "request.cancelled"
 
-# Of a call that failed gRPC sends the status alone.
-NO_ANSWER = b""
-
 OK = grpc.StatusCode.OK.value[0]
 CANCELLED = grpc.StatusCode.CANCELLED.value[0]
 
@@ -116,14 +113,12 @@ class Calls:
             self._tell(error)
             failure = refusal(error)
             trace.ended(failure.code.value[0])
-            # To abort raises an error that the call keeps, and with it the frames behind it, the
-            # call itself and all that was read: a ring, which stays until Python looks for such.
-            context.set_code(failure.code)
-            context.set_details(failure.details)
-            context.set_trailing_metadata(failure.trailing_metadata)
-            return NO_ANSWER
-        trace.ended(OK)
-        return encoded
+        else:
+            trace.ended(OK)
+            return encoded
+        # Not while the error is at hand: the call keeps what an abort raises, and with it the error
+        # behind that, with all that was read, until Python looks for rings.
+        return await context.abort(failure.code, failure.details, failure.trailing_metadata)
 
     def _call(self, context: Context, metadata: Metadata, trace: Trace) -> Call:
         """Give what a call brings.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc
@@ -26,7 +25,7 @@ from otel_embedder.otlp.words import fit
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -92,11 +91,22 @@ class Rpcs:
 
         """
 
-        async def answered(_: object, context: Context) -> bytes:
-            async with _ending(context), self._intake.received(context) as message:
+        async def answer_to(context: Context) -> bytes:
+            async with self._intake.received(context) as message:
                 asked = self._parsed(request, message.encoded)
                 return (await answer(asked)).SerializeToString()
-            return b""  # beside a status that is not OK, gRPC sends none
+
+        async def answered(_: object, context: Context) -> bytes:
+            try:
+                return await answer_to(context)
+            except OtelEmbedderError as error:
+                code = next((code for kind, code in CODES if isinstance(error, kind)), _ANY)
+                details = str(error)
+            except Exception as error:
+                log.exception(RPC_FAILED, exc_info=error)
+                code, details = grpc.StatusCode.INTERNAL, "a fault of ours; the log tells of it"
+            # Not while the error is at hand, as in `receiver.calls`.
+            return await context.abort(code, fit(details, MAX_DETAILS))
 
         return grpc.stream_unary_rpc_method_handler(answered)
 
@@ -107,20 +117,6 @@ class Rpcs:
             return kind.FromString(encoded)
         except DecodeError as error:
             raise MalformedRequestError(f"the message is no {kind.DESCRIPTOR.full_name}") from error
-
-
-@asynccontextmanager
-async def _ending(context: Context) -> AsyncIterator[None]:
-    """Have a call that fails end with the status that fits; what it answers then is not sent."""
-    try:
-        yield
-    except OtelEmbedderError as error:
-        context.set_code(next((code for kind, code in CODES if isinstance(error, kind)), _ANY))
-        context.set_details(fit(str(error), MAX_DETAILS))
-    except Exception as error:
-        log.exception(RPC_FAILED, exc_info=error)
-        context.set_code(grpc.StatusCode.INTERNAL)
-        context.set_details("a fault of ours; the log tells of it")
 
 
 _ANY = grpc.StatusCode.UNKNOWN
