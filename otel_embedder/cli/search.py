@@ -17,6 +17,7 @@ from otel_embedder.cli.parts.arguments import (
     tell_of_unknown_words,
     text_argument,
 )
+from otel_embedder.cli.parts.asked import kept_in
 from otel_embedder.cli.parts.catalogues import catalogue_store
 from otel_embedder.cli.parts.embedding import loaded_embedder
 from otel_embedder.cli.parts.filled import FilledStore, SoughtSpan, fill
@@ -36,19 +37,15 @@ from otel_embedder.cli.parts.tables import (
     show,
     sparkline,
 )
-from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.asking.answers import Answer
 from otel_embedder.search.asking.json_form import hit_as_json, rfc3339
-from otel_embedder.search.asking.opening import catalogue_of
 from otel_embedder.search.asking.queries import LikeQuery, SearchQuery
 from otel_embedder.search.asking.targets import SPAN
-from otel_embedder.text.options import render_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from otel_embedder.embedder.bulk import BulkEmbedder
     from otel_embedder.files.named_forms import Form
     from otel_embedder.search.asking.answers import Hit
     from otel_embedder.search.catalogue import Catalogue
@@ -202,11 +199,11 @@ def _asking(settings: Settings, wanted: Wanted) -> Iterator[tuple[Catalogue, Fil
             store = parts.enter_context(catalogue_store(settings, readonly=True))
         embedder = parts.enter_context(loaded_embedder(settings))
         if store is not None:
-            yield _catalogue(store, settings, embedder), None
+            yield kept_in(store, settings, embedder), None
             return
         traces = TraceFiles(wanted.files, on_cut_off=tell_of_cut_off, form=wanted.form)
         filled = fill(traces, settings, embedder, sought=_sought(wanted))
-        yield _catalogue(filled.store, settings, embedder), filled
+        yield kept_in(filled.store, settings, embedder), filled
 
 
 def _sought(wanted: Wanted) -> SoughtSpan | None:
@@ -215,16 +212,6 @@ def _sought(wanted: Wanted) -> SoughtSpan | None:
         return SoughtSpan(b"", bytes.fromhex(wanted.span_id))
     named = SPAN.fullmatch(wanted.like or "")
     return named and SoughtSpan(bytes.fromhex(named["trace"]), bytes.fromhex(named["span"] or ""))
-
-
-def _catalogue(store: Store, settings: Settings, embedder: BulkEmbedder) -> Catalogue:
-    return catalogue_of(
-        store,
-        embedder,
-        settings,
-        model=model_name(settings.model),
-        text_version=render_options(settings).version(),
-    )
 
 
 def _answer(

@@ -16,6 +16,7 @@ from otel_embedder.text.options import render_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_embedder.embedder.bulk import BulkEmbedder
     from otel_embedder.search.catalogue import Catalogue
     from otel_embedder.search.store import Store
     from otel_embedder.settings import Settings
@@ -39,16 +40,18 @@ def asked_catalogue(settings: Settings, *, readonly: bool) -> Iterator[LazyCatal
     with catalogue_store(settings, readonly=readonly):
         pass  # whether it can be opened is said before the model is loaded
     with loaded_embedder(settings, max_texts=MAX_QUESTIONS) as embedder:
-
-        def new(store: Store) -> Catalogue:
-            return catalogue_of(
-                store,
-                embedder,
-                settings,
-                model=model_name(settings.model),
-                text_version=render_options(settings).version(),
-            )
-
         opened = partial(open_store, settings.catalogue or "", readonly=readonly)
-        with closing(LazyCatalogue(opened, new)) as catalogue:
+        kept = partial(kept_in, settings=settings, embedder=embedder)
+        with closing(LazyCatalogue(opened, kept)) as catalogue:
             yield catalogue
+
+
+def kept_in(store: Store, settings: Settings, embedder: BulkEmbedder) -> Catalogue:
+    """Give the catalogue that a store keeps, to be asked as settings have it."""
+    return catalogue_of(
+        store,
+        embedder,
+        settings,
+        model=model_name(settings.model),
+        text_version=render_options(settings).version(),
+    )
