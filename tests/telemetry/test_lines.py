@@ -118,7 +118,9 @@ def test_a_pipe_that_nobody_reads_keeps_nobody_waiting() -> None:
     kept = len(lines) - dropped
     assert not in_time
     assert 0 < kept < len(lines)
-    assert written == [*lines[:kept], notice(dropped), b"later\n"]
+    # Which lines there was room for depends on when the thread took the first.
+    assert written == [*(line for line in lines if line in written), notice(dropped), b"later\n"]
+    assert len(written) == kept + 2
     assert writer.dropped() == dropped
 
 
