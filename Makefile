@@ -48,14 +48,18 @@ demo-page: $(INSTALLED)  ## Let the shop live on, and look at it in a browser wh
 # `make WORKERS=0 ...`, only some with `make TESTS=tests/receiver ...`.
 WORKERS := auto
 TESTS := tests
-PYTEST := $(BIN)/pytest $(TESTS) --numprocesses $(WORKERS) --dist worksteal
+# How many tests may be tried once more when they fail: none, for whoever develops. CI allows three,
+# since among thousands with real processes one may be late; it shows at its end how they failed.
+TRIED_AGAIN := 0
+AGAIN := --reruns 1 --max-suite-reruns $(TRIED_AGAIN) --rerun-show-tracebacks
+PYTEST := $(BIN)/pytest $(TESTS) $(AGAIN) --numprocesses $(WORKERS) --dist worksteal
 # What other targets run, for it takes 5 GB, tools of its own, or rights.
 LEFT_OUT := reference or deploy or gateway or host or image or sql
 
 # Playwright holds the event loop of its thread, so what needs a browser runs by itself.
 test: $(INSTALLED) build/otelcol build/otelcol-prometheus build/browser  ## Run all tests, with the real model and a real Collector
 	$(PYTEST) -m 'not ($(LEFT_OUT) or browser)' --cov --cov-fail-under=0 --durations 10
-	$(BIN)/pytest tests/page -m browser --cov --cov-append
+	$(BIN)/pytest tests/page $(AGAIN) -m browser --cov --cov-append
 
 test-unit: $(INSTALLED)  ## Run the tests that need neither, in a minute
 	$(PYTEST) -m 'not (integration or collector or browser or $(LEFT_OUT))'
