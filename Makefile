@@ -48,8 +48,9 @@ demo-page: $(INSTALLED)  ## Let the shop live on, and look at it in a browser wh
 # `make WORKERS=0 ...`, only some with `make TESTS=tests/receiver ...`.
 WORKERS := auto
 TESTS := tests
-# How many tests may be tried once more when they fail: none, for whoever develops. CI allows three,
-# since among thousands with real processes one may be late; it shows at its end how they failed.
+# How many tests, or rows of `faults`, may be tried once more when they fail: none, for whoever
+# develops. CI allows three, since among thousands with real processes one may be late; it shows how
+# they failed. A row in which a span was lost or changed is not tried again.
 TRIED_AGAIN := 0
 AGAIN := --reruns 1 --max-suite-reruns $(TRIED_AGAIN) --rerun-show-tracebacks
 PYTEST := $(BIN)/pytest $(TESTS) $(AGAIN) --numprocesses $(WORKERS) --dist worksteal
@@ -131,7 +132,7 @@ golden: build/reference/installed  ## Make the golden vectors anew (installs 5 G
 	build/reference/bin/python -m tests.golden.make
 
 faults: $(INSTALLED) build/otelcol  ## Break what can break around a sidecar, and count the spans
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults --again $(TRIED_AGAIN)
 
 # With `make SEED=N SECONDS=0 stalls` the one shape that it has found.
 SECONDS := 600
