@@ -125,7 +125,8 @@ def test_every_span_comes_back_from_the_sidecar_once_and_unchanged(
     sent = spans_of(source)
     with Sink() as sink:
         topology = Topology(SIDECAR_YAML, tmp_path, sink.address)
-        with topology.sidecar(), topology.collector() as collector:
+        with topology.sidecar() as sidecar, topology.collector() as collector:
+            sidecar.wait_for_model()
             send(collector.address, sent)
             sink.wait_for_all(sent)
 
