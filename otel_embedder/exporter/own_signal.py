@@ -2,12 +2,12 @@
 
 What does not get through is not sent again: metrics are told anew, with all that was counted, and
 spans of our own work nobody has promised to keep. The log has a line when it begins to fail, and
-one when it works again.
+one when it works again; a metric counts what was lost.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import grpc.aio
 
@@ -32,20 +32,36 @@ ANY = 2**31
 log = get_logger()
 
 
+class OwnSignalMetrics(Protocol):
+    """What is told of messages that nobody took."""
+
+    def telemetry_send_failed(self, signal: str) -> None:
+        """Count one of a signal."""
+        ...
+
+
 class OwnSignal:
     """One signal's way to who wants to know of it."""
 
-    def __init__(
-        self, signal: str, method: str, to: NextHop, channel: NextHopChannel, *, timeout: float
+    def __init__(  # noqa: PLR0913 - collaborators
+        self,
+        signal: str,
+        method: str,
+        to: NextHop,
+        channel: NextHopChannel,
+        *,
+        timeout: float,
+        metrics: OwnSignalMetrics,
     ) -> None:
         """Prepare to send.
 
         Args:
-            signal: which it is, for the log.
+            signal: which it is, for the log and the metrics.
             method: what to call, by its full name.
             to: whom.
             channel: the way there.
             timeout: seconds that a message may take.
+            metrics: who counts.
 
         """
         self._signal = signal
@@ -53,10 +69,11 @@ class OwnSignal:
         self._to = to
         self._channel = channel
         self._timeout = timeout
+        self._metrics = metrics
         self._is_failing = False
 
     async def send(self, encoded: bytes) -> None:
-        """Send a message once; what comes of it is told in the log alone."""
+        """Send a message once; what comes of it is told in the log, and counted."""
         try:
             answer = await self._channel.call(
                 self._method,
@@ -75,7 +92,8 @@ class OwnSignal:
             log.info(TELEMETRY_RECOVERED, signal=self._signal, endpoint=self._to.url)
 
     def failed(self, reason: str) -> None:
-        """Tell why something was not sent, unless the last one wasn't either."""
+        """Count what was not sent, and tell why, unless the last one wasn't either."""
+        self._metrics.telemetry_send_failed(self._signal)
         if not self._is_failing:
             self._is_failing = True
             log.warning(

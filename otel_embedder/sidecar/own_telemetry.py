@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from otel_embedder.exporter.own_signal import OwnSignalMetrics
     from otel_embedder.exporter.settings import TelemetrySettings
     from otel_embedder.receiver.calls import Traces
     from otel_embedder.settings import Settings
@@ -64,13 +65,21 @@ async def own_telemetry(settings: Settings, metrics: Metrics) -> AsyncIterator[T
         SettingsError: the certificates can't be used any more.
 
     """
-    async with pushed_metrics(settings, metrics.registry), _sent_spans(settings) as traces:
+    pushing = pushed_metrics(settings, metrics.registry, metrics)
+    async with pushing, _sent_spans(settings, metrics) as traces:
         yield traces
 
 
 @asynccontextmanager
-async def pushed_metrics(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[None]:
+async def pushed_metrics(
+    settings: Settings, registry: CollectorRegistry, metrics: OwnSignalMetrics
+) -> AsyncIterator[None]:
     """Push what a registry stands at, if the settings say where to.
+
+    Args:
+        settings: say where to.
+        registry: what is pushed.
+        metrics: get told of what was not taken.
 
     Raises:
         SettingsError: the certificates can't be used any more.
@@ -93,12 +102,12 @@ async def pushed_metrics(settings: Settings, registry: CollectorRegistry) -> Asy
         messages=1,
         take=message.encoded,
     )
-    async with told(settings, telling):
+    async with told(settings, telling, metrics):
         yield
 
 
 @asynccontextmanager
-async def _sent_spans(settings: Settings) -> AsyncIterator[Traces]:
+async def _sent_spans(settings: Settings, metrics: OwnSignalMetrics) -> AsyncIterator[Traces]:
     if settings.traces_otlp_endpoint is None:
         yield NoTraces()
         return
@@ -116,12 +125,14 @@ async def _sent_spans(settings: Settings) -> AsyncIterator[Traces]:
         messages=SPANS_MESSAGES,
         take=tracing.encoded,
     )
-    async with told(settings, telling):
+    async with told(settings, telling, metrics):
         yield tracing
 
 
 @asynccontextmanager
-async def told(settings: TelemetrySettings, telling: Telling) -> AsyncIterator[None]:
+async def told(
+    settings: TelemetrySettings, telling: Telling, metrics: OwnSignalMetrics
+) -> AsyncIterator[None]:
     """Tell a signal again and again, and what is left in the end.
 
     Raises:
@@ -136,7 +147,12 @@ async def told(settings: TelemetrySettings, telling: Telling) -> AsyncIterator[N
             fields = "telemetry_certificate, telemetry_client_certificate, telemetry_client_key"
             raise SettingsError([f"{fields}: {error}"]) from error
         signal = OwnSignal(
-            telling.name, telling.method, destination, channel, timeout=settings.telemetry_timeout
+            telling.name,
+            telling.method,
+            destination,
+            channel,
+            timeout=settings.telemetry_timeout,
+            metrics=metrics,
         )
         is_ending = asyncio.Event()
         async with beside(_tell_until(is_ending, signal, telling)) as task:

@@ -202,6 +202,13 @@ METRICS = (
         ("face", "outcome"),
     ),
     Metric("question_duration_seconds", "histogram", "Time that an answer took.", ("face",)),
+    Metric(
+        "telemetry_send_failed_requests_total",
+        "counter",
+        "Requests that tell of the sidecar itself (metrics or traces) and were not taken, or not "
+        "whole.",
+        ("signal",),
+    ),
     Metric("workers", "gauge", "Worker processes that take spans, where there are several."),
     Metric("worker_restarts_total", "counter", "Workers that ended, and were started again."),
     Metric(
@@ -371,6 +378,10 @@ class Metrics:
     def answered(self, face: str, *, seconds: float) -> None:
         """Record how long an answer took."""
         self._histograms["question_duration_seconds"].labels(face).observe(seconds)
+
+    def telemetry_send_failed(self, signal: str) -> None:
+        """Count a request with what the sidecar tells of itself that was not taken."""
+        self._counters["telemetry_send_failed_requests_total"].labels(signal).inc()
 
     def worker_restarted(self) -> None:
         """Count a worker that ended and is started again."""

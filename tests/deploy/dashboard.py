@@ -164,6 +164,7 @@ PANELS = (
             "spans that came back": rate("came_back_spans_total"),
             "lines of the log dropped": rate("dropped_log_lines_total"),
             "workers started again": rate("worker_restarts_total"),
+            "own {{signal}} not taken": rates("telemetry_send_failed_requests_total", "signal"),
         },
     ),
 )

@@ -16,6 +16,7 @@ from otel_embedder.exporter.own_signal import (
 )
 from otel_embedder.exporter.settings import TelemetrySettings
 from otel_embedder.otlp.names import EXPORT_METHOD
+from otel_embedder.telemetry.metrics import Metrics
 from tests.support.fakes import PATIENCE
 from tests.support.listener import Listener
 from tests.support.processes import free_address
@@ -29,12 +30,19 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 @asynccontextmanager
-async def signal_to(url: str, **flags: object) -> AsyncIterator[OwnSignal]:
+async def signal_to(
+    url: str, metrics: Metrics | None = None, **flags: object
+) -> AsyncIterator[OwnSignal]:
     settings = TelemetrySettings.model_validate({"telemetry_timeout": PATIENCE, **flags})
     destination = own_destination(url, settings)
     async with NextHopChannel(destination) as channel:
         yield OwnSignal(
-            "traces", EXPORT_METHOD, destination, channel, timeout=settings.telemetry_timeout
+            "traces",
+            EXPORT_METHOD,
+            destination,
+            channel,
+            timeout=settings.telemetry_timeout,
+            metrics=metrics or Metrics(),
         )
 
 
@@ -66,6 +74,18 @@ async def test_the_log_tells_once_that_it_fails_and_once_that_it_works_again() -
     assert logs[0]["reason"] == "UNAVAILABLE: not now"
     assert logs[0]["signal"] == "traces"
     assert logs[0]["endpoint"] == listener.url
+
+
+async def test_each_message_that_is_refused_is_counted_and_no_other() -> None:
+    metrics = Metrics()
+    async with (
+        Listener(UNAVAILABLE, grpc.StatusCode.OK, UNAVAILABLE, UNAVAILABLE) as listener,
+        signal_to(listener.url, metrics) as signal,
+    ):
+        for _ in range(5):
+            await signal.send(b"")
+
+    assert metrics.value("telemetry_send_failed_requests_total", signal="traces") == 3
 
 
 async def test_what_is_rejected_is_told_of() -> None:

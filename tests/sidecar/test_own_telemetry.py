@@ -113,6 +113,24 @@ async def test_spans_pass_where_nobody_takes_what_is_told(
     assert sorted(failing) == ["metrics", "traces"]
 
 
+async def test_what_the_endpoint_refuses_is_counted_by_signal(
+    next_hop: FakeNextHop, tiny_bert: Path
+) -> None:
+    async with Listener(*[grpc.StatusCode.UNAUTHENTICATED] * 9) as listener:
+        flags = {
+            **tiny_model(tiny_bert),
+            "metrics_otlp_endpoint": listener.url,
+            "metrics_otlp_interval": 3_600.0,
+            "traces_otlp_endpoint": listener.url,
+        }
+        async with sidecar_in_process(next_hop.url, **flags) as parts:
+            await parts.client.export(request(span("a")))
+
+    for signal, came in (("metrics", listener.metrics), ("traces", listener.traces)):
+        failed = parts.metrics.value("telemetry_send_failed_requests_total", signal=signal)
+        assert failed == len(came) > 0
+
+
 async def test_spans_pass_and_the_sidecar_ends_where_somebody_hangs(
     next_hop: FakeNextHop, tiny_bert: Path
 ) -> None:

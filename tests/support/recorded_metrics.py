@@ -31,6 +31,7 @@ def recorded_metrics() -> Metrics:
     metrics.catalogue_dropped("queue", spans=1)
     metrics.error_group_came("payment")
     metrics.asked("http", "answered")
+    metrics.telemetry_send_failed("traces")
     metrics.worker_restarted()
     metrics.watch_workers(lambda: 16)
     metrics.watch_send_limit(lambda: 4_190_208)

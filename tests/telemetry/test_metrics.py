@@ -65,6 +65,10 @@ def values(metrics: Metrics) -> dict[str, float]:
         (lambda metrics: metrics.watch_queue(lambda: 7), {"queue_size": 7}),
         (lambda metrics: metrics.watch_workers(lambda: 7), {"workers": 7}),
         (lambda metrics: metrics.worker_restarted(), {"worker_restarts_total": 1}),
+        (
+            lambda metrics: metrics.telemetry_send_failed("metrics"),
+            {'telemetry_send_failed_requests_total{signal="metrics"}': 1},
+        ),
         (lambda metrics: metrics.watch_log(lambda: 7), {"dropped_log_lines_total": 7}),
         (
             lambda metrics: metrics.watch_known_spans(lambda: 7, lambda: 512),
@@ -74,7 +78,7 @@ def values(metrics: Metrics) -> dict[str, float]:
     ids=[
         *("accepted", "refused", "sent", "send failed", "fell back", "passed"),
         *("looked up", "batch", "queue", "workers", "restarts"),
-        *("log", "known spans"),
+        *("own telemetry", "log", "known spans"),
     ],
 )
 def test_each_fact_has_its_metric_and_no_other(

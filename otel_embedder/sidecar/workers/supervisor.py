@@ -81,7 +81,7 @@ async def supervise(settings: Settings) -> None:
         crew = Crew([Share(number, own) for number in range(settings.workers)], stop, metrics)
         with serving_metrics(settings.metrics_listen, crew.summed.registry):
             async with (
-                pushed_metrics(settings, crew.summed.registry),
+                pushed_metrics(settings, crew.summed.registry, metrics),
                 beside(_tell(own, crew, stop)),
             ):
                 await crew.run()
