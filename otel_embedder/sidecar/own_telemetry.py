@@ -112,8 +112,8 @@ async def _sent_spans(settings: Settings, metrics: OwnSignalMetrics) -> AsyncIte
         yield NoTraces()
         return
     # An extra brings what it is made with.
+    from otel_embedder.otlp.tracing import Tracing  # noqa: PLC0415
     from otel_embedder.telemetry.otlp.resource import own_resource  # noqa: PLC0415
-    from otel_embedder.telemetry.otlp.tracing import Tracing  # noqa: PLC0415
 
     resource = own_resource(settings.telemetry_resource, __version__)
     tracing = Tracing(resource, ratio=settings.traces_otlp_ratio)

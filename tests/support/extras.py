@@ -18,7 +18,7 @@ HTTP = (
     "static_files",
 )
 PAGE = {"otel_embedder.api.opening", *(f"otel_embedder.api.http.{name}" for name in HTTP)}
-TELEMETRY = {"otel_embedder.telemetry.otlp.tracing"}
+TELEMETRY = {"otel_embedder.otlp.tracing"}
 # What needs an extra.
 OPTIONAL = DEMO | PAGE | MCP | TELEMETRY
 # By extra: what it brings, and the modules that ask for it. Nothing else may.

@@ -1,1 +1,1 @@
-"""What this process tells of itself by OTLP: its metrics, and spans of its own work."""
+"""What this process tells of itself by OTLP: its metrics, and from whom that comes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from otel_embedder.otlp.call import NOTHING
 from otel_embedder.telemetry.otlp.resource import OWN_SCOPE
 from otel_embedder.telemetry.sparing import Sparing
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Span, Tracer
 
-    Metadata = tuple[tuple[str, str | bytes], ...]
+    from otel_embedder.otlp.call import Metadata
 
 SPANS_DROPPED = "telemetry.spans_dropped"
 # Of some seconds, in ten megabytes.
@@ -41,7 +42,6 @@ MAX_BATCH = 512
 SERVERS_FAULTS = {2, 4, 12, 13, 14, 15}
 
 W3C = TraceContextTextMapPropagator()
-NOTHING = nullcontext()
 
 
 class EndedSpans(SpanProcessor):

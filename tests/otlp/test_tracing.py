@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from structlog.testing import capture_logs
 
 from otel_embedder.otlp.names import EXPORT_METHOD, TRACE_SERVICE
-from otel_embedder.telemetry.otlp.tracing import MAX_BATCH, MAX_WAITING, SPANS_DROPPED, Tracing
+from otel_embedder.otlp.tracing import MAX_BATCH, MAX_WAITING, SPANS_DROPPED, Tracing
 from tests.support.peers import spans_in
 
 CALLERS_TRACE, CALLERS_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
