@@ -12,7 +12,6 @@ from otel_embedder.annotation.known_spans import KnownSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.fairness import LOOK_BYTES, STEP_BYTES
-from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.spans import span_ids
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ class SpanReader:
         """
         kept: Counter[str] = Counter()
         for scope, service in scopes_of(request, self._renderer):
-            if is_own(scope):
+            if scope.is_own:
                 yield from _passed_by(scope, kept)
                 continue
             for start in range(0, len(scope.spans), PIECE):

@@ -15,6 +15,7 @@ from hashlib import sha256
 from operator import add
 from typing import TYPE_CHECKING
 
+from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.protobuf import Cursor
 
 if TYPE_CHECKING:
@@ -137,11 +138,17 @@ class ScopeSpans:
     Attributes:
         header: the encoded ScopeSpans without its spans: scope, schema URL, unknown fields.
         spans: its spans, in the order that they came.
+        is_own: whether they are of a sidecar's own work.
 
     """
 
     header: bytes
     spans: list[Span] = field(default_factory=list)
+    is_own: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read once whose they are: every stage asks."""
+        self.is_own = is_own(self.header)
 
     def pieces(self) -> Pieces:
         """Give the encoded ScopeSpans in pieces."""
@@ -208,6 +215,10 @@ class TraceRequest:
         for resource in self.resources:
             for scope in resource.scopes:
                 yield resource, scope
+
+    def own_spans(self) -> int:
+        """Give how many of its spans are of sidecars' own work."""
+        return sum(len(scope.spans) for _, scope in self.scopes() if scope.is_own)
 
     def bare(self) -> TraceRequest:
         """Give a request of the same spans, and nothing behind them."""

@@ -17,7 +17,6 @@ from cachetools import LRUCache
 
 from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import LOOP_REMEDY
-from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.telemetry.logs import get_logger
 
@@ -106,7 +105,7 @@ class Echoes:
             google.protobuf.message.DecodeError: one before it is no Span.
 
         """
-        scopes = (scope for _, scope in request.scopes() if not is_own(scope))
+        scopes = (scope for _, scope in request.scopes() if not scope.is_own)
         spans = chain.from_iterable(scope.spans for scope in scopes)
         for span in islice(spans, MAX_LOOKED_AT):
             standing = self._annotator.standing(span.encoded)

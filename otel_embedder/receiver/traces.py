@@ -16,7 +16,6 @@ import grpc.aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_embedder.otlp.names import EXPORT_METHOD, TRACE_SERVICE
-from otel_embedder.otlp.own import own_spans
 
 if TYPE_CHECKING:
     from otel_embedder.otlp.call import Call
@@ -94,7 +93,7 @@ class TraceReceiver:
     async def _export(self, context: Context, call: Call) -> bytes:
         async with self._messages.received(context) as message:
             request = await self._messages.parsed(message)
-            call.trace.took(spans=request.spans, own=own_spans(request))
+            call.trace.took(spans=request.spans, own=request.own_spans())
             bounded = replace(call, grow=message.attach)
             del message  # nobody needs its bytes any more
             return await self._answer(request, bounded)

@@ -4,7 +4,7 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from otel_embedder.otlp.own import is_own, own_spans
+from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, Span, TraceRequest
 
 OWN = trace_pb2.ScopeSpans(scope=InstrumentationScope(name="otel_embedder", version="1"))
@@ -18,17 +18,17 @@ OTHERS = [
 
 
 def test_the_scope_tells() -> None:
-    assert is_own(ScopeSpans(OWN.SerializeToString()))
+    assert is_own(OWN.SerializeToString())
 
 
 @pytest.mark.parametrize("scope", OTHERS, ids=str)
 def test_other_scopes_are_others(scope: trace_pb2.ScopeSpans) -> None:
-    assert not is_own(ScopeSpans(scope.SerializeToString()))
+    assert not is_own(scope.SerializeToString())
 
 
 def test_what_is_no_scope_is_anothers() -> None:
     # A field of 15 bytes that says of itself that it holds one of 127.
-    assert not is_own(ScopeSpans(b"\x0a\x0f\x0a\x7fotel_embedder"))
+    assert not is_own(b"\x0a\x0f\x0a\x7fotel_embedder")
 
 
 def test_own_spans_are_counted_over_all_scopes() -> None:
@@ -36,4 +36,4 @@ def test_own_spans_are_counted_over_all_scopes() -> None:
     scopes = [ScopeSpans(own, [Span(b""), Span(b"")]), ScopeSpans(other, [Span(b"")])]
     request = TraceRequest.of([ResourceSpans(b"", b"", [*scopes, ScopeSpans(own, [Span(b"")])])])
 
-    assert own_spans(request) == 3
+    assert request.own_spans() == 3
