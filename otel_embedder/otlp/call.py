@@ -56,6 +56,28 @@ class Untraced:
 UNTRACED = Untraced()
 
 
+class Traces(Protocol):
+    """Begins to tell of requests."""
+
+    def begin(self, method: str, metadata: Metadata) -> Trace:
+        """Tell of one, from now on.
+
+        Args:
+            method: what was called, as /SERVICE/METHOD.
+            metadata: the caller's headers.
+
+        """
+        ...
+
+
+class NoTraces:
+    """Tells of no request."""
+
+    def begin(self, *_: object) -> Trace:
+        """Tell nothing."""
+        return UNTRACED
+
+
 def _unbounded(_: int) -> None:
     """Count nothing, where nothing bounds what is in flight."""
 

@@ -16,7 +16,7 @@ from otel_embedder.telemetry.sparing import Sparing
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from otel_embedder.otlp.call import Metadata, Trace
+    from otel_embedder.otlp.call import Metadata, Trace, Traces
     from otel_embedder.receiver.intake.headers import Headers
     from otel_embedder.receiver.intake.hops import Hops
     from otel_embedder.receiver.intake.messages import Context
@@ -37,22 +37,6 @@ class CallsMetrics(Protocol):
     def caller_left(self) -> None:
         """Count a request that did not arrive whole, or whose caller left before the answer."""
         ...
-
-
-class Traces(Protocol):
-    """Begins to tell of requests."""
-
-    def begin(self, method: str, metadata: Metadata) -> Trace:
-        """Tell of one, from now on."""
-        ...
-
-
-class NoTraces:
-    """Tells of no request."""
-
-    def begin(self, *_: object) -> Trace:
-        """Tell nothing."""
-        return UNTRACED
 
 
 class Calls:

@@ -14,8 +14,8 @@ from otel_embedder import __version__
 from otel_embedder.errors import CredentialsError, SettingsError
 from otel_embedder.exporter.channel import NextHopChannel
 from otel_embedder.exporter.own_signal import OwnSignal, own_destination
+from otel_embedder.otlp.call import NoTraces
 from otel_embedder.otlp.names import EXPORT_METHOD, METRICS_METHOD
-from otel_embedder.receiver.calls import NoTraces
 from otel_embedder.sidecar.background import beside
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.exporter.own_signal import OwnSignalMetrics
     from otel_embedder.exporter.settings import TelemetrySettings
-    from otel_embedder.receiver.calls import Traces
+    from otel_embedder.otlp.call import Traces
     from otel_embedder.settings import Settings
     from otel_embedder.telemetry.metrics import Metrics
 

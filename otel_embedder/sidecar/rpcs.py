@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import grpc
 
     from otel_embedder.fairness import Turns
+    from otel_embedder.otlp.call import Traces
     from otel_embedder.receiver.closing import Closing
     from otel_embedder.search.asking.opening import LazyCatalogue
     from otel_embedder.settings import Settings
@@ -54,6 +55,7 @@ async def rpc_handlers(  # noqa: PLR0913 - collaborators
     closing: Closing,
     turns: Turns,
     metrics: Metrics,
+    traces: Traces,
 ) -> AsyncIterator[list[grpc.GenericRpcHandler]]:
     """Give the handlers of the services that can be asked.
 
@@ -65,11 +67,12 @@ async def rpc_handlers(  # noqa: PLR0913 - collaborators
         closing: ends the reading of messages.
         turns: of whatever keeps the event loop busy.
         metrics: who counts.
+        traces: tells of each call.
 
     """
     admission = Admission(max_requests=MAX_RPCS, max_bytes=MAX_BYTES, metrics=RpcMetrics(metrics))
     taken_in = Messages(admission, closing, turns=turns, max_bytes=MAX_MESSAGE_BYTES)
-    rpcs = Rpcs(taken_in, max_bytes=MAX_MESSAGE_BYTES)
+    rpcs = Rpcs(taken_in, max_bytes=MAX_MESSAGE_BYTES, traces=traces)
     parts = ExitStack()
     pool = parts.enter_context(Pool(threads=THREADS, waiting=MAX_RPCS))
     embedding = EmbeddingRpcs(

@@ -166,6 +166,7 @@ async def running(
                     closing=closing,
                     turns=turns,
                     metrics=metrics,
+                    traces=traces,
                 )
             ),
         )

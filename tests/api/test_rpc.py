@@ -19,6 +19,7 @@ from otel_embedder.search.changes.answers import Changes
 from otel_embedder.search.groups.found import GroupsAnswer
 from otel_embedder.sidecar.rpcs import MAX_MESSAGE_BYTES
 from tests.support.in_process import sidecar_in_process, tiny_model
+from tests.support.listener import Listener
 from tests.support.otlp_samples import new_span, request
 from tests.support.peers import FakeNextHop
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from otel_embedder.otlp.call import Metadata
     from tests.support.in_process import InProcess
 
     Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -47,10 +49,12 @@ async def sidecar(tiny_bert: Path) -> AsyncIterator[InProcess]:
         yield running
 
 
-async def called(sidecar: InProcess, method: str, asked: Message | bytes) -> bytes:
+async def called(
+    sidecar: InProcess, method: str, asked: Message | bytes, metadata: Metadata = ()
+) -> bytes:
     encoded = asked if isinstance(asked, bytes) else asked.SerializeToString()
     call: Call = sidecar.client.channel.unary_unary(method)
-    return await call(encoded)
+    return await call(encoded, metadata=metadata)
 
 
 async def code_of(sidecar: InProcess, method: str, asked: Message | bytes) -> grpc.StatusCode:
@@ -166,3 +170,25 @@ async def test_reflection_knows_the_services_and_their_messages(sidecar: InProce
     names = {each.name for each in listed.list_services_response.service}
     assert names >= {CATALOGUE_SERVICE, EMBEDDING_SERVICE}
     assert all(each.file_descriptor_response.file_descriptor_proto for each in files)
+
+
+async def test_calls_are_told_of_as_spans_of_their_callers_traces(
+    next_hop: FakeNextHop, tiny_bert: Path
+) -> None:
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    metadata = (("traceparent", f"00-{trace}-{parent}-01"),)
+    embed, search = f"/{EMBEDDING_SERVICE}/Embed", f"/{CATALOGUE_SERVICE}/Search"
+    async with Listener() as listener:
+        flags = {"catalogue": "memory", "traces_otlp_endpoint": listener.url}
+        async with sidecar_in_process(next_hop.url, **tiny_model(tiny_bert), **flags) as sidecar:
+            await called(sidecar, embed, embedding_pb2.EmbedRequest(texts=["a"]), metadata)
+            asked = catalogue_pb2.SearchRequest()
+            refused = await code_of(sidecar, search, asked)
+
+    answer, embedded, question, searched = listener.spans()
+    assert [answer.name, question.name] == ["answer", "answer"]
+    assert (embedded.name, searched.name) == (embed.removeprefix("/"), search.removeprefix("/"))
+    assert (embedded.trace_id.hex(), embedded.parent_span_id.hex()) == (trace, parent)
+    assert (answer.parent_span_id, question.parent_span_id) == (embedded.span_id, searched.span_id)
+    codes = {each.key: each.value.int_value for each in searched.attributes}
+    assert codes["rpc.grpc.status_code"] == refused.value[0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_embedder.fairness import Turns
+from otel_embedder.otlp.call import NoTraces
 from otel_embedder.receiver.admission import Admission
-from otel_embedder.receiver.calls import Calls, NoTraces
+from otel_embedder.receiver.calls import Calls
 from otel_embedder.receiver.closing import Closing
 from otel_embedder.receiver.intake.headers import Headers
 from otel_embedder.receiver.intake.hops import Hops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc
@@ -21,12 +22,15 @@ from otel_embedder.errors import (
     UnknownEntryError,
     UnknownGroupError,
 )
+from otel_embedder.otlp.call import UNTRACED
 from otel_embedder.otlp.words import fit
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
+
+    from otel_embedder.otlp.call import Trace, Traces
 
     Context = grpc.aio.ServicerContext[bytes, bytes]
     Handler = grpc.RpcMethodHandler[bytes, bytes]
@@ -73,38 +77,57 @@ class Intake(Protocol):
 class Rpcs:
     """Makes handlers of functions."""
 
-    def __init__(self, intake: Intake, *, max_bytes: int) -> None:
-        """Take in by this, and nothing that has more bytes."""
+    def __init__(self, intake: Intake, *, max_bytes: int, traces: Traces) -> None:
+        """Prepare for calls.
+
+        Args:
+            intake: takes messages in.
+            max_bytes: a message may have so many.
+            traces: tells of each call.
+
+        """
         self._intake = intake
         self._max_bytes = max_bytes
+        self._traces = traces
 
     def handler(
-        self, request: type[Request], answer: Callable[[Request], Awaitable[Message]]
+        self, method: str, request: type[Request], answer: Callable[[Request], Awaitable[Message]]
     ) -> Handler:
         """Give the handler of a method.
 
         To gRPC it is one for streams, which leaves the reading to the intake.
 
         Args:
+            method: what is called, as /SERVICE/METHOD.
             request: what comes.
             answer: gives what goes back, or raises.
 
         """
 
-        async def answer_to(context: Context) -> bytes:
+        async def answer_to(context: Context, trace: Trace) -> bytes:
             async with self._intake.received(context) as message:
                 asked = self._parsed(request, message.encoded)
-                return (await answer(asked)).SerializeToString()
+                with trace.stage("answer"):
+                    return (await answer(asked)).SerializeToString()
 
         async def answered(_: object, context: Context) -> bytes:
+            trace: Trace = UNTRACED
             try:
-                return await answer_to(context)
+                trace = self._traces.begin(method, tuple(context.invocation_metadata() or ()))
+                encoded = await answer_to(context, trace)
+            except asyncio.CancelledError:
+                trace.ended(grpc.StatusCode.CANCELLED.value[0])
+                raise
             except OtelEmbedderError as error:
                 code = next((code for kind, code in CODES if isinstance(error, kind)), _ANY)
                 details = str(error)
             except Exception as error:
                 log.exception(RPC_FAILED, exc_info=error)
                 code, details = grpc.StatusCode.INTERNAL, "a fault of ours; the log tells of it"
+            else:
+                trace.ended(grpc.StatusCode.OK.value[0])
+                return encoded
+            trace.ended(code.value[0])
             # Not while the error is at hand, as in `receiver.calls`.
             return await context.abort(code, fit(details, MAX_DETAILS))
 

@@ -58,7 +58,11 @@ class CatalogueRpcs:
         for question in QUESTIONS:
             if question.name in METHODS:
                 method, request, response = METHODS[question.name]
-                handlers[method] = rpcs.handler(request, partial(self._answer, question, response))
+                handlers[method] = rpcs.handler(
+                    f"/{CATALOGUE_SERVICE}/{method}",
+                    request,
+                    partial(self._answer, question, response),
+                )
         return grpc.method_handlers_generic_handler(CATALOGUE_SERVICE, handlers)
 
     async def _answer(

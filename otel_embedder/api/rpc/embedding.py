@@ -81,8 +81,10 @@ class EmbeddingRpcs:
     def rpc_handler(self, rpcs: Rpcs) -> grpc.GenericRpcHandler:
         """Give the handler to add to a server."""
         handlers = {
-            "Embed": rpcs.handler(pb.EmbedRequest, self._embed),
-            "EmbedSpans": rpcs.handler(pb.EmbedSpansRequest, self._embed_spans),
+            "Embed": rpcs.handler(f"/{EMBEDDING_SERVICE}/Embed", pb.EmbedRequest, self._embed),
+            "EmbedSpans": rpcs.handler(
+                f"/{EMBEDDING_SERVICE}/EmbedSpans", pb.EmbedSpansRequest, self._embed_spans
+            ),
         }
         return grpc.method_handlers_generic_handler(EMBEDDING_SERVICE, handlers)
 
