@@ -121,6 +121,7 @@ class Patience(NamedTuple):
 
     Attributes:
         starting: at its start, until that is told.
+        late: then, until it is asked to end.
         silent: while it serves, until nobody says any more that it does.
         hanging: then, until it is asked to end.
         ending: then, until it is killed.
@@ -130,6 +131,7 @@ class Patience(NamedTuple):
     """
 
     starting: float = 10.0
+    late: float = 50.0
     silent: float = 30.0
     hanging: float = 10.0
     ending: float = 10.0
@@ -278,12 +280,12 @@ class Crew:
             step = self._hear(worker, json.loads(line))
 
     def _miss_start(self, worker: Running) -> Step:
-        """Tell of a worker that does not get to listen. What it does may take long, so it stays."""
+        """Tell of a worker that does not get to listen: what it does may take long."""
         seconds = self._patience.starting
         log.warning(
             WORKER_LATE, worker=worker.share.number, pid=worker.process.pid, seconds=seconds
         )
-        return Step(None, self._miss_start)
+        return Step(self._patience.late, self._end)
 
     def _miss(self, worker: Running) -> Step:
         log.error(WORKER_SILENT, worker=worker.share.number, pid=worker.process.pid)

@@ -248,6 +248,8 @@ async def test_who_is_to_stop_before_it_has_started_stops() -> None:
 HANGING = "tell(listening=True); import signal; signal.pause()"
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 SHORT = LONG._replace(silent=0.1, hanging=0.1)
+NEVER_LISTENING = "import signal; signal.pause()"
+LATE = LONG._replace(starting=0.05, late=0.05, silent=0.1, closing=0.1)
 
 
 async def test_a_worker_that_hangs_is_asked_to_end_and_another_one_started() -> None:
@@ -270,10 +272,20 @@ async def test_a_worker_that_hangs_and_does_not_hear_is_killed() -> None:
     assert of(WORKER_ENDED, logs)[0]["end"] == "SIGKILL"
 
 
-async def test_where_workers_hang_again_and_again_it_is_only_told() -> None:
+@pytest.mark.parametrize(
+    ("code", "patience", "told"),
+    [
+        (HANGING, SHORT._replace(closing=0.1), WORKER_SILENT),
+        (NEVER_LISTENING, LATE, WORKER_LATE),
+    ],
+    ids=["silent", "late"],
+)
+async def test_where_workers_hang_again_and_again_it_is_only_told(
+    code: str, patience: Patience, told: str
+) -> None:
     with capture_logs() as logs:
-        async with crew(HANGING, patience=SHORT._replace(closing=0.1)) as (_, metrics):
-            await until(lambda: len(of(WORKER_SILENT, logs)) > MAX_ENDINGS)
+        async with crew(code, patience=patience) as (_, metrics):
+            await until(lambda: len(of(told, logs)) > MAX_ENDINGS)
             restarts = metrics.value("worker_restarts_total")
 
     assert restarts == MAX_ENDINGS
@@ -316,7 +328,7 @@ async def test_who_is_to_stop_does_not_wait_for_a_worker_that_hangs() -> None:
     assert of(WORKER_KILLED, logs)[0]["reason"] == "it does not end"
 
 
-async def test_a_worker_that_does_not_get_to_listen_is_told_of_and_stays() -> None:
+async def test_a_worker_that_does_not_get_to_listen_is_told_of_and_waited_for() -> None:
     with capture_logs() as logs:
         async with crew(OBEYING, workers=2, patience=LONG._replace(starting=0.05)) as (running, _):
             await until(lambda: of(WORKER_LATE, logs))
@@ -324,6 +336,26 @@ async def test_a_worker_that_does_not_get_to_listen_is_told_of_and_stays() -> No
 
     [late] = of(WORKER_LATE, logs)
     assert (late["worker"], late["seconds"]) == (0, 0.05)
+    assert not of(WORKER_HUNG, logs)
+
+
+async def test_a_worker_that_never_gets_to_listen_is_asked_to_end_and_another_one_started(
+    tmp_path: Path,
+) -> None:
+    # Only the first hangs.
+    been_here = tmp_path / "been here"
+    code = f"""
+if os.path.exists({str(been_here)!r}): tell(listening=True)
+else: open({str(been_here)!r}, "w").close(); {NEVER_LISTENING}
+"""
+    # One that a busy machine starts slowly may be ended, too.
+    patience = LATE._replace(starting=PATIENCE / 10, silent=PATIENCE)
+    with capture_logs() as logs:
+        async with crew(code + OBEYING, patience=patience) as (_, metrics):
+            await until(lambda: metrics.value("workers") == 1)
+
+    assert of(WORKER_LATE, logs)[0]["pid"] == of(WORKER_HUNG, logs)[0]["pid"]
+    assert of(WORKER_ENDED, logs)[0]["end"] == "SIGTERM"
 
 
 async def test_what_nobody_foresaw_is_told_and_ends_all() -> None:
