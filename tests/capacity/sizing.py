@@ -23,7 +23,8 @@ RESIDENT_BYTES = 174_000_000
 REMEMBERED_TEXTS = 1_000
 TEXT_BYTES = 6_000
 # At the worst: 64 MiB in flight, half as much being sent, twice; three models that hang.
-WORST_BYTES = 2 * 64 * 2**20 + 3 * 100_000_000
+INFLIGHT_BYTES, INFLIGHT_TIMES = 64 * 2**20, 2
+WORST_BYTES = INFLIGHT_TIMES * INFLIGHT_BYTES + 3 * 100_000_000
 
 # What a catalogue takes at rest, by itself and a text of it, and more of both if there is a page;
 # by `python -m tests.bench.catalogue_memory`. At the worst its store hangs: 64 MiB wait to be read,

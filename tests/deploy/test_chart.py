@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from pydantic import ByteSize, TypeAdapter
 
 from otel_embedder import __version__
 from otel_embedder.settings import Settings, load_settings
 from otel_embedder.sidecar.checks import CHECKS
-from tests.capacity.sizing import REMEMBERED_TEXTS, TEXT_BYTES, Load, size_of
+from tests.capacity.sizing import (
+    INFLIGHT_BYTES,
+    INFLIGHT_TIMES,
+    REMEMBERED_TEXTS,
+    TEXT_BYTES,
+    Load,
+    size_of,
+)
 from tests.deploy.manifests import MANIFESTS, VALUES, made
 from tests.support.certificates import Authority
 from tests.support.charts import (
@@ -40,6 +48,8 @@ if TYPE_CHECKING:
     from tests.support.charts import Manifest
 
 pytestmark = pytest.mark.deploy
+
+SIZE = TypeAdapter(ByteSize)
 
 TLS = {
     "tls": {"name": "own"},
@@ -287,9 +297,11 @@ def test_there_is_memory_for_what_its_settings_may_take(row: str) -> None:
     load = replace(LOAD, catalogue=texts if given.get("catalogue") else 0)
     load = replace(load, has_page="http_listen" in given)
     more = TEXT_BYTES * (given.get("cache_size", REMEMBERED_TEXTS) - REMEMBERED_TEXTS)
+    inflight = SIZE.validate_python(given.get("max_inflight_bytes", INFLIGHT_BYTES))
+    worst = more + INFLIGHT_TIMES * (inflight - INFLIGHT_BYTES)
     size = size_of(load)
 
-    assert in_bytes(resources["limits"]["memory"]) >= size.limit_bytes + more
+    assert in_bytes(resources["limits"]["memory"]) >= size.limit_bytes + worst
     assert in_bytes(resources["requests"]["memory"]) >= size.resident_bytes + more
 
 
@@ -306,6 +318,21 @@ def test_several_workers_have_memory_each() -> None:
     assert three - one == pytest.approx(300e6, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    "size", [268_435_456, "268435456", "256MiB", "256 mib", ".25GiB", "268.435456MB", "1MiB"]
+)
+def test_what_may_be_in_flight_has_its_memory(size: str | int) -> None:
+    limit, larger = (
+        resources_of({**GATEWAY, "settings": {"max_inflight_bytes": each}})
+        for each in ("64MiB", size)
+    )
+    more = SIZE.validate_python(size) - INFLIGHT_BYTES
+
+    assert larger["requests"] == limit["requests"]
+    added = in_bytes(larger["limits"]["memory"]) - in_bytes(limit["limits"]["memory"])
+    assert added == max(0, INFLIGHT_TIMES * more)
+
+
 def test_whoever_says_how_much_memory_has_that() -> None:
     limited = {**GATEWAY, **PAGE, "resources": {"limits": {"memory": "2Gi"}}}
     both = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
@@ -315,8 +342,9 @@ def test_whoever_says_how_much_memory_has_that() -> None:
     assert resources_of({**GATEWAY, "resources": both}) == both
 
 
-def resources_of(values: dict[str, object]) -> object:
-    return embedder(manifests(rendered(values)))["resources"]
+def resources_of(values: dict[str, object]) -> dict[str, dict[str, str]]:
+    resources: dict[str, dict[str, str]] = embedder(manifests(rendered(values)))["resources"]
+    return resources
 
 
 @FOR_ALL

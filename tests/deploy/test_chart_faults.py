@@ -37,6 +37,7 @@ PAGE: dict[str, object] = {"page": {"enabled": True}}
         ({**GATEWAY, **PAGE, "secrets": {"pageTls": {"name": "page"}}}, "both, or neither"),
         ({**GATEWAY, **PAGE, "settings": {"workers": 2}}, "settings.workers: the page tells"),
         ({**SIDECAR, "settings": {"workers": 2}}, "settings.workers: the one connection"),
+        ({**GATEWAY, "settings": {"max_inflight_bytes": "64Mi"}}, "64Mi is no size; write bytes"),
         ({**GATEWAY, "secrets": {"bearerToken": {"value": "s3cret"}}}, "bearerToken"),
         (
             {**GATEWAY, "secrets": {"telemetryHeaders": {"name": "h"}}},

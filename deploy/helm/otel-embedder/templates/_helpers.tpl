@@ -113,16 +113,32 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- toYaml (merge $own .Values.settings) }}
 {{- end }}
 
+{{/* The setting max_inflight_bytes, which may have a unit, as a number: spelt as the sidecar reads it. */}}
+{{- define "otel-embedder.inflightBytes" -}}
+{{- $size := default "64MiB" .Values.settings.max_inflight_bytes -}}
+{{- if not (kindIs "string" $size) -}}
+{{- int64 $size -}}
+{{- else -}}
+{{- $units := dict "" 1 "b" 1 "k" 1e3 "kb" 1e3 "kib" 1024 "m" 1e6 "mb" 1e6 "mib" 1048576 "g" 1e9 "gb" 1e9 "gib" 1073741824 -}}
+{{- $unit := regexReplaceAll "^\\s*\\d*\\.?\\d+\\s*(\\w*).*$" $size "${1}" | lower -}}
+{{- if not (hasKey $units $unit) -}}
+{{- fail (printf "settings.max_inflight_bytes: %s is no size; write bytes, or a number with KiB, MiB or GiB" $size) -}}
+{{- end -}}
+{{- int64 (mulf (float64 (regexFind "\\d*\\.?\\d+" $size)) (get $units $unit)) -}}
+{{- end -}}
+{{- end }}
+
 {{/* What it may use. The numbers are those of docs/scale.md, by a test; in bytes, but for the first two. */}}
 {{- define "otel-embedder.resources" -}}
 {{- $settings := .Values.settings -}}
 {{- $texts := int (default 200000 $settings.catalogue_texts) -}}
 {{- $rest := mul 6000 (max 0 (sub (int (default 1000 $settings.cache_size)) 1000)) -}}
 {{- $rest = add $rest (mul 150000000 (sub (int (default 1 $settings.workers)) 1)) -}}
-{{- $worst := 0 -}}
+{{- $inflight := int64 (include "otel-embedder.inflightBytes" .) -}}
+{{- $worst := mul 2 (max 0 (sub $inflight 67108864)) -}}
 {{- if or .Values.page.enabled $settings.catalogue -}}
 {{- $rest = add $rest 34000000 (mul 200 $texts) -}}
-{{- $worst = 201326592 -}}
+{{- $worst = add $worst 201326592 -}}
 {{- end -}}
 {{- if .Values.page.enabled -}}
 {{- $rest = add $rest 53000000 (mul 1900 $texts) -}}
