@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.embedder.nest import Nest
+    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.pipeline.passed import Passed
     from otel_embedder.search.store import Batch, Store
     from otel_embedder.settings import Settings
@@ -96,14 +97,61 @@ class _Waiting(NamedTuple):
     pieces: Iterable[SomeSpans]
 
 
+class WaitingRequests:
+    """Requests that wait to be read, in bounded memory: put by one thread, taken by another."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        """Keep none yet, and about so many bytes at most."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._requests: deque[_Waiting] = deque()
+
+    def put(self, passed: Passed) -> bool:
+        """Pack and keep a request; tell whether there was room: where there is none it is left."""
+        if not self._has_room(passed.request):
+            return False
+        waiting = _waiting(passed)
+        with self._lock:
+            self._bytes += waiting.size
+        self._requests.append(waiting)
+        return True
+
+    def _has_room(self, request: TraceRequest) -> bool:
+        left = self._max_bytes - self._bytes
+        # With what is attached, which is not packed: where that has room nothing is to be measured.
+        if request.size + POINTERS_BYTES * request.spans <= left:
+            return True
+        return not _is_large(request) and _packed_size(request) <= left
+
+    def take(self) -> Iterator[Iterable[SomeSpans]]:
+        """Give the spans of each request, the first first, and keep it no longer."""
+        while self._requests:
+            waiting = self._requests.popleft()
+            with self._lock:
+                self._bytes -= waiting.size
+            yield waiting.pieces
+
+
+def _is_large(request: TraceRequest) -> bool:
+    """Tell whether it takes long to pack."""
+    return request.spans > LARGE_SPANS or request.size > LARGE_BYTES
+
+
 def _waiting(passed: Passed) -> _Waiting:
     """Pack a request, unless that takes long: then whoever reads it packs one piece at a time."""
     pieces = few_at_a_time(passed)
-    if passed.request.spans > LARGE_SPANS or passed.request.size > LARGE_BYTES:
+    if _is_large(passed.request):
         return _Waiting(passed.request.size, pieces)
     # Where it is at hand: of what lives on, to be freed in another thread, a span costs more.
     packed = [*pieces]
     return _Waiting(sum(map(SomeSpans.size, packed)), packed)
+
+
+def _packed_size(request: TraceRequest) -> int:
+    """Give about how many bytes the spans of a request will hold."""
+    spans = (sum(map(len, map(ENCODED, scope.spans))) for _, scope in request.scopes())
+    return sum(spans) + POINTERS_BYTES * request.spans
 
 
 def few_at_a_time(passed: Passed) -> Iterator[SomeSpans]:
@@ -158,23 +206,14 @@ class Cataloguing:
         self._writer = writer
         self._interval = interval
         self._metrics = metrics
-        self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0
-        self._lock = threading.Lock()
+        self._waiting = WaitingRequests(max_bytes=MAX_WAITING_BYTES)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catalogue-reader", daemon=True)
         self._thread.start()
 
     def passed(self, passed: Passed) -> None:
         """Take a request that the next hop has taken; never waits."""
-        waiting = _waiting(passed)
-        with self._lock:
-            has_room = self._bytes + waiting.size <= MAX_WAITING_BYTES
-            has_room = has_room and not self._closing.is_set()
-            if has_room:
-                self._bytes += waiting.size
-                self._waiting.append(waiting)
-        if not has_room:
+        if self._closing.is_set() or not self._waiting.put(passed):
             self._metrics.catalogue_dropped("queue", spans=passed.request.spans)
 
     def passed_in_part(self, *, spans: int) -> None:
@@ -199,11 +238,8 @@ class Cataloguing:
 
     def _read(self) -> None:
         until = time.monotonic() + TURN_SECONDS
-        while self._waiting:
-            with self._lock:
-                waiting = self._waiting.popleft()
-                self._bytes -= waiting.size
-            for some in waiting.pieces:
+        for pieces in self._waiting.take():
+            for some in pieces:
                 self._take(some)
                 if time.monotonic() >= until:
                     time.sleep(0)

@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from otel_embedder.annotation.standing import Standing
 from otel_embedder.annotation.work import Work
-from otel_embedder.otlp.wire import parse_request
+from otel_embedder.otlp.wire import Span, parse_request
 from otel_embedder.pipeline.passed import Passed
 from otel_embedder.search.recording.writing import CATALOGUE_FAILING
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.search.times import DAY, MINUTE
-from otel_embedder.sidecar.cataloguing import LARGE_SPANS, MAX_SPANS, few_at_a_time
+from otel_embedder.sidecar.cataloguing import (
+    LARGE_SPANS,
+    MAX_SPANS,
+    POINTERS_BYTES,
+    WaitingRequests,
+    few_at_a_time,
+)
 from tests.support.fakes import embedding_of
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import new_span, request, span
@@ -102,3 +108,44 @@ def test_spans_come_a_few_at_a_time_with_their_texts_and_embeddings() -> None:
     assert first.embeddings[:3] == [embeddings[0], None, embeddings[1]]
     assert rest.texts == [f"{MAX_SPANS}", f"{MAX_SPANS + 1}"]
     assert [*rest.spans] == [each.encoded for each in scope.spans[-2:]]
+
+
+class Watched(list[Span]):
+    """The spans of a scope, which tell how often some of them were taken to be packed."""
+
+    packed = 0
+
+    def __getitem__(self, part: Any) -> Any:  # noqa: ANN401 - as a list has it
+        self.packed += 1
+        return super().__getitem__(part)
+
+
+def passed_spans(spans: int) -> tuple[Passed, Watched]:
+    parsed = parse_request(request(*(span("a") for _ in range(spans))).SerializeToString())
+    [scope] = parsed.resources[0].scopes
+    scope.spans = watched = Watched(scope.spans)
+    return Passed(parsed, [], []), watched
+
+
+def test_what_finds_no_room_is_not_packed() -> None:
+    (first, _), (second, watched) = passed_spans(2), passed_spans(2)
+    size = sum(len(each.encoded) + POINTERS_BYTES for each in watched)
+    waiting = WaitingRequests(max_bytes=2 * size - 1)
+
+    assert waiting.put(first)
+    assert not waiting.put(second)
+    assert watched.packed == 0
+    [[some]] = waiting.take()
+    assert len(some.spans) == 2
+    assert waiting.put(second)
+    assert watched.packed == 1
+
+
+@pytest.mark.parametrize("spans", [1, MAX_SPANS + 1, LARGE_SPANS + 1])
+def test_who_has_read_all_has_room_for_all_again(spans: int) -> None:
+    passed, _ = passed_spans(spans)
+    waiting = WaitingRequests(max_bytes=passed.request.size + POINTERS_BYTES * spans)
+    for _ in range(3):
+        assert waiting.put(passed)
+        [pieces] = waiting.take()
+        assert sum(len(some.spans) for some in pieces) == spans
