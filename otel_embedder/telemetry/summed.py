@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from otel_embedder.telemetry.metrics import CREATED
+from otel_embedder.telemetry.declarations import CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

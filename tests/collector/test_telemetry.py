@@ -13,7 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_embedder.otlp.names import EXPORT_METHOD, METRICS_METHOD, TRACE_SERVICE
-from otel_embedder.telemetry.metrics import METRICS, NAMESPACE, serving_metrics
+from otel_embedder.telemetry.declarations import METRICS, NAMESPACE
+from otel_embedder.telemetry.metrics import serving_metrics
 from otel_embedder.telemetry.otlp.metrics import MetricsMessage
 from tests.support.otlp_samples import request, span
 from tests.support.processes import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_embedder.settings import Settings, default_text
-from otel_embedder.telemetry.metrics import METRICS, NAMESPACE
+from otel_embedder.telemetry.declarations import METRICS, NAMESPACE
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import grpc
 import yaml
 
-from otel_embedder.telemetry.metrics import METRICS, NAMESPACE, Metrics
+from otel_embedder.telemetry.declarations import METRICS, NAMESPACE
+from otel_embedder.telemetry.metrics import Metrics
 from tests.deploy.dashboard import dashboard
 from tests.support.in_process import sidecar_in_process, tiny_model
 from tests.support.otlp_samples import request, span

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
-from otel_embedder.telemetry.metrics import CREATED, METRICS, NAMESPACE
+from otel_embedder.telemetry.declarations import CREATED, METRICS, NAMESPACE
 from otel_embedder.telemetry.otlp.resource import OWN_SCOPE
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
-from otel_embedder.telemetry.metrics import BATCH_SIZES, METRICS, NAMESPACE, Metrics
+from otel_embedder.telemetry.declarations import BATCH_SIZES, METRICS, NAMESPACE
+from otel_embedder.telemetry.metrics import Metrics
 from otel_embedder.telemetry.otlp.metrics import MetricsMessage
 from otel_embedder.telemetry.summed import SummedMetrics
 from otel_embedder.telemetry.summed import told as told_as_text
