@@ -11,7 +11,6 @@ import asyncio
 import math
 import threading
 import time
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 
@@ -36,9 +35,8 @@ from otel_embedder.embedder.models.engines import reviving_model, thread_count
 from otel_embedder.embedder.models.reviving import RevivingModel
 from otel_embedder.embedder.models.weights import model_name as _name_of
 from otel_embedder.embedder.settings import DEFAULT_CACHE_SIZE
-from otel_embedder.errors import EmbedderClosedError
-from otel_embedder.library.background import BackgroundLoop
 from otel_embedder.library.catalogued import CataloguedTraces
+from otel_embedder.library.running import RunningEmbedder
 from otel_embedder.library.sync_service import SyncEmbeddingService
 from otel_embedder.library.trace_embedder import embedding_traces, encoded
 from otel_embedder.search.asking.queries import DEFAULT_COUNT
@@ -55,6 +53,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Model, Vector
     from otel_embedder.embedder.models.choice import Engine
+    from otel_embedder.library.background import BackgroundLoop
     from otel_embedder.library.catalogued import ChangesOptions, FilterOptions, GroupOptions
     from otel_embedder.library.trace_embedder import AnyTrace, EmbeddedText, TraceEmbedder
     from otel_embedder.search.asking.answers import Answer
@@ -159,8 +158,7 @@ class EmbeddingService:
         self._cache_size = cache_size
         self._embed_timeout = embed_timeout
         self._lock = threading.Lock()
-        self._running: _Running | None = None
-        self._is_closed = False
+        self._running = RunningEmbedder(self._embedder)
 
     @classmethod
     def sync(cls, **options: Unpack[ServiceOptions]) -> SyncEmbeddingService:
@@ -181,13 +179,11 @@ class EmbeddingService:
     def close(self) -> None:
         """Free the model and the threads, for good. What is under way gets stand-ins."""
         with self._lock:
-            catalogued, self._catalogued, self._is_closed = self._catalogued, None, True
+            self._running.refuse()
+            catalogued, self._catalogued = self._catalogued, None
         if catalogued is not None:
             catalogued.close()
-        with self._lock:
-            running, self._running = self._running, None
-        if running is not None and running.loop.is_alive():
-            running.close()
+        self._running.close()
 
     @property
     def text_version(self) -> str:
@@ -196,10 +192,7 @@ class EmbeddingService:
 
     def cache_info(self) -> CacheInfo:
         """Give the cache's hits, misses, maxsize and currsize."""
-        running = self._running
-        if running is None or running.embedder is None:
-            return CacheInfo(0, 0, self._cache_size, 0)
-        return running.embedder.cache_info()
+        return self._running.cache_info() or CacheInfo(0, 0, self._cache_size, 0)
 
     async def preload(self) -> None:
         """Load the model now instead of with the first trace.
@@ -349,8 +342,7 @@ class EmbeddingService:
     def _opened(self) -> CataloguedTraces:
         """Give the catalogue, opened by the first who needs it."""
         with self._lock:
-            if self._is_closed:
-                raise EmbedderClosedError("the service is closed")
+            self._running.check()
             if self._catalogue_url is None:
                 raise ValueError("there is no catalogue: EmbeddingService(catalogue=...) names one")
             if self._catalogued is None:
@@ -397,25 +389,16 @@ class EmbeddingService:
         self, use: Callable[[TraceEmbedder], Coroutine[object, object, Result]]
     ) -> Result:
         """Use the embedder on its own loop."""
-        running = self._started()
-
-        async def used() -> Result:
-            return await use(await running.started(self._embedder))
-
-        return await asyncio.wrap_future(running.loop.submit(used()))
+        return await asyncio.wrap_future(self._running.use(use))
 
     def embeddings_of(self, contents: Sequence[str]) -> list[Embedding]:
         """Give one embedding a text, in order, from a thread without a loop; as `embed_texts`.
 
         What the model knows no word of gets a stand-in.
         """
-        running = self._started()
-
-        async def used() -> list[Embedding]:
-            embedder = await running.started(self._embedder)
-            return await embedder.embeddings_of(contents, urgent=False)
-
-        return running.loop.submit(used()).result()
+        return self._running.use(
+            lambda embedder: embedder.embeddings_of(contents, urgent=False)
+        ).result()
 
     def background(self) -> BackgroundLoop:
         """Give the event loop that the work is done on, started if need be.
@@ -424,17 +407,7 @@ class EmbeddingService:
             EmbedderClosedError: the service is closed.
 
         """
-        return self._started().loop
-
-    def _started(self) -> _Running:
-        with self._lock:
-            if self._is_closed:
-                raise EmbedderClosedError("the service is closed")
-            if self._running is None:
-                self._running = _Running()
-            if not self._running.loop.is_alive():
-                raise EmbedderClosedError("the process was forked; use a service only after that")
-            return self._running
+        return self._running.loop()
 
     def _embedder(self) -> AbstractAsyncContextManager[TraceEmbedder]:
         threads = thread_count(self._threads)
@@ -475,26 +448,3 @@ def _check(option: str, value: Option, check: Callable[[Option], object]) -> Non
         check(value)
     except ValueError as error:
         raise ValueError(f"{option} {error}; it is {value!r}") from error
-
-
-class _Running:
-    """What there is of a service once it is used."""
-
-    def __init__(self) -> None:
-        self.loop = BackgroundLoop()
-        self.embedder: TraceEmbedder | None = None
-        self._starting = asyncio.Lock()
-        self._parts = AsyncExitStack()
-
-    async def started(
-        self, start: Callable[[], AbstractAsyncContextManager[TraceEmbedder]]
-    ) -> TraceEmbedder:
-        """Give the embedder, made by the first who asks: on the loop, since it reads files."""
-        async with self._starting:
-            if self.embedder is None:
-                self.embedder = await self._parts.enter_async_context(start())
-            return self.embedder
-
-    def close(self) -> None:
-        self.loop.submit(self._parts.aclose()).result()
-        self.loop.close()
