@@ -31,7 +31,7 @@ from otel_embedder.library.values import (
 from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
 from otel_embedder.text.purse import MAX_FIELDS
 from otel_embedder.text.renderer import STATUS_NAMES
-from otel_embedder.text.wording import KIND_NAMES
+from otel_embedder.text.wording.wording import KIND_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -20,7 +20,6 @@ from otel_embedder.text.errors.error_events import read
 from otel_embedder.text.errors.error_text import ErrorText, timeless
 from otel_embedder.text.errors.error_words import ErrorWordsReader
 from otel_embedder.text.hiding.secrets import Secrets
-from otel_embedder.text.keys import any_of
 from otel_embedder.text.masking.masks import mask, mask_named
 from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
@@ -32,7 +31,8 @@ from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
 from otel_embedder.text.template import FIELDS, parse_template
 from otel_embedder.text.values import ELLIPSIS, common_length, decode, read_key_value, render_named
-from otel_embedder.text.wording import KIND_NAMES
+from otel_embedder.text.wording.keys import any_of
+from otel_embedder.text.wording.wording import KIND_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

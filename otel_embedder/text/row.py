@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.text.keys import any_of, key_words
 from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.values import decode
+from otel_embedder.text.wording.keys import any_of, key_words
 
 if TYPE_CHECKING:
     from otel_embedder.text.hiding.secrets import Secrets

@@ -35,7 +35,7 @@ from otel_embedder.text.renderer import (
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
 from otel_embedder.text.values import decode, is_plain, read_key_value, render_named
-from otel_embedder.text.wording import KIND_NAMES, Wording
+from otel_embedder.text.wording.wording import KIND_NAMES, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from otel_embedder.text.errors.error_words import ErrorWords
     from otel_embedder.text.hiding.secrets import Secrets
     from otel_embedder.text.profiles.profile import Profile
-    from otel_embedder.text.wording import Reading
+    from otel_embedder.text.wording.wording import Reading
 
 # Of a fragment's line, so that codes sort first.
 CODE, ATTRIBUTE = "0", "1"

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otel_embedder
-from otel_embedder.text import words
 from otel_embedder.text.hiding import commands, looks
 from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.marks import Marked, Marks, any_of, seen_in, words_marks
 from otel_embedder.text.masking import generated, masks, statements, times
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
+from otel_embedder.text.wording import words
 from tests.support.masked_values import VALUES, render_values
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import opentelemetry.semconv
 import pytest
 from opentelemetry.semconv.schemas import Schemas
 
-from otel_embedder.text.conventions import (
+from otel_embedder.text.wording.conventions import (
     RENAMED,
     RENAMED_VALUES,
     SCHEMA_VERSION,

@@ -4,7 +4,7 @@ import pytest
 
 from otel_embedder.text.errors.error_text import Part
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.wording import Wording, fitted
+from otel_embedder.text.wording.wording import Wording, fitted
 
 
 @pytest.mark.parametrize(

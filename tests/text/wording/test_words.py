@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_embedder.text.keys import key_words
 from otel_embedder.text.masking.masks import mask
-from otel_embedder.text.words import (
+from otel_embedder.text.wording.keys import key_words
+from otel_embedder.text.wording.words import (
     MAX_WORD_CHARACTERS,
     parted,
     with_codes,

@@ -6,7 +6,7 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
-from otel_embedder.text.words import parted
+from otel_embedder.text.wording.words import parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from otel_embedder.text.masking.masks import mask
-from otel_embedder.text.queries import summary
+from otel_embedder.text.wording.queries import summary
 
 
 @pytest.mark.parametrize(

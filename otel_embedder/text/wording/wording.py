@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Made
-from otel_embedder.text import queries
-from otel_embedder.text.conventions import only_name, present
 from otel_embedder.text.durations import rounded_milliseconds
-from otel_embedder.text.keys import any_of, key_words
 from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.values import common_length
-from otel_embedder.text.words import (
+from otel_embedder.text.wording import queries
+from otel_embedder.text.wording.conventions import only_name, present
+from otel_embedder.text.wording.keys import any_of, key_words
+from otel_embedder.text.wording.words import (
     error_words,
     with_codes,
     without_marks,

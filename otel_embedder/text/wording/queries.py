@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from otel_embedder.text.words import words
+from otel_embedder.text.wording.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
