@@ -78,10 +78,13 @@ class Site(NamedTuple):
             assert time.monotonic() < until, f"{name} is {is_}, not {value}"
             time.sleep(0.05)
 
-    def workers(self) -> dict[int, int]:
-        """Give the process ids of the workers, by number."""
-        starts = self.supervisor.events("worker.started")
-        return {facts["worker"]: facts["pid"] for facts in starts}
+    def workers(self, *, starts: int = WORKERS) -> dict[int, int]:
+        """Give the process ids of the workers, by number, once so many have been started."""
+        until = time.monotonic() + PATIENCE
+        while len(told := self.supervisor.events("worker.started")) < starts:
+            assert time.monotonic() < until, f"told of: {told}"
+            time.sleep(0.05)
+        return {facts["worker"]: facts["pid"] for facts in told}
 
 
 @pytest.fixture
@@ -175,8 +178,8 @@ def test_a_worker_that_is_killed_is_started_again_and_its_counts_stay(
         it.wait_for("worker_restarts_total", 1)
         it.wait_for("workers", WORKERS)
 
-        assert it.supervisor.events("worker.ended")[0]["end"] == "SIGKILL"
-        after = it.workers()
+        assert it.supervisor.wait_for_event("worker.ended")["end"] == "SIGKILL"
+        after = it.workers(starts=WORKERS + 1)
         assert (after[0] == before[0], after[1] == before[1]) == (True, False)
         assert it.value("receiver_accepted_spans_total") == 8 * SPANS
         requests = sent_by_each(it.supervisor.address, senders=8)
@@ -207,7 +210,7 @@ def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(sink: Sink, empt
         os.kill(it.workers()[0], signal.SIGTERM)
         it.wait_for("worker_restarts_total", 1)
 
-        assert it.supervisor.events("worker.ended")[0]["end"] == "exit code 0"
+        assert it.supervisor.wait_for_event("worker.ended")["end"] == "exit code 0"
         # What it counted last, too, was told.
         it.wait_for("receiver_accepted_spans_total", 8 * SPANS)
 
