@@ -34,8 +34,22 @@ LEAST_SECONDS = 1e-6
 LONG_TURNS = 4
 REST_SHARE = 1 / 8
 
+# To join so many bytes takes some milliseconds, most of them for memory that is new.
+JOINED_BYTES = 8 * 1024 * 1024
+
 # Of so many turns one goes to whoever has waited longest, however much it has had.
 PATIENCE_TURNS = 4
+
+
+async def joined(join: Callable[[], bytes], size: int) -> bytes:
+    """Give what `join` does; where it is large from a thread, since Python joins beside others.
+
+    Args:
+        join: joins pieces that are `bytes`: of others Python would let nobody go first.
+        size: how many bytes they have at most.
+
+    """
+    return await asyncio.to_thread(join) if size > JOINED_BYTES else join()
 
 
 class Turn:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_embedder.fairness import (
+    JOINED_BYTES,
     LONG_TURNS,
     LOOK_BYTES,
     PATIENCE_TURNS,
     REST_SHARE,
     Turn,
     Turns,
+    joined,
 )
 
 if TYPE_CHECKING:
@@ -194,3 +197,15 @@ def test_a_turn_is_over_when_its_time_is_and_many_steps_cost_one_look_at_the_clo
     assert not any(early)
     assert any(turn.is_over() for _ in range(16))
     assert not turn.is_over(LOOK_BYTES)
+
+
+@pytest.mark.parametrize(("size", "is_beside"), [(JOINED_BYTES, False), (JOINED_BYTES + 1, True)])
+async def test_what_is_large_is_joined_in_a_thread(size: int, *, is_beside: bool) -> None:
+    seen: list[int] = []
+
+    def join() -> bytes:
+        seen.append(get_ident())
+        return b"".join([b"a", b"b"])
+
+    assert await joined(join, size) == b"ab"
+    assert (seen != [get_ident()]) is is_beside

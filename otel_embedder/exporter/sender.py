@@ -17,6 +17,7 @@ from otel_embedder.exporter.byte_lock import ByteLock, Place
 from otel_embedder.exporter.channel import NextHop, NextHopChannel
 from otel_embedder.exporter.health import NextHopHealth
 from otel_embedder.exporter.pace import Pace
+from otel_embedder.fairness import joined
 from otel_embedder.otlp.status import export_error
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Sender:
         """
         try:
             async with self._sending.held(size, way.place, deadline=way.deadline):
-                return await self._call(method, encode(), way)
+                return await self._call(method, await joined(encode, size), way)
         except TimeoutError as error:
             raise RetryableExportError(
                 "others were being sent for as long as the caller waits"

@@ -218,7 +218,9 @@ def _is_of_tracing(header: str) -> bool:
 
 def _below(place: bytes, header: bytes) -> bytes:
     """Give the place of what stands below a header, which is in a place itself."""
-    return sha256(place + header).digest()
+    digest = sha256(place)
+    digest.update(header)  # no copy is made: it may be most of a request
+    return digest.digest()
 
 
 def _digest(place: bytes, span: Span) -> bytes:

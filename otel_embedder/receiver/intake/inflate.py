@@ -12,12 +12,14 @@ requests of small services such as health, is inflated on the way there.
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import grpc.aio
 
 from otel_embedder.errors import MalformedRequestError, RequestTooLargeError
+from otel_embedder.fairness import joined
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -77,7 +79,7 @@ async def inflated(
             await turn.let_others()
     except zlib.error as error:
         raise MalformedRequestError("the request is compressed, and damaged") from error
-    return b"".join(steps)
+    return await joined(partial(b"".join, steps), size)
 
 
 def is_compressed(message: bytes) -> bool:
