@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Freed = TypeVar("Freed")
 
 # For so long a loop may keep the event loop from others: health checks, answers. With each round of
 # the event loop gRPC takes one call in: where a round took 12 ms, 60 calls a second were too many.
@@ -36,6 +38,9 @@ REST_SHARE = 1 / 8
 
 # To join so many bytes takes some milliseconds, most of them for memory that is new.
 JOINED_BYTES = 8 * 1024 * 1024
+
+# To free so many objects takes a tenth of a millisecond.
+FREED = 1_024
 
 # Of so many turns one goes to whoever has waited longest, however much it has had.
 PATIENCE_TURNS = 4
@@ -268,6 +273,20 @@ class SharedTurn(Turn):
             return 0.0
         worked = self._worked() - self._worked_before
         return REST_SHARE * worked if worked >= LONG_TURNS * self._seconds else 0.0
+
+
+async def let_go(objects: list[Freed], turn: SharedTurn) -> None:
+    """Free what a list holds, piece by piece: to free all of a large request's takes 40 ms.
+
+    Args:
+        objects: the list, which is empty then. Whoever else has it has nothing, either.
+        turn: of whoever lets go.
+
+    """
+    while objects:
+        del objects[-FREED:]
+        if turn.is_over(LOOK_BYTES):
+            await turn.let_others()
 
 
 class _Waiting(NamedTuple):

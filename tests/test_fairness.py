@@ -17,6 +17,7 @@ from otel_embedder.fairness import (
     Turn,
     Turns,
     joined,
+    let_go,
 )
 
 if TYPE_CHECKING:
@@ -209,3 +210,21 @@ async def test_what_is_large_is_joined_in_a_thread(size: int, *, is_beside: bool
 
     assert await joined(join, size) == b"ab"
     assert (seen != [get_ident()]) is is_beside
+
+
+async def test_of_a_long_list_some_are_let_go_of_with_each_turn() -> None:
+    objects = [object() for _ in range(10_000)]
+    lengths: list[int] = []
+
+    async def look() -> None:
+        while True:
+            lengths.append(len(objects))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    async with Turns(seconds=0).task() as turn:
+        await let_go(objects, turn)
+    looking.cancel()
+
+    assert objects == []
+    assert len({*lengths}) >= 9

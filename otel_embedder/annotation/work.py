@@ -31,6 +31,9 @@ PIECE = 64
 # clock each.
 RENDERED_BYTES = LOOK_BYTES
 
+# To look into one of so many takes a millisecond, however little is read of it.
+LARGE_BYTES = 1024 * 1024
+
 ENCODED = attrgetter("encoded")
 # How spans of sidecars' own work are counted among those that keep what they have.
 OWN = "own"
@@ -218,6 +221,8 @@ class SpanReader:
                 continue
             standing = self._annotator.standing(span.encoded)
             size = len(span.encoded)
+            if size > LARGE_BYTES:
+                yield [], size  # it is read once more
             if standing in KEPT:
                 kept[standing] += 1
             else:

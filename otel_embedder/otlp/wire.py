@@ -19,7 +19,7 @@ from otel_embedder.otlp.own import is_own
 from otel_embedder.otlp.protobuf import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from otel_embedder.otlp.protobuf import Field
 
@@ -327,7 +327,8 @@ class RequestReader:
     def steps(self) -> Iterator[int]:
         """Read on by some milliseconds at most each time; give how many fields these were.
 
-        A field that is read becomes an object, or some: a span, a scope, a resource.
+        Only to copy a field that is most of a large request takes longer. A field that is read
+        becomes an object, or some: a span, a scope, a resource.
 
         Raises:
             MalformedRequestError: these bytes are not such a message.
@@ -347,27 +348,30 @@ class RequestReader:
 
     def _resource_spans(self, message: Field) -> Iterator[int]:
         cursor = Cursor(self._encoded, message.value, message.end, level=1)
+        read = ResourceSpans(b"", b"")
+        # At once: whoever refuses the rest lets go of what was read.
+        self.request.resources.append(read)
         # A resource may be most of a request.
         beside = Beside()
         resource = Beside()
-        scopes: list[ScopeSpans] = []
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == SCOPE_SPANS_TAG[0]:
-                scopes.append((yield from self._scope_spans(field)))
+                yield from self._scope_spans(field, read)
             else:
                 beside.add(self._all_of(field))
             if field.tag == RESOURCE_TAG[0]:
+                yield 0  # it may be large, and is copied once more
                 resource.add(self._encoded[field.value : field.end])
             yield 1
-        header = beside.joined()
-        self.request.resources.append(ResourceSpans(header, resource.joined(), scopes))
-        self.request.size += MAX_PREFIX_BYTES + len(header)
+        read.header, read.resource = beside.joined(), resource.joined()
+        self.request.size += MAX_PREFIX_BYTES + len(read.header)
 
-    def _scope_spans(self, message: Field) -> Generator[int, None, ScopeSpans]:
+    def _scope_spans(self, message: Field, resource: ResourceSpans) -> Iterator[int]:
         cursor = Cursor(self._encoded, message.value, message.end, level=2)
+        scope = ScopeSpans(b"")
+        resource.scopes.append(scope)
         beside = Beside()
-        spans: list[Span] = []
         while not cursor.is_at_end():
             encoded = cursor.run(SPANS_TAG[0])
             if not encoded:
@@ -376,12 +380,11 @@ class RequestReader:
                     encoded = [self._encoded[field.value : field.end]]
                 else:
                     beside.add(self._all_of(field))
-            spans += map(Span, encoded)
+            scope.spans += map(Span, encoded)
             self._measure(encoded)
             yield max(1, len(encoded))
-        header = beside.joined()
-        self.request.size += MAX_PREFIX_BYTES + len(header)
-        return ScopeSpans(header, spans)
+        scope.header = beside.joined()
+        self.request.size += MAX_PREFIX_BYTES + len(scope.header)
 
     def _measure(self, spans: list[bytes]) -> None:
         self.request.spans += len(spans)

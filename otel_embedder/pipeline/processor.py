@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from otel_embedder.annotation.work import SpanReader, StandingCounter
 from otel_embedder.errors import MalformedRequestError
+from otel_embedder.fairness import LOOK_BYTES, let_go
 from otel_embedder.pipeline.attaching import Attaching, Encoded
 from otel_embedder.pipeline.attaching_new import AttachingNew
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
@@ -130,16 +131,30 @@ class Processor:
                     await attaching.attach(works, embeddings, until=until)
                     room = self._exporter.room(request.size, deadline=call.deadline)
                     lesson.share = await attaching.fit(works, room)
-            self._bare.note(attaching.bare)
-            passed = Passed(request, works, embeddings) if self._taken is not None else None
-            arrived = attaching.arrived
-            # As many as spans, and the next hop may take its time.
+                    arrived, bare = attaching.arrived, attaching.bare
+                    passed = await self._passed(request, works, embeddings, turn)
+            self._bare.note(bare)
+            # The next hop may take its time.
             del works, embeddings, attaching
             self._echoes.remember(representative)
             answer = await self._forward(request, call, arrived)
         if self._taken is not None and passed is not None:
             _tell(self._taken, passed, answer)
         return answer
+
+    async def _passed(
+        self,
+        request: TraceRequest,
+        works: list[Work],
+        embeddings: list[Embedding | None],
+        turn: SharedTurn,
+    ) -> Passed | None:
+        """Keep what there is to tell of a request, if somebody wants to know, or let go of it."""
+        if self._taken is not None:
+            return Passed(request, works, embeddings)
+        await let_go(works, turn)
+        await let_go(embeddings, turn)
+        return None
 
     async def _forward(
         self, request: TraceRequest, call: Call, arrived: Arrived | None
@@ -166,6 +181,8 @@ class Processor:
         try:
             async with turn:
                 representative = self._echoes.representative(request)
+                if turn.is_over(LOOK_BYTES):  # that span may have any size, and is read again
+                    await turn.let_others()
                 if self._echoes.is_echo(representative):
                     self._metrics.came_back(spans=request.spans)
                 return await self._all_read(request, turn, end), representative

@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
-from otel_embedder.annotation.work import SpanReader, Work, spans_of
+from otel_embedder.annotation.work import LARGE_BYTES, SpanReader, Work, spans_of
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.fairness import LOOK_BYTES
 from otel_embedder.otlp.wire import parse_request
@@ -88,6 +88,13 @@ def test_what_is_late_is_work_without_a_text() -> None:
     found = works(wire(span("a"), span("b", OURS), span("c")), FakeMetrics(), lambda: next(late))
 
     assert [work.content is not None for work in found] == [True, False]
+
+
+def test_a_large_span_is_looked_into_and_rendered_in_steps_of_their_own() -> None:
+    reader = SpanReader(new_renderer(RenderOptions()), ANNOTATOR)
+    large = wire(span("a", {"k": "v" * LARGE_BYTES}))
+
+    assert [len(found) for found, _ in reader.read(large, FakeMetrics())] == [0, 1]
 
 
 def test_each_span_that_is_rendered_is_worth_a_look_at_the_clock_and_no_other() -> None:

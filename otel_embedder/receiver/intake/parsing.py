@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_embedder.errors import RequestTooLargeError
-from otel_embedder.fairness import STEP_BYTES
+from otel_embedder.errors import OtelEmbedderError, RequestTooLargeError
+from otel_embedder.fairness import LOOK_BYTES, let_go
 from otel_embedder.otlp.wire import RequestReader
 
 if TYPE_CHECKING:
@@ -44,11 +44,25 @@ async def parsed(encoded: bytes, turn: SharedTurn, *, grow: Callable[[int], None
     """
     reader = RequestReader(encoded)
     purse = Purse(len(encoded), grow)
-    for fields in reader.steps():
-        purse.spend(fields, spans=reader.request.spans)
-        if turn.is_over(fields * STEP_BYTES):
-            await turn.let_others()
+    try:
+        for fields in reader.steps():
+            purse.spend(fields, spans=reader.request.spans)
+            if turn.is_over(LOOK_BYTES):  # a field may have any size
+                await turn.let_others()
+    except OtelEmbedderError:
+        await _let_go_of(reader.request, turn)
+        raise
     return reader.request
+
+
+async def _let_go_of(request: TraceRequest, turn: SharedTurn) -> None:
+    """Free what was read of a request, which whoever has the error still holds."""
+    while request.resources:
+        scopes = request.resources.pop().scopes
+        while scopes:
+            await let_go(scopes.pop().spans, turn)
+        if turn.is_over():
+            await turn.let_others()
 
 
 class Purse:

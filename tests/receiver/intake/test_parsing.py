@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_embedder.errors import BusyError, RequestTooLargeError
 from otel_embedder.fairness import Turns
+from otel_embedder.otlp.wire import Span
 from otel_embedder.receiver.intake.parsing import (
     FIELD_BYTES,
     MAX_FIELDS,
@@ -104,3 +106,41 @@ async def test_others_have_their_turn_meanwhile() -> None:
             await parsed(encoded, turn, grow=Account().grow)
 
     assert others.turns > before
+
+
+async def test_others_have_their_turn_between_the_copies_of_a_large_resource() -> None:
+    with others_beside() as others:
+        await asyncio.sleep(0)
+        before = others.turns
+        async with Turns(seconds=0).task() as turn:
+            await parsed(field(1, field(1, bytes(2))), turn, grow=Account().grow)
+
+    assert others.turns >= before + 2
+
+
+async def test_of_a_refused_request_nothing_is_left_while_the_error_is_at_hand() -> None:
+    before = spans_in_memory()
+    with pytest.raises(RequestTooLargeError) as refused:
+        await parse(TINY["spans"], Account())
+
+    assert refused.tb is not None
+    assert spans_in_memory() == before
+
+
+def spans_in_memory() -> int:
+    return sum(isinstance(each, Span) for each in gc.get_objects())
+
+
+async def test_others_have_their_turn_while_a_refused_request_is_let_go_of() -> None:
+    refused_at: list[int] = []
+
+    def refuse(_: int) -> None:
+        refused_at.append(others.turns)
+        raise BusyError("no room", retry_after=1)
+
+    with others_beside() as others:
+        async with Turns(seconds=0).task() as turn:
+            with pytest.raises(BusyError):
+                await parsed(spans_of(2, MANY), turn, grow=refuse)
+
+    assert others.turns >= refused_at[0] + 10
