@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +24,6 @@ from tests.support.tiny_bert import write_settings, write_tiny_bert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from otel_embedder.embedder.embedding import Embedding
 
@@ -47,6 +50,26 @@ def test_a_model_of_few_words_embeds(tiny_model: Path) -> None:
     assert embedding.vector.shape == (16,)
     assert (embedding.model, embedding.source) == ("tiny-bert", "model")
     assert np.linalg.norm(embedding.vector) == pytest.approx(1, abs=1e-6)
+
+
+def test_threads_of_the_engine_handle_no_signal_and_others_do(tiny_model: Path) -> None:
+    mask, before = signal.pthread_sigmask(signal.SIG_BLOCK, []), deaf_threads()
+    model = load(tiny_model)
+
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+    assert deaf_threads() - before
+    del model
+
+
+def deaf_threads() -> set[str]:
+    """Give this process's threads in which SIGPROF is blocked."""
+    deaf = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended
+            [mask] = re.findall(r"SigBlk:\s+(\w+)", (thread / "status").read_text("ascii"))
+            if int(mask, 16) >> signal.SIGPROF - 1 & 1:
+                deaf.add(thread.name)
+    return deaf
 
 
 def test_no_texts_have_no_embeddings(tiny_model: Path) -> None:
