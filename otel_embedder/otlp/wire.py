@@ -138,17 +138,19 @@ class ScopeSpans:
     Attributes:
         header: the encoded ScopeSpans without its spans: scope, schema URL, unknown fields.
         spans: its spans, in the order that they came.
-        is_own: whether they are of a sidecar's own work.
 
     """
 
     header: bytes
     spans: list[Span] = field(default_factory=list)
-    is_own: bool = field(init=False)
+    _is_own: bool | None = field(init=False, default=None, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Read once whose they are: every stage asks."""
-        self.is_own = is_own(self.header)
+    @property
+    def is_own(self) -> bool:
+        """Whether they are of a sidecar's own work: read once, since every stage asks."""
+        if self._is_own is None:
+            self._is_own = is_own(self.header)
+        return self._is_own
 
     def pieces(self) -> Pieces:
         """Give the encoded ScopeSpans in pieces."""
