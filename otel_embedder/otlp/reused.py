@@ -21,12 +21,11 @@ MessageType = TypeVar("MessageType", bound=Message)
 TIMES = 256
 
 
-class Reused(threading.local, Generic[MessageType]):
+class Reused(Generic[MessageType]):
     """Reads messages of a kind; each thread has its own."""
 
     def __init__(self, kind: Callable[[], MessageType]) -> None:
-        self._kind = kind
-        self._left = 0
+        self._own = _Own(kind)
 
     def read(self, encoded: bytes) -> MessageType:
         """Give a message, which is another one as soon as the next is read.
@@ -35,8 +34,27 @@ class Reused(threading.local, Generic[MessageType]):
             google.protobuf.message.DecodeError: these bytes are none of its kind.
 
         """
+        return self._own.read(encoded)
+
+
+class _Own(threading.local, Generic[MessageType]):
+    """What a thread has of its own, as one thing: to look one up takes longer than to read one."""
+
+    def __init__(self, kind: Callable[[], MessageType]) -> None:
+        self.read = _Reader(kind).read
+
+
+class _Reader(Generic[MessageType]):
+    __slots__ = ("_kind", "_left", "_message", "_parse")
+
+    def __init__(self, kind: Callable[[], MessageType]) -> None:
+        self._kind = kind
+        self._left = 0
+
+    def read(self, encoded: bytes) -> MessageType:
         if not self._left:
             self._message, self._left = self._kind(), TIMES
+            self._parse = self._message.ParseFromString
         self._left -= 1
-        self._message.ParseFromString(encoded)
+        self._parse(encoded)
         return self._message
