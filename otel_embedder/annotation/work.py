@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from otel_embedder.annotation.annotator import Annotator
+    from otel_embedder.annotation.known_spans import Key, Rendered
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.otlp.wire import ScopeSpans, Span, TraceRequest
 
@@ -33,6 +34,11 @@ RENDERED_BYTES = LOOK_BYTES
 
 # To look into one of so many takes a millisecond, however little is read of it.
 LARGE_BYTES = 1024 * 1024
+
+# To look for words in vain costs twice what is saved where they are at hand. So where that is so of
+# more than this share of a piece, some pieces are read without a look.
+MANY_NOT_AT_HAND = 1 / 4
+PIECES_RESTING = 16
 
 ENCODED = attrgetter("encoded")
 # How spans of sidecars' own work are counted among those that keep what they have.
@@ -60,6 +66,10 @@ class SpanRenderer(Services, Protocol):
 
     def duration(self, started: int, ended: int, /) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
+        ...
+
+    def at_hand(self, spans: Sequence[bytes], service: str, /) -> Sequence[Rendered | None]:
+        """Give what `render` does of encoded Spans, where that takes next to no time; else None."""
         ...
 
     def render(self, span: bytes, service: str, /) -> tuple[str, bool]:
@@ -168,6 +178,7 @@ class SpanReader:
         self.known = KnownSpans(renderer.duration)
         self._renderer = renderer
         self._annotator = annotator
+        self._resting = 0
 
     def read(
         self,
@@ -209,6 +220,8 @@ class SpanReader:
         encoded = [*map(ENCODED, spans)]
         keys = self.known.keys(encoded, service)
         found = self.known.look_up(keys)
+        if not all(found):
+            self._look_at_words(encoded, service, keys, found)
         if all(found):
             contents, urgent = zip(*found, strict=True)
             known = map(Work, spans, repeat(Standing.NONE), encoded, contents, urgent)
@@ -235,6 +248,26 @@ class SpanReader:
             works = []
         if works:
             yield works, len(works) * STEP_BYTES
+
+    def _look_at_words(
+        self,
+        encoded: Sequence[bytes],
+        service: str,
+        keys: Sequence[Key | None],
+        found: list[Rendered | None],
+    ) -> None:
+        """Find those whose words are at hand though their bytes are not known."""
+        if self._resting:
+            self._resting -= 1
+            return
+        unknown = [place for place, rendered in enumerate(found) if rendered is None]
+        at_hand = self._renderer.at_hand([encoded[place] for place in unknown], service)
+        for place, rendered in zip(unknown, at_hand, strict=True):
+            if rendered is not None and self._annotator.standing(encoded[place]) is Standing.NONE:
+                found[place] = rendered
+                self.known.remember(keys[place], rendered)
+        if at_hand.count(None) > len(unknown) * MANY_NOT_AT_HAND:
+            self._resting = PIECES_RESTING
 
     def _read(
         self, span: Span, service: str, standing: Standing, is_late: Callable[[], bool]

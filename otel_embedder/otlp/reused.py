@@ -36,6 +36,10 @@ class Reused(Generic[MessageType]):
         """
         return self._own.read(encoded)
 
+    def reader(self) -> Callable[[bytes], MessageType]:
+        """Give this thread's own `read`, for a loop."""
+        return self._own.read
+
 
 class _Own(threading.local, Generic[MessageType]):
     """What a thread has of its own, as one thing: to look one up takes longer than to read one."""

@@ -65,6 +65,9 @@ KEY_END = "\0"
 LONG, BEYOND_ASCII = "\x7f", "~\x7f"
 
 
+# Of attributes left out by their keys so many are looked up; the rest is read, a microsecond each.
+MAX_LEFT_OUT = 4_096
+
 STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 
 
@@ -138,8 +141,9 @@ class TemplateRenderer:
         self._mask_named = mask_named if options.mask_values else _as_it_is
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = any_of(options.volatile_keys)
-        self._spans = Reused(pb.Span)
-        self._fragment = Remembered(self._read_fragment).__getitem__
+        self._spans, self._pairs = Reused(pb.Span), Reused(pb.KeyValue)
+        self._fragment = Fragments(self._read_fragment).__getitem__
+        self._left_out = Remembered(self._read_left_out)
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
@@ -180,6 +184,10 @@ class TemplateRenderer:
             attributes.replace(KEY_END, self._between),
         )
         return Rendering(content[:MAX_TEXT_CHARACTERS].rstrip(), status.is_error)
+
+    def at_hand(self, spans: Sequence[bytes], _service: str) -> list[Rendering | None]:
+        """Give None for each: of texts only fragments are remembered here."""
+        return [None] * len(spans)
 
     def row(self, encoded: bytes, _service: str) -> SpanRow:
         """Give what is counted of an encoded Span.
@@ -283,14 +291,21 @@ class TemplateRenderer:
         return tuple(filter(None, pieces))
 
     def _read_fragment(self, encoded: bytes) -> str:
-        key, value = read_key_value(cut_attribute(encoded), self._secrets)
-        if self._volatile.match(key):
+        pair = self._pairs.read(cut_attribute(encoded))
+        if self._left_out[pair.key]:
             return ""
+        key, value = self._decode_key(pair.key), pair.value
         masked = self._mask_named(key, render_named(key, value, self._secrets))
         words = masked[:MAX_VALUE_CHARACTERS]
         if len(words) > MAX_SHORT_CHARACTERS:
             return f"{LONG}{key}{KEY_END}{words}"
         return f"{BEYOND_ASCII if key >= LONG else ''}{key}{KEY_END}{words}"
+
+    def _read_left_out(self, key: bytes) -> bool:
+        return self._volatile.match(self._decode_key(key)) is not None
+
+    def _decode_key(self, key: bytes) -> str:
+        return decode(key, self._secrets.hidden_key)
 
     def _read_operation(self, name: bytes) -> str:
         return self._words(self._decode(name)) or UNKNOWN_OPERATION
@@ -316,6 +331,31 @@ class TemplateRenderer:
 
     def _decode(self, encoded: bytes) -> str:
         return decode(encoded, self._secrets.hidden)
+
+
+class Fragments(Remembered[str]):
+    """Fragments by the encoded attributes that they are of.
+
+    Numbers of ports and threads, ids and the like are many, never become words, and are quickly
+    read again. So these go first when it is full, or they would take the others along.
+    """
+
+    _left_out = 0
+
+    def leave_out(self, encoded: bytes) -> None:
+        """Remember that an attribute adds nothing, if few are: among many others take longer."""
+        if self._left_out < MAX_LEFT_OUT:
+            self._left_out += 1
+            self.remember(encoded, "")
+
+    def forget(self) -> None:
+        """Forget what adds nothing to a text; all, if that is less than half."""
+        telling = {encoded: fragment for encoded, fragment in self.items() if fragment}
+        few = telling if len(telling) < len(self) // 2 else {}
+        self.clear()
+        self._left_out = 0
+        for encoded, fragment in few.items():
+            self.remember(encoded, fragment)
 
 
 def _as_it_is(_key: str, value: str) -> str:

@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.hiding.secrets import SECRET, SECRET_CHARACTERS
 
@@ -23,6 +24,8 @@ ELLIPSIS = "..."
 
 # Whether there is one may be known.
 NOT_SECRET = {"", "null", "true", "false"}
+
+_VALUES = Reused(pb.AnyValue)
 
 # What says which one it is: {"name": "Authorization", "value": ...}.
 NAMING_KEYS = ("name", "key")
@@ -90,10 +93,8 @@ def is_plain(encoded: bytes) -> bool:
         google.protobuf.message.DecodeError: it is not an AnyValue.
 
     """
-    return pb.AnyValue.FromString(encoded).WhichOneof("value") not in {
-        "array_value",
-        "kvlist_value",
-    }
+    value = _VALUES.read(encoded)
+    return not (value.array_value or value.kvlist_value)
 
 
 def render_named(key: str, encoded: bytes, secrets: Secrets, depth: int = 0) -> str:

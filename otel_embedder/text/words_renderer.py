@@ -7,7 +7,7 @@ what its attributes have besides words: the text that is made of them is looked 
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Made, Remembered
@@ -28,6 +28,7 @@ from otel_embedder.text.renderer import (
     MAX_TEXT_CHARACTERS,
     SHOWN_BYTES,
     UNKNOWN_OPERATION,
+    Fragments,
     Rendering,
     Saying,
     status_name,
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
 # Of a fragment's line, so that codes sort first.
 CODE, ATTRIBUTE = "0", "1"
 BETWEEN = "\n"
+# In the place of a fragment that is not known; to look for a string is quicker than for None.
+UNREAD = "?"
+# To look at all attributes of a larger span may take longer than a step of the event loop should.
+MAX_BYTES_AT_HAND = 2 * 1024
 
 # Whoever serves names itself; of whoever calls it is told what it calls.
 SERVING_KINDS = {2, 5}
@@ -190,9 +195,39 @@ class WordsRenderer:
             encoded = cut_span(encoded)
         return self._renderings[self._told_by(self._spans.read(encoded), service)]
 
+    def at_hand(self, spans: Sequence[bytes], service: str) -> list[Rendering | None]:
+        """Give what `render` does of encoded Spans that say what others said; None of others.
+
+        One takes some microseconds, whatever it is: only what is left out may be new in it.
+
+        Raises:
+            google.protobuf.message.DecodeError: one is not a Span.
+
+        """
+        read = self._spans.reader()
+        return [
+            self._at_hand(read(span), service) if len(span) <= MAX_BYTES_AT_HAND else None
+            for span in spans
+        ]
+
+    def _at_hand(self, span: pb.Span, service: str) -> Rendering | None:
+        operation, status = self._operations.get(span.name), self._statuses.get(span.status)
+        if operation is None or status is None or span.events:
+            return None
+        attributes = span.attributes[:]
+        fragments = [*map(self._fragments.get, attributes, repeat(UNREAD))]
+        while UNREAD in fragments:
+            place = fragments.index(UNREAD)
+            if not self._is_left_out(attributes[place]):
+                return None
+            fragments[place] = ""
+        duration = self._wording.duration(span.start_time_unix_nano, span.end_time_unix_nano)
+        told = (service, operation, span.kind, status.name, status.parts, duration, (*fragments,))
+        return self._renderings.get(told)
+
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
-        return self._wording.duration(nanoseconds(started, ended) or 0)
+        return self._wording.duration(started, ended)
 
     def row(self, encoded: bytes, service: str) -> SpanRow:
         """Give what is counted of an encoded Span of a service.
@@ -274,8 +309,8 @@ class WordsRenderer:
             self._operations[span.name],
             span.kind,
             status.name,
-            self._error(status, events) if (events := span.events[:]) else status.parts,
-            self.duration(span.start_time_unix_nano, span.end_time_unix_nano),
+            self._error(status, events[:]) if (events := span.events) else status.parts,
+            self._wording.duration(span.start_time_unix_nano, span.end_time_unix_nano),
             # To loop over a list of them is cheaper.
             (*map(self._fragments.__getitem__, span.attributes[:]),),
         )
@@ -343,6 +378,14 @@ class WordsRenderer:
         readings = self._wording.attribute(key, render_named(key, value, self._secrets))
         return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
 
+    def _is_left_out(self, encoded: bytes) -> bool:
+        """Tell whether a key that is known leaves an attribute out; if so, remember that."""
+        pair = self._pairs.read(encoded)
+        if not (self._left_out.get(pair.key) and is_plain(pair.value)):
+            return False
+        self._fragments.leave_out(encoded)
+        return True
+
     def _read_left_out(self, key: bytes) -> bool:
         return self._wording.leaves_out(decode(key, self._secrets.hidden_key))
 
@@ -361,22 +404,6 @@ class WordsRenderer:
         """Give what a span says of its error: in its status, and in events."""
         told = [parts for event in events if (parts := self._told[timeless(event)])]
         return (*status.parts, *chain.from_iterable(read(told)))
-
-
-class Fragments(Remembered[str]):
-    """Fragments by the encoded attributes that they are of.
-
-    Numbers of ports and threads, ids and the like are many, never become words, and are quickly
-    read again. So these go first when it is full, or they would take the others along.
-    """
-
-    def forget(self) -> None:
-        """Forget what adds nothing to a text; all, if that is less than half."""
-        telling = {encoded: fragment for encoded, fragment in self.items() if fragment}
-        few = telling if len(telling) < len(self) // 2 else {}
-        self.clear()
-        for encoded, fragment in few.items():
-            self.remember(encoded, fragment)
 
 
 def _size(told: Told) -> int:

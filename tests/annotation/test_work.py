@@ -8,22 +8,31 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin, Standing
-from otel_embedder.annotation.work import LARGE_BYTES, SpanReader, Work, spans_of
+from otel_embedder.annotation.work import (
+    LARGE_BYTES,
+    PIECE,
+    PIECES_RESTING,
+    SpanReader,
+    Work,
+    spans_of,
+)
 from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.fairness import LOOK_BYTES
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
+from otel_embedder.text.renderer import TemplateRenderer
 from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import FakeMetrics, embedding_of
 from tests.support.otlp_samples import TRACE_ID, field, request, span
 from tests.support.wire import encoded_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_embedder.otlp.wire import TraceRequest
+    from otel_embedder.text.renderer import Rendering
     from tests.support.otlp_samples import Value
 
 ANNOTATOR = Annotator(
@@ -108,6 +117,26 @@ def test_each_span_that_is_rendered_is_worth_a_look_at_the_clock_and_no_other() 
 
     assert [size >= LOOK_BYTES for size in sizes["none"]] == [True, True]
     assert [size >= LOOK_BYTES for size in sizes["foreign"]] == [False, False]
+
+
+class Asked(TemplateRenderer):
+    """Has nothing at hand; counts how often it was asked."""
+
+    asked = 0
+
+    def at_hand(self, spans: Sequence[bytes], service: str) -> list[Rendering | None]:
+        self.asked += 1
+        return super().at_hand(spans, service)
+
+
+def test_where_few_are_at_hand_nobody_asks_for_a_while() -> None:
+    renderer = Asked(RenderOptions(profile="template"))
+    pieces = 1 + PIECES_RESTING + 1
+    spans = [span(f"operation {number}") for number in range(pieces * PIECE)]
+    steps = SpanReader(renderer, ANNOTATOR).read(wire(*spans), FakeMetrics())
+
+    assert sum(len(found) for found, _ in steps) == len(spans)
+    assert renderer.asked == 2
 
 
 @pytest.mark.parametrize(

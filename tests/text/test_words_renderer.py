@@ -12,9 +12,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS
+from otel_embedder.text.renderer import MAX_LEFT_OUT, MAX_TEXT_CHARACTERS, Fragments
 from otel_embedder.text.rendering import new_renderer
-from otel_embedder.text.words_renderer import Fragments
+from otel_embedder.text.words_renderer import MAX_BYTES_AT_HAND
 from tests.support.otlp_samples import NOTHING, Value, event, messages, span
 
 if TYPE_CHECKING:
@@ -440,6 +440,43 @@ def test_a_malformed_value_is_an_error_whether_or_not_it_would_be_in_the_text(
         new_renderer(RenderOptions()).render(encoded, "cart")
 
 
+def test_what_says_the_same_is_at_hand_whatever_is_new_in_what_is_left_out() -> None:
+    renderer = new_renderer(RenderOptions())
+    first, second = (
+        span("pay", {"cart.color": "red", "thread.id": number}).SerializeToString()
+        for number in (1, 2)
+    )
+    [before] = renderer.at_hand([first], "cart")
+    rendering = renderer.render(first, "cart")
+
+    assert before is None
+    assert renderer.at_hand([first, second, second], "cart") == [rendering] * 3
+
+
+SAME: Mapping[str, Value] = {"cart.color": "red", "port": 1, "thread.name": "x"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        span("refund", SAME),
+        span("pay", {**SAME, "cart.color": "blue"}),
+        span("pay", {**SAME, "port": [1]}),
+        span("pay", SAME, code=ERROR),
+        span("pay", SAME, events=[event("exception")]),
+        span("pay", {**SAME, "thread.name": "x" * MAX_BYTES_AT_HAND}),
+    ],
+    ids=["name", "value", "array", "status", "event", "size"],
+)
+def test_what_says_something_new_or_takes_long_is_not_at_hand(other: Span) -> None:
+    renderer = new_renderer(RenderOptions())
+    known = span("pay", SAME).SerializeToString()
+    renderer.render(known, "cart")
+
+    assert renderer.at_hand([other.SerializeToString()], "cart") == [None]
+    assert renderer.at_hand([known], "checkout") == [None]
+
+
 def test_what_adds_nothing_is_forgotten_before_what_does() -> None:
     read: list[bytes] = []
 
@@ -457,6 +494,14 @@ def test_what_adds_nothing_is_forgotten_before_what_does() -> None:
     assert [fragments[encoded] for encoded in told] == looked_up[:10]
     assert read == []
     assert len(fragments) <= room
+
+
+def test_of_what_is_left_out_not_more_is_remembered_than_is_soon_looked_up() -> None:
+    fragments = Fragments(bytes.decode)
+    for number in range(2 * MAX_LEFT_OUT):
+        fragments.leave_out(b"%d" % number)
+
+    assert len(fragments) == MAX_LEFT_OUT
 
 
 def test_where_most_adds_something_all_is_forgotten() -> None:

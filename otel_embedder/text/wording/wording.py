@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Made
+from otel_embedder.otlp.spans import nanoseconds
 from otel_embedder.text.durations import rounded_milliseconds
 from otel_embedder.text.masking.masks import mask
 from otel_embedder.text.values import common_length
@@ -222,16 +223,17 @@ class Wording:
         type_ = words(part.short_type, self._mask)
         return Said(tuple(type_), tuple(error_words(named, self._mask)))
 
-    def duration(self, nanoseconds: int) -> str:
-        """Give the words of a duration."""
-        if nanoseconds < self._silent_below:
+    def duration(self, started: int, ended: int) -> str:
+        """Give the words of how long a span took, by its times in nanoseconds."""
+        took = nanoseconds(started, ended) or 0
+        if took < self._silent_below:
             return ""
         slow = ""
-        if nanoseconds >= SLOW_NANOSECONDS:
-            slow = "very slow" if nanoseconds >= VERY_SLOW_NANOSECONDS else "slow"
+        if took >= SLOW_NANOSECONDS:
+            slow = "very slow" if took >= VERY_SLOW_NANOSECONDS else "slow"
         if self._profile.duration == "words":
             return slow
-        return f"{slow} in {rounded_milliseconds(nanoseconds)}ms".lstrip()
+        return f"{slow} in {rounded_milliseconds(took)}ms".lstrip()
 
 
 def _size(part: Part) -> int:
