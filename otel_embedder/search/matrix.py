@@ -43,6 +43,13 @@ class _Block(NamedTuple):
     def of(cls, dimension: int) -> _Block:
         return cls(np.zeros((BLOCK, dimension), np.int16), np.zeros(BLOCK, np.float32))
 
+    def put(self, places: slice | Integers, vectors: Floats32, scales: Floats32) -> None:
+        """Set the vectors at these places; one that is damaged is near to nothing."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rounded = np.divide(vectors, scales[:, None])
+            self.numbers[places] = np.rint(rounded, out=rounded)
+        self.scales[places] = scales
+
     def products(self, places: Integers, vector: Vector) -> Floats32:
         """Multiply the vectors at these places, which are sorted, in whichever way is quickest."""
         chosen = run_of(places)
@@ -78,7 +85,7 @@ class Matrix:
         if (np.diff(positions) < 0).any():
             order = np.argsort(positions)
             positions, vectors = positions[order], vectors[order]
-        numbers, scales = _rounded(vectors)
+        scales = _scales(vectors)
         with self._lock:
             self._make_room(int(positions[-1]) // BLOCK + 1, vectors.shape[1])
             self._greatest_scale = max(self._greatest_scale, float(scales.max()))
@@ -87,8 +94,7 @@ class Matrix:
         for block, start, end in zip(self._blocks, bounds, bounds[1:], strict=False):
             if start < end:
                 places = run_of(positions[start:end] % BLOCK)
-                block.numbers[places] = numbers[start:end]
-                block.scales[places] = scales[start:end]
+                block.put(places, vectors[start:end], scales[start:end])
 
     def _make_room(self, blocks: int, dimension: int) -> None:
         check_of_one_length([dimension, *(block.numbers.shape[1] for block in self._blocks)])
@@ -134,14 +140,12 @@ def run_of(positions: Integers) -> slice | Integers:
     return slice(first, last + 1) if last - first + 1 == len(positions) else positions
 
 
-def _rounded(vectors: Floats32) -> tuple[npt.NDArray[np.int16], Floats32]:
-    """Give vectors as whole numbers and their scales; one that is damaged is near to nothing."""
-    greatest = np.maximum(vectors.max(axis=1), -vectors.min(axis=1))
+def _scales(vectors: Floats32) -> Floats32:
+    """Give what each vector's whole numbers are to be multiplied by; 0 where one is damaged."""
+    greatest = np.abs(vectors).max(axis=1)
     greatest[~np.isfinite(greatest)] = 0
-    scales = np.divide(greatest, GREATEST, dtype=np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        numbers = np.divide(vectors, scales[:, None])
-        return np.rint(numbers, out=numbers).astype(np.int16), scales
+    scales: Floats32 = np.divide(greatest, GREATEST, dtype=np.float32)
+    return scales
 
 
 def _products(numbers: npt.NDArray[np.int16], vector: Vector) -> Floats32:

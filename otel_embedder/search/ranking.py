@@ -51,6 +51,8 @@ _NUMBER_BITS = np.uint64(32)
 _NUMBER_MASK = np.uint64(0xFFFF_FFFF)
 _LAST_STEM = 0xFFFF_FFFF
 
+# Of postings: as many are sorted in the processor's cache, and looked up as fast as they are one.
+LONG = 524_288
 MAX_STEMS = 65_536  # are remembered: some 10 MB
 # Six decades apart, from a millisecond to a quarter of an hour, two spans are as unlike as can be.
 MAX_DECADES = 6.0
@@ -134,8 +136,8 @@ class WordIndex:
         self._lengths = np.zeros(0, np.float32)
         # What of a text's BM25 depends on its length alone.
         self._norms = np.zeros(0, np.float32)
-        # Of each word of each text its stem's number and the text's: sorted, and each as long as
-        # all behind it, so that whatever comes is sorted a few times only.
+        # Of each word of each text its stem's number and the text's: sorted, and each long, or as
+        # long as all behind it, so that whatever comes is sorted a few times only.
         self._postings: list[npt.NDArray[np.uint64]] = []
         self._total = 0
         hashes = [stem_hashes(text) for text in texts]
@@ -164,7 +166,9 @@ class WordIndex:
         mean = max(1, self._total) / max(1, len(self))
         self._norms = np.float32(K1) * (1 - B + np.float32(B / mean) * self._lengths)
         self._postings.append(postings)
-        while len(self._postings) > 1 and len(self._postings[-2]) < 2 * len(self._postings[-1]):
+        while len(self._postings) > 1 and len(self._postings[-2]) < min(
+            2 * len(self._postings[-1]), LONG
+        ):
             joined = np.concatenate((self._postings.pop(), self._postings.pop()))
             joined.sort()
             self._postings.append(joined)

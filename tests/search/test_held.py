@@ -17,9 +17,10 @@ from tests.support.made_up import MODEL, TEXT_VERSION, Seen, vector_of, write
 from tests.support.sites import a_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from otel_embedder.search.entries import RowKey
+    from otel_embedder.search.store import Stems
 
 
 class LosingStore(MemoryStore):
@@ -49,6 +50,38 @@ def test_rows_that_go_while_it_is_read_are_missed_by_nobody(leaves: str) -> None
     [left] = {"cart", "bank"} - {leaves}
     assert {each.value for each in asked.facets(FacetsQuery()).service} == {left, "hall"}
     assert asked.search(SearchQuery(question="a")).compared == 2
+
+
+class StemsLaterStore(MemoryStore):
+    """One service is taken out of it, and another written, before words are read."""
+
+    leaves: str | None = None
+    comes: Seen | None = None
+
+    def stems(self, *, after: int = 0) -> Iterator[Stems]:
+        if self.leaves is not None and self.comes is not None:
+            self.delete_service(self.leaves)
+            write(self, self.comes)
+            self.leaves = self.comes = None
+        return super().stems(after=after)
+
+
+@pytest.mark.parametrize("leaves", ["cart", "bank", "hall"])
+def test_words_that_go_or_come_while_it_is_read_are_nobody_else_s(leaves: str) -> None:
+    services = {"cart": "one", "bank": "two", "hall": "three"}
+    store = StemsLaterStore()
+    write(store, *(Seen(words, service=service) for service, words in services.items()))
+    held = Held(store, model=MODEL, text_version=TEXT_VERSION)
+
+    store.leaves, store.comes = leaves, Seen("four", service="yard")
+    held.refresh()
+
+    assert len(held.words) == len(held) == 3
+    for position, (service, words) in enumerate(services.items()):
+        found = np.flatnonzero(held.words.shares(words)).tolist()
+        assert found == ([] if service == leaves else [position])
+    held.refresh()
+    assert np.flatnonzero(held.words.shares("four")).tolist() == [2]
 
 
 def test_vectors_that_get_another_length_are_told_and_taken_once_all_have_it() -> None:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from otel_embedder.search.ranking import (
+    LONG,
     STOP_WORDS,
     WordIndex,
     decades,
     duration_likeness,
+    stem_hashes,
     stems,
 )
 
@@ -45,6 +47,22 @@ def test_no_share_is_more_than_all() -> None:
     [share, _] = WordIndex(["dog " * 500, "cat"]).shares("dog")
 
     assert 0.9 < share < 1
+
+
+def test_words_that_come_in_pieces_are_found_as_if_they_came_at_once() -> None:
+    [cat, dog] = stem_hashes("cat dog")
+    texts = LONG // 2
+    lengths = np.random.default_rng(5).integers(0, 9, texts)
+    hashes = np.where(np.arange(lengths.sum()) % 7, cat, dog)
+    ends = np.cumsum(lengths)
+    at_once, in_pieces = WordIndex(), WordIndex()
+
+    at_once.add(hashes, lengths)
+    for some in np.array_split(np.arange(texts), [1, 2, 5, texts // 4, texts // 2, texts - 9]):
+        first, end = ends[some[0]] - lengths[some[0]], ends[some[-1]]
+        in_pieces.add(hashes[first:end], lengths[some])
+
+    assert np.array_equal(in_pieces.shares("cat and dog"), at_once.shares("cat and dog"))
 
 
 @pytest.mark.parametrize("question", ["", "the of", "unicorn", "?!"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.embedding import Vector
     from otel_embedder.search.entries import RowKey
-    from otel_embedder.search.ranking import Flags, Floats, Integers
+    from otel_embedder.search.ranking import Flags, Floats, Hashes, Integers
     from otel_embedder.search.store import Store
 
 NOWHERE = -1
@@ -154,7 +154,8 @@ class Held:
             # Rows may have gone since the columns were read: what is held of them stays, and what
             # is new of them is left out, until all is read anew.
             self._rows = {**self._rows, **self._store.rows()}
-            columns = columns.at(self._has_row(columns))
+            is_held = self._has_row(columns)
+            columns = columns if is_held.all() else columns.at(is_held)
         positions = self._positions(columns.keys)
         old = np.flatnonzero(positions != NOWHERE)
         new = np.flatnonzero(positions == NOWHERE)
@@ -179,15 +180,24 @@ class Held:
         """Take the words of texts that are new; a text's words never change."""
         known = len(self.words)
         last = int(self._columns["keys"][known - 1]) if known else 0
-        lengths = np.zeros(len(self) - known, np.int64)
-        hashes = [np.zeros(0, np.uint32)]
         for piece in self._store.stems(after=last):
             positions = self._positions(piece.keys)
-            # What was written in the meantime comes the next time.
             is_known = positions != NOWHERE
-            lengths[positions[is_known] - known] = piece.lengths[is_known]
-            hashes.append(piece.hashes[np.repeat(is_known, piece.lengths)])
-        self.words.add(np.concatenate(hashes), lengths)
+            if is_known.all():
+                self._add_words(positions, piece.lengths, piece.hashes)
+            else:  # what was written in the meantime comes the next time
+                hashes = piece.hashes[np.repeat(is_known, piece.lengths)]
+                self._add_words(positions[is_known], piece.lengths[is_known], hashes)
+        gone = len(self) - len(self.words)
+        if gone:  # since the columns were read: they say nothing
+            self.words.add(np.zeros(0, np.uint32), np.zeros(gone, np.int64))
+
+    def _add_words(self, positions: Integers, lengths: Integers, hashes: Hashes) -> None:
+        """Add words of texts at these positions, which are sorted; texts between them say none."""
+        first = len(self.words)
+        all_lengths = np.zeros(int(positions.max(initial=first - 1)) + 1 - first, np.int64)
+        all_lengths[positions - first] = lengths
+        self.words.add(hashes, all_lengths)
 
     def _take_vectors(self, *, after: int, until: float = math.inf) -> None:
         """Take the vectors that changed after a change, and at least until another one."""

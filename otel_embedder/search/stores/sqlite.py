@@ -15,7 +15,6 @@ from otel_embedder.search.store import (
     Columns,
     Stems,
     Vectors,
-    check_of_one_length,
 )
 from otel_embedder.search.stores import levels, sqlite_reading
 from otel_embedder.search.stores.connections import Connections
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from otel_embedder.search.times import Kept
 
 PATIENCE = 10.0
-# As many stay in the processor's cache on their way.
-VECTORS_AT_ONCE = 500
-WORDS_AT_ONCE = 50_000
 # Texts that go in one transaction: others that write wait so long.
 GO_AT_ONCE = 1_000
 
@@ -118,10 +114,7 @@ class SqliteStore:
     def columns(self, *, after: int = 0) -> Columns:
         """Give the entries that changed after a change of this number."""
         with self._connections.reading() as connection:
-            found = sqlite_reading.columns_after(connection, after)
-            names = names_of(connection)
-        changed = int(found[:, 0].max(initial=after))
-        return Columns.of(found[:, 1:], changed=changed, names=names)
+            return sqlite_reading.columns_after(connection, after)
 
     def entries(self, keys: Iterable[int]) -> list[Entry]:
         """Give these entries, in this order."""
@@ -134,13 +127,14 @@ class SqliteStore:
 
     def stems(self, *, after: int = 0) -> Iterator[Stems]:
         """Give the words of the entries whose keys are above this one."""
-        while True:
-            with self._connections.reading() as connection:
-                some = sqlite_reading.stems_after(connection, after, WORDS_AT_ONCE)
-            if not len(some.keys):
-                return
+        some = self._some_stems(after)
+        while some is not None:
             yield some
-            after = int(some.keys[-1])
+            some = self._some_stems(int(some.keys[-1]))
+
+    def _some_stems(self, after: int) -> Stems | None:
+        with self._connections.reading() as connection:
+            return sqlite_reading.stems_after(connection, after)
 
     def with_trace(self, trace_id: bytes) -> list[int]:
         """Give the keys of the entries that have a span of this trace among their examples."""
@@ -156,17 +150,7 @@ class SqliteStore:
 
     def _some_vectors(self, model: str, after: int) -> Vectors | None:
         with self._connections.reading() as connection:
-            found = connection.execute(
-                "SELECT changed, key, vector FROM vectors WHERE changed > ?"
-                " AND model = (SELECT number FROM names WHERE name = ?) ORDER BY changed LIMIT ?",
-                (after, model, VECTORS_AT_ONCE),
-            ).fetchall()
-        if not found:
-            return None
-        changes, keys, vectors = zip(*found, strict=True)
-        check_of_one_length(len(each) // 4 for each in vectors)
-        matrix = np.frombuffer(b"".join(vectors), "<f4").reshape(len(keys), -1)
-        return Vectors(changes[-1], np.array(keys, np.int64), matrix)
+            return sqlite_reading.vectors_after(connection, model, after)
 
     def vector(self, key: int) -> Vector | None:
         """Give the vector of an entry."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from otel_embedder.search.entries import Examples
+from otel_embedder.search.entries import Embedded, Examples
 from otel_embedder.search.ranking import stem_hashes
 from otel_embedder.search.times import DAY, HOUR, MINUTE, Kept
 from tests.support.catalogues import (
@@ -255,6 +255,35 @@ def test_many_vectors_come_in_parts_that_go_on_where_one_ends(store: Store) -> N
 
     assert np.concatenate([part.matrix for part in parts])[:, 0].tolist() == list(range(2_001))
     assert [part.keys.tolist() for part in rest] == [part.keys.tolist() for part in parts[1:]]
+
+
+def test_of_many_entries_each_is_read_as_it_was_written(store: Store) -> None:
+    count, numbers = 5_003, np.random.default_rng(7)
+    # Any bytes: zeros, what is no letter, what is no number.
+    vectors = numbers.integers(0, 2**32, (count, 3), np.uint32)
+    vectors[::2, 1] = 0
+    ended = numbers.permutation(count)
+    texts = [
+        seen(f"text {i} x" + " y" * (i % 3), an_example(ended[i]), vector=Embedded(MODEL, vector))
+        for i, vector in enumerate(vectors.view(np.float32))
+    ]
+    store.write(a_batch(texts=texts))
+
+    columns = store.columns()
+    order = np.argsort(columns.keys)
+    assert columns.last_seen[order].tolist() == [
+        example.time for text in texts for example in text.examples.last
+    ]
+    assert store.columns(after=columns.changed).keys.tolist() == []
+    keys = columns.keys[order].tolist()
+    told = list(store.vectors(MODEL))
+    assert [key for part in told for key in part.keys.tolist()] == keys
+    assert np.array_equal(np.concatenate([part.matrix for part in told]).view(np.uint32), vectors)
+    words = list(store.stems())
+    assert [key for part in words for key in part.keys.tolist()] == keys
+    assert np.concatenate([part.hashes for part in words]).tolist() == [
+        each for text in texts for each in stem_hashes(text.words).tolist()
+    ]
 
 
 def test_an_entry_is_given_a_vector_later(store: Store) -> None:
