@@ -56,8 +56,11 @@ DEFAULT_SECRET_KEYS = (
     *("*hasło", "*haslo", "*heslo", "*пароль", "parol", "*lösenord", "*losenord", "*passord"),
     *("adgangskode", "kodeord", "*salasana", "*jelszó", "*jelszo", "*şifre", "*sifre", "parolă"),
     *("*lozinka", "*geslo", "парола", "slaptažodis", "κωδικός", "kata.sandi", "katasandi"),
-    *("kata.laluan", "matkhau", "mat.khau", "密码", "密碼", "口令", "パスワード", "暗証番号"),
-    *("비밀번호", "암호", "סיסמה", "كلمة.المرور", "كلمة.السر"),
+    *("kata.laluan", "matkhau", "mat.khau", "密碼", "パスワード", "暗証番号"),
+    *("비밀번호", "암호", "סיסמה", "סיסמא", "كلمة.المرور", "كلمة.السر", "رمز.عبور", "گذرواژه"),
+    *("*密码", "*口令", "mật.khẩu", "*mậtkhẩu", "รหัสผ่าน", "पासवर्ड", "лозинка", "гасло"),
+    *("parool", "salasõna", "parole$", "pasahitza", "contrasinal", "lykilorð", "fjalëkalimi"),
+    *("wagwoord", "nenosiri", "cyfrinair", "2fa$", "remember.me"),
 )
 # Raise it when the same span with the same options would get another text.
 RENDERER_VERSION = 4

@@ -73,18 +73,21 @@ BEGINNING = late(
     (?:(?<![\w.:/@-])|(?<=\\[nrt]))(?:
     # SMTP, IMAP, POP3, FTP, LDAP; Redis
     (?:auth(?:enticate)?|sasl){_GAP}{_MECHANISM}{_GAP}{_REAL}
-    |auth["'],\s*+["']?arg(?:ument)?s["']?:\s*+(?=\[)
+    |auth["')],\s*+["']?(?:arg(?:ument)?s|params)["']?:\s*+(?=\[)
+    |(?:addauth{_GAP}digest|etcdctl\s++user\s++add){_GAP}[^\s:"']{{1,64}}:
     |(?-i:AUTH2?){_GAP}{_REAL}(?!{_MECHANISM}{_END})(?!{_WORD}{_GAP}(?:[?*]++|<\w+>){_END})(?:{_WORD}{_GAP}{_REAL}(?!(?-i:SETNAME|KEYS|COPY|REPLACE)\b)
         (?={_BARE}{_LAST})|(?P<both>))
     |hello{_GAP}\d{_GAP}auth{_GAP}{_WORD}{_GAP}{_REAL}
     |auth{_GAP}{_REAL}(?:{_WORD}{_GAP}{_REAL})?{_MIXED}(?={_BARE}{_LAST})
+    |auth{_GAP}["'`]?default{_GAP}{_REAL}{_MIXED}
+    |(?-i:AUTH){_GAP}["'`]?default{_GAP}{_REAL}(?={_BARE}{_LAST})
     |(?:(?-i:PASS|ACCT)|nickserv\ identify|(?-i:IDENTIFY)){_GAP}{_REAL}
     |(?-i:pass){_GAP}(?!`){_REAL}{_MIXED}(?={_BARE}{_LAST})
     |apop{_GAP}{_WORD}{_GAP}{_REAL}
     |(?-i:LOGIN|OPER){_GAP}{_REAL}(?!(?:with|password|from)\b){_WORD}{_GAP}{_REAL}
         (?!(?:with|password|must)\b)
     |login{_GAP}{_REAL}{_WORD}{_GAP}{_REAL}{_MIXED}(?={_BARE}{_LAST})
-    |(?:ldap_?|simple_?)?bind(?:_?s(?:imple)?)?(?:\ as|\ dn)?(?:[\s(:]|\\*["'`]){{1,3}}
+    |(?:ldap_?)?(?:simple_?)?bind(?:_?s(?:imple)?)?(?:\ as|\ dn)?(?:[\s(:]|\\*["'`]){{1,3}}
         (?:[$\w]{{1,32}},\s?)?(?:\\*["'`])?[^\s"'`()=]{{1,64}}=[^"'`()\s]{{1,256}}
         (?:{_GAP}|\s(?:with|using)\s)(?:password[\s:=]{{1,3}})?{_REAL}
     |(?:requirepass|masterauth|primaryauth|masterpass|sentinel-pass|tls-(?:client-)?key-file-pass)
@@ -117,6 +120,11 @@ BEGINNING = late(
     |net\s++use\s++\S++\s++(?:\S++\s++)?(?=\S++\s++/user:)
     |net\s++user\s++{_REAL}{_WORD}\s++(?![/*]){_REAL}
     |config(?:ure)?(?:\s++|:)set\s++[\w./:-]{{0,128}}(?:secret|token|password|key)[\w.-]{{0,32}}\s++
+    |(?:vault\s++login|ngrok\s++(?:config\s++add-)?authtoken|ConvertTo-SecureString(?:\s++-String)?)
+        {_GAP}{_REAL}(?!-)
+    |wpa_passphrase{_GAP}{_WORD}{_GAP}{_REAL}
+    |pragma\s++(?:hex)?(?:re)?key\s*+=\s*+
+    |attach\s++(?:database\s++)?{_WORD}\s++as\s++{_WORD}\s++key\s++(?=["'])
     |--from-literal[=\s][\w.-]{{1,128}}=
     |echo\s++(?:-\w\s++)?(?=[^|\n]{{1,256}}\|\s*+(?:sudo\b|chpasswd|passwd|[^|\n]{{0,128}}-stdin))
     )
@@ -130,7 +138,8 @@ _BEFORE_WORDS = (
     *("auth", "sasl", "pass", "identif", "login", "apop", "acct", "add_user", "access_k"),
     *("bind", "rootpw", "oper[^a-z0_]", "crypt", "credent", "config", "digest", "md0", "sha0"),
     *("sha ", "sha(", "set ", "session_", "hmac", "echo ", "net [ ]*use", "sp_add", "signin"),
-    *("sign_in", "from-literal", "hashbytes", "\0"),
+    *("sign_in", "from-literal", "hashbytes", "pragma ", "attach ", "securestring", "etcdctl"),
+    "\0",
 )
 BEFORE = Marks(words_marks(_BEFORE_WORDS), in_small=True)
 PARTED = Marks(rb" |,|\(|\\|\0|from-literal", in_small=True)
@@ -169,13 +178,13 @@ _OPTIONS = {
     r"mysql(?:_\w+|dump|admin|import|check|show|slap|pump|binlog)?|mariadb(?:-\w+)?|mycli|7z[ar]?|rar"
     r"|unrar": _ATTACHED,
     r"mongo(?:sh|dump|restore|export|import|stat|top|files)?|sshpass|cqlsh|rabbitmqadmin|cypher-shell"
-    r"|couchbase-cli|cbq|influx|arangosh|useradd|usermod|psexec|crackmapexec|nxc|ncftp\w*|lpass"
+    r"|couchbase-cli|cbq|influx|arangosh|twine|beeline|useradd|usermod|psexec|crackmapexec|nxc|ncftp\w*|lpass"
     r"|(?:docker|podman|nerdctl|buildah|skopeo|oras|az|oc|argocd|helm\s+registry|az\s+acr|crane\s+auth"
     r"|cf|ibmcloud|mc\s+alias)\s+login": _SEPARATE,
     r"(?:redis|valkey|keydb)-(?:cli|benchmark)": rf"-a{_GAP}",
     r"sqlcmd|bcp|isql|osql|tsql|freebcp|zip|unzip|ipmitool|mosquitto_\w+": rf"-P(?:{_GAP})?",
-    r"ldap(?:search|modify|add|delete|whoami|passwd|compare|modrdn|exop)": rf"-[ws](?:{_GAP})?",
-    r"curl|wget": rf"(?:-[uU]|--(?:proxy-)?user)(?:{_GAP}|=)?{_USER_AND}",
+    r"ldap(?:search|modify|add|delete|whoami|passwd|compare|modrdn|exop|bind)": rf"-[ws](?:{_GAP})?",
+    r"curl|wget": rf"(?:-[a-zA-Z]{{0,8}}[uU]|--(?:proxy-)?user)(?:{_GAP}|=)?{_USER_AND}",
     r"snmp\w+": rf"-[cAX]{_GAP}",
     r"lftp|smbclient|rpcclient|https?|xh|ab": rf"-[uUaAX](?:{_GAP}|=)?{_USER_AND}",
     r"openssl": rf"(?:-[kK]{_GAP}|-pass(?:in|out)?(?:{_GAP})(?:pass:)?)",
@@ -199,7 +208,7 @@ _COMMAND = late(
 _READERS = [late(options) for options in _OPTIONS.values()]
 # An option behind something, which may be a program.
 OPTIONS = Marks(
-    rb"-[awspucxkn-](?<=[ \"',(\[]..)|/p:(?<=[ \"',(\[]...)"
+    rb"-[awspucxkn-](?<=[ \"',(\[]..)|-[a-z]{1,8}u[ \"'=]|/p:(?<=[ \"',(\[]...)"
     rb"|setuser|user[^a-z0_]{1,4}[a-z0_]+[^a-z0_]{1,4}(?:on|off|reset|nopass)",
     in_small=True,
 )
