@@ -42,8 +42,10 @@ SCOPE_SPANS = Name(
     frozenset({"scopespans", "instrumentationlibraryspans"}),
 )
 SPANS = Name("spans", frozenset({"scope", "schemaUrl"}), frozenset({"spans"}))
-# What Tempo's API has around all that since its version 2.
-TRACE = "trace"
+# What stands around all that: in Tempo's API since its version 2, in Jaeger's since its version 3.
+WRAPPING = frozenset({"trace", "result"})
+# What Tempo says of a trace beside it.
+BESIDE_WRAPPED = frozenset({"metrics", "status", "message"})
 
 # What others hold, by a plain name that only they have; the first that fits is told.
 SIGNALS = {

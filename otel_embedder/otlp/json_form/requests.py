@@ -27,10 +27,11 @@ from otel_embedder.otlp.json_form.fields import (
     utf8,
 )
 from otel_embedder.otlp.json_form.names import (
+    BESIDE_WRAPPED,
     RESOURCE_SPANS,
     SCOPE_SPANS,
     SPANS,
-    TRACE,
+    WRAPPING,
     foreign,
 )
 from otel_embedder.otlp.remembered import Remembered
@@ -215,8 +216,10 @@ class JsonReader:
 
         """
         start = cursor.position
-        if [*found.rest] == [TRACE]:
-            next(cursor.members())
+        if len(keys := found.rest.keys() - BESIDE_WRAPPED) == 1 and keys <= WRAPPING:
+            members = cursor.members()
+            while next(members) not in keys:
+                cursor.value()
             inner = _read_object(cursor, RESOURCE_SPANS, self._resource)
             if inner.key or not inner.rest:
                 return inner.children

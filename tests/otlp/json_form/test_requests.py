@@ -293,10 +293,16 @@ RESOURCES = b'[{"resource":{},"scopeSpans":%b}]' % SCOPES
         b'{"resourceSpans":[{"instrumentationLibrarySpans":%b}]}' % SCOPES,
         b'{"batches":%b}' % RESOURCES,
         b'{"trace":{"resourceSpans":%b}}' % RESOURCES,
+        b'{"metrics":{"inspectedBytes":"7"},"trace":{"resourceSpans":%b},"status":"PARTIAL"}'
+        % RESOURCES,
+        b'{"result":{"resourceSpans":%b}}' % RESOURCES,
         b'{"resource":{},"scopeSpans":%b}' % SCOPES,
         b'{"later":[1],"resourceSpans":%b,"more":{}}' % RESOURCES,
     ],
-    ids=["protobuf", "capitals", "former", "Tempo", "Tempo 2", "a resource", "later"],
+    ids=[
+        *("protobuf", "capitals", "former", "Tempo", "Tempo 2", "Tempo 2 with metrics", "Jaeger 3"),
+        *("a resource", "later"),
+    ],
 )
 def test_traces_are_found_by_other_names(content: bytes) -> None:
     [found] = spans_in(content)
@@ -327,8 +333,10 @@ def test_several_requests_behind_each_other_are_read_as_one() -> None:
         (SPAN_TEXT[:-1] + b',"spanId":"eee19b7ec3c1b174"}', "a span of OTLP/JSON without"),
         (b'{"b":1,"a":2}', 'an object with "a", "b" and without resourceSpans'),
         (b'{"trace":{"a":1}}', 'an object with "trace"'),
+        (b'{"metrics":{},"status":"x"}', 'an object with "metrics", "status"'),
+        (b'{"trace":{"resourceSpans":[]},"result":{}}', 'an object with "result", "trace"'),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_other_json_is_told_by_what_it_seems_to_be(content: bytes, what: str) -> None:
     with pytest.raises(ForeignContentError, match=what):
