@@ -40,7 +40,8 @@ LOG_FIELDS = {
 METRIC_FIELDS = {(7, LENGTH_DELIMITED), (10, LENGTH_DELIMITED)}  # Sum, ExponentialHistogram
 # Gauge, Histogram and Summary stand where a span has its name, attributes and events.
 DATA_FIELDS = {5, 9, 11}
-DATA_POINT_TIMES = {(2, FIXED_64), (3, FIXED_64)}
+# Times of a data point, and how many values it has: an attribute's key would begin with `!`.
+POINT_FIELDS = {(2, FIXED_64), (3, FIXED_64), (4, FIXED_64)}
 
 
 def refuse_other_signals(request: TraceRequest) -> None:
@@ -95,7 +96,7 @@ def _is_points(value: bytes) -> bool:
     points = [point for number, _, point in _fields(value) if number == 1]
     return bool(points) and all(
         isinstance(point, bytes)
-        and any((number, kind) in DATA_POINT_TIMES for number, kind, _ in _fields(point))
+        and any((number, kind) in POINT_FIELDS for number, kind, _ in _fields(point))
         for point in points
     )
 

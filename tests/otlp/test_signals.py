@@ -36,6 +36,9 @@ METRICS = {
     "histogram": Metric(
         name=NAME, histogram=Histogram(data_points=[HistogramDataPoint(time_unix_nano=START)])
     ),
+    "histogram without a time": Metric(
+        name=NAME, histogram=Histogram(data_points=[HistogramDataPoint(count=3)])
+    ),
     "exponential histogram": Metric(
         exponential_histogram=ExponentialHistogram(
             data_points=[ExponentialHistogramDataPoint(time_unix_nano=START)]

@@ -295,12 +295,25 @@ def _read_object(
 
 def _read_all(cursor: JsonCursor, key: str, read: Callable[[JsonCursor], Child]) -> list[Child]:
     children: list[Child] = []
+    _check(cursor, ("[", "null"), "a list", key)
     try:
         for _ in cursor.elements():
-            children.append(read(cursor))  # noqa: PERF401 - so many are known where one fails
+            _check(cursor, ("{",), "an object")
+            children.append(read(cursor))
     except FieldError as error:
         raise error.within(f"{key}[{len(children)}]") from error
     return children
+
+
+def _check(cursor: JsonCursor, beginnings: tuple[str, ...], wanted: str, place: str = "") -> None:
+    """Make sure that the value here is what is wanted, by how it begins.
+
+    Raises:
+        FieldError: it is not.
+
+    """
+    if not cursor.text.startswith(beginnings, cursor.position):
+        raise FieldError(f"is {shown(cursor.value())}, not {wanted}", place)
 
 
 def _text_of_value(cursor: JsonCursor) -> str:
