@@ -58,7 +58,7 @@ DEFAULT_SECRET_KEYS = (
     *("*lozinka", "*geslo", "парола", "slaptažodis", "κωδικός", "kata.sandi", "katasandi"),
     *("kata.laluan", "matkhau", "mat.khau", "密碼", "パスワード", "暗証番号"),
     *("비밀번호", "암호", "סיסמה", "סיסמא", "كلمة.المرور", "كلمة.السر", "رمز.عبور", "گذرواژه"),
-    *("*密码", "*口令", "mật.khẩu", "*mậtkhẩu", "รหัสผ่าน", "पासवर्ड", "лозинка", "гасло"),
+    *("*密码", "*口令", "mật.khẩu", "*mậtkhẩu", "лозинка", "гасло"),
     *("parool", "salasõna", "parole$", "pasahitza", "contrasinal", "lykilorð", "fjalëkalimi"),
     *("wagwoord", "nenosiri", "cyfrinair", "2fa$", "remember.me"),
 )

@@ -43,21 +43,23 @@ _EMAIL = Marked(
     b"@",
 )
 _UUID = Marked(
-    late(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
+    late(r"(?<![^\W_])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![^\W_])"),
     rb"-(?:[0a-fA-F]{4}-){3}[0a-fA-F]{12}",
 )
 # `_path` looks for what stands before the numbers.
 _PATH = Marked(
-    late(r"\d(?<=/.)\d*+(?:/\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"),
+    late(r"\d(?<=/.)\d*+(?:[/,]\d++)*+(?!\w|\.(?!(?:json|xml|html?|csv|pdf|png|jpe?g|txt)\b)\w)"),
     b"/0",
 )
+# /odata/Orders(17)
+_ENTITY = Marked(late(r"(/[A-Za-z_]{1,64}\()\d++(?=\)(?:[/?\s:]|\Z))"), rb"\(0")
 _METHOD = re.compile(r"(?:.*\s)?(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s")
 _IDS = re.compile(r"\d++")
 # ?userId=17, order_id: 17
 _NAMED = Marked(
     late(
         r"""(?<![A-Za-z])((?:[A-Za-z]{1,32}(?:[_-](?=[iI])|(?<=[a-z])(?=I)))?(?:id|Id|ID)["']?(?:=|:\s?)["']?)"""
-        r"\d++(?![\w.:])"
+        r"\d++(?!\w|[.:]\w)"
     ),
     words_marks(f"{name}[\"']?(?:=|: ?)[\"']?0" for name in ("id", "Id", "ID")),
 )
@@ -77,7 +79,9 @@ _MIXED = Marked(
     # A digit beside a letter, but not v2.
     rb"0(?:[a-zA-Z]|(?<=[a-zA-Z]0)(?:[a-zA-Z0]|(?<=[a-zA-Z0]{7}0)))",
 )
-_WORDS = any_of(*(_EMAIL, _UUID, _NAMED, _ADDRESS, _PREFIXED, _PATH, PODS, _HEX, _MIXED, _NUMBER))
+_WORDS = any_of(
+    *(_EMAIL, _UUID, _NAMED, _ADDRESS, _PREFIXED, _PATH, _ENTITY, PODS, _HEX, _MIXED, _NUMBER)
+)
 _ONLY_HEX = re.compile(r"[\da-fA-F]++")
 _LONG = 16
 _LONG_IN_CAPITALS = 10
@@ -148,7 +152,7 @@ def _mask_words(text: str) -> str:
     text = _NAMED.sub(r"\1<id>", text, seen)
     text = _ADDRESS.sub("<ip>", text, seen)
     text = _PREFIXED.sub(r"\1<id>", text, seen)
-    text = _PATH.sub(_path, text, seen)
+    text = _ENTITY.sub(r"\1<id>", _PATH.sub(_path, text, seen), seen)
     text = PODS.sub("<id>", text, seen)
     text = _HEX.sub("<hex>", text, seen)
     return _NUMBER.sub("<number>", _MIXED.sub(_mixed, text, seen), seen)

@@ -88,10 +88,10 @@ _BEGINS = late(
 )
 # What databases say of a value that was there already, or that was none.
 _DETAIL = re.compile(
-    r"(?:(\b[Kk]ey \([^()]{1,256}\)=\()[^()]++(?=\))|(\b[Dd]uplicate entry ')[^']++(?=' for)"
+    r"(?:(\bprepared statement [\"'`])[^\"'`]{0,128}\d[^\"'`]{0,128}(?=[\"'`])|(\b[Kk]ey \([^()]{1,256}\)=\()[^()]++(?=\))|(\b[Dd]uplicate entry ')[^']++(?=' for)"
     r"|(\bduplicate key value is \()[^()]++)"
 )
-_DETAIL_HINT = re.compile(r"\)=\(|uplicate ")
+_DETAIL_HINT = re.compile(r"\)=\(|uplicate |repared stat")
 
 _JSON = re.compile(r"\s*+[{\[]")
 _JSON_NUMBER = re.compile(r"(?<=[:,\[])(\s?)-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?(?=\s?[,}\]])")
@@ -116,7 +116,7 @@ _COMMAND = late(
 )
 _KEY_NUMBER = re.compile(
     r"(?<=:)(?=[a-z]{0,3}\d)(?=\d{0,3}[a-z])(?=(?:[a-z]{1,4}\d{1,4}){2}|(?:\d{1,4}[a-z]{1,4}){2})[a-z\d]{6,64}(?!\w)|"
-    r"(?<=[A-Za-z\d}>\])][:/_|#.-])\d++(?![\w.])|(?<![\w.:/-])\d++(?=[:}])"
+    r"(?:(?<=[A-Za-z\d}>\])][:/_|#.-])|(?<=::))\d++(?![\w.])|(?<![\w.:/-])\d++(?=[:}])"
 )
 _FIRST_NUMBER = re.compile(r"^(\s*+[A-Za-z.]++\s++)\d++(?!\S)")
 _SAME_KEYS = re.compile(

@@ -20,6 +20,7 @@ _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
 )
+_CAPITALS = "(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
 _DAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,?\s{1,2})?"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:\s?[AaPp]\.?[Mm]\b\.?)?"
 _ZONE = (
@@ -40,6 +41,8 @@ _MOMENT = Marked(
     # Thu, 26 Nov 2026 10:11:12 GMT, Thursday, 26-Nov-26 10:11:12 GMT
     |\b{_DAY}\d{{1,2}}(?:th|st|nd|rd)?[ -]{_MONTH}[ -](?:{_YEAR}|\d\d(?=\s\d))\b
         (?:(?:,|\sat)?\s{{1,2}}{_CLOCK}{_ZONE})?
+    # 26-NOV-26, 26-NOV-2026 10.11.12.123456 AM
+    |\b\d{{1,2}}-{_CAPITALS}-(?:{_YEAR}|\d\d)(?![\w-])(?:\s\d\d[.:]\d\d[.:]\d\d(?:[.,]\d{{1,9}})?(?:\s[AP]M)?)?
     # Thu Nov 26 10:11:12 UTC 2026, Nov 26 10:11:12, Nov 26 10:11:12 2026 GMT
     |\b{_DAY}{_MONTH}\s{{1,2}}\d{{1,2}}\s{{1,2}}{_CLOCK}{_ZONE}(?:\s{_YEAR}\b{_ZONE})?
     # Nov 26, 2026, 10:11:12 AM, Thu Nov 26 2026 10:11:12 GMT+0000 (Central European Time)
@@ -61,7 +64,9 @@ _MOMENT = Marked(
         re.VERBOSE,
     ),
     rb":00(?<=0:00)|T0(?<=0T0)|-00?-00|/00?/00|\.00?\.00|\.0(?<=0000000000\.0)|"
-    + words_marks(f"{month}[a-z]{{0,6}}\\.?[ /-]{{1,2}}0" for month in _MONTHS),
+    + words_marks(f"{month}[a-z]{{0,6}}\\.?[ /-]{{1,2}}0" for month in _MONTHS)
+    + b"|"
+    + words_marks(f"-{month.upper()}-0" for month in _MONTHS),
 )
 _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
 # 4.9999s, 1m3.5s, 30 seconds

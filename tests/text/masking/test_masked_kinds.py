@@ -15,6 +15,11 @@ cus_NeZwdNtLEOXuvB|cus_AbZwdNtLEOXuvQ
 order_id: 17 lost|order_id: 18 lost
 order id=17 lost|order id=18 lost
 req_4fK9sLmQ2x|req_8aB3cDeF7g
+order_0f8fad5b-d9cb-469f-a165-70867728950e lost|order_1f8fad5b-d9cb-469f-a165-70867728950f lost
+k8s_shop_0f8fad5b-d9cb-469f-a165-70867728950e_0|k8s_shop_1f8fad5b-d9cb-469f-a165-70867728950f_0
+prepared statement "S_12" already exists|prepared statement "S_7" already exists
+prepared statement "__asyncpg_stmt_1f__" does not exist|prepared statement "__asyncpg_stmt_2a__" does not exist
+prepared statement 'lrupsc_1_17' does not exist|prepared statement 'lrupsc_4_2' does not exist
 cus_NffrFeUfNV2Hib|cus_9s6XKzkNRiz8i3
 prod_NWjs8kKbJWmuuc|prod_Ab3cD4eFgHiJkl
 call_Kj38dLmQpZx02vTbY9sWn4Ra|call_abc123DEF456ghi789JKL012
@@ -43,6 +48,10 @@ GET /archive/2026/11|GET /archive/2025/01
 /Users/17/x|/Users/18/x
 https://shop.example/v1/17?x=1|https://shop.example/v1/18?x=1
 GET /users/17.|GET /users/18.
+GET /users/17,4,12|GET /users/18,5,13
+/odata/Orders(17)/lines|/odata/Orders(18)/lines
+GET https://shop.example/Orders(17): 404|GET https://shop.example/Orders(18): 404
+GET https://shop.example/x?order_id=17: 404|GET https://shop.example/x?order_id=18: 404
 /oauth2/17|/oauth2/18
 """
 
@@ -53,6 +62,8 @@ write udp 10.0.0.5:43210->10.0.0.9:53: x|write udp 10.0.0.6:2222->10.0.0.9:53: x
 [id: 0x1a2b3c4d, L:/10.0.0.5:43210 ! R:db/10.0.0.9:5432]|[id: 0x1a2b3c4e, L:/10.0.0.5:1111 ! R:db/10.0.0.9:5432]
 10.0.0.5:43210<->10.0.0.9:8080 closed|10.0.0.5:43211<->10.0.0.9:8080 closed
 /10.0.0.5:43210 -> db/10.0.0.9:6379|/10.0.0.5:43999 -> db/10.0.0.9:6379
+local_addr:ipv4:10.0.0.5:43210, x|local_addr:ipv4:10.0.0.6:53210, x
+src 10.0.0.5:43210 dst 10.0.0.9:5432|src 10.0.0.6:53210 dst 10.0.0.9:5432
 Local (10.0.0.5:43210)|Local (10.0.0.5:43211)
 local_addr=/10.0.0.5:43210, remote_addr=/10.0.0.9:50051|local_addr=/10.0.0.5:43217, remote_addr=/10.0.0.9:50051
 laddr=('10.0.0.5', 43210), raddr=('10.0.0.9', 5432)|laddr=('10.0.0.5', 43211), raddr=('10.0.0.9', 5432)
@@ -87,6 +98,8 @@ x Thu Nov 26 10:11:12 UTC 2026 y|x Fri Dec  4 10:11:12 CET 2026 y
 x Thu Nov 26 10:11:12 2026 y|x Fri Dec  4 10:11:12 2026 y
 x Thu Nov 26 2026 10:11:12 GMT+0000 (Coordinated Universal Time) y|x Fri Dec 04 2026 10:11:12 GMT+0100 (Central European Standard Time) y
 on 11/26/2026 10:11:12 AM x|on 1/4/2026 1:02:03 PM x
+valid until 26-NOV-26|valid until 03-DEC-27
+at 26-NOV-2026 10.11.12.123456 AM x|at 03-DEC-2027 01.02.03.5 PM x
 on 11/26/2026 x|on 1/4/2026 x
 on 26.11.2026 10:11 x|on 04.01.2026 11:12 x
 2026/11/26 10:11:12 [error] x|2026/12/27 11:12:13 [error] x
@@ -118,6 +131,8 @@ host.name=node-exporter-xkvbp|host.name=node-exporter-zhjkq
 k8s.pod.name=backup-28471234-x8k2p|k8s.pod.name=backup-28471235-zhjkq
 k8s.job.name=backup-28471234|k8s.job.name=backup-28471235
 k8s.replicaset.name=shop-7d4b9c6f5d|k8s.replicaset.name=shop-6f7d8c9b5c
+faas.revision=shop-00042-abc|faas.revision=shop-00043-xyz
+container.name=k8s_shop_shop-6f7d8c9b5-x8k2p_prod|container.name=k8s_shop_shop-7f7d8c9b5-zhjkq_prod
 k8s.pod.name=worker-3-x8k2p|k8s.pod.name=worker-4-zhjkq
 pod shop-bcdfghjklm-xzvbn evicted|pod shop-dcbfghjklm-zxvbn evicted
 pod "default/shop-6f7d8c9b5-x8k2p" x|pod "default/shop-7f7d8c9b5-z8k2q" x
@@ -157,6 +172,7 @@ db.statement=get user:42:profile|db.statement=get user:43:profile
 db.statement=MGET a:1 a:2|db.statement=MGET a:1 a:2 a:3
 db.statement=DEL session_17|db.statement=DEL session_18
 db.statement=EXPIRE cart:17 3600|db.statement=EXPIRE cart:18 3600
+db.statement=GET cart::17|db.statement=GET cart::1818
 db.statement=GET 17|db.statement=GET 18
 db.statement=GET {user:17}:x|db.statement=GET {user:18}:x
 cache.key=cart:17|cache.key=cart:18
@@ -171,6 +187,17 @@ JVM = r"""
 http-nio-8080-exec-5|http-nio-8080-exec-12
 pool-1-thread-2|pool-3-thread-17
 nioEventLoopGroup-3-2|nioEventLoopGroup-2-9
+DefaultDispatcher-worker-3|DefaultDispatcher-worker-12
+grpc-default-executor-3|grpc-default-executor-12
+reactor-http-epoll-3|reactor-http-epoll-12
+lettuce-nioEventLoop-4-1|lettuce-nioEventLoop-5-12
+quartzScheduler_Worker-3|quartzScheduler_Worker-12
+ThreadPoolExecutor-1_0|ThreadPoolExecutor-3_7
+VirtualThread[#17]/runnable|VirtualThread[#1818]/runnable
+qtp1234567-3|qtp98765-12
+console-consumer-17|console-consumer-1818
+LambdaForm$DMH/0x0000000801.invoke|LambdaForm$DMH/1234.invoke
+class@anonymous/a.php:12$1f|class@anonymous/a.php:12$0
 ForkJoinPool-1-worker-3|ForkJoinPool-2-worker-4
 core$fn__1234.invoke|core$fn__99.invoke
 OrderJob$$Lambda$772/0x00000008012db3f8.run|OrderJob$$Lambda$913/0x00000008014ab3f0.run
@@ -208,6 +235,7 @@ context deadline exceeded (1m3.123s)|context deadline exceeded (2m4.5s)
 "took":17|"took":18
 elapsed_ms=17|elapsed_ms=1818
 <0.1234.0> died|<0.1235.0> died
+#PID<0.1234.0> died|#PID<0.1235.0> died
 """
 
 # Names, codes, versions, ports that are dialled, and what people set.
@@ -238,6 +266,13 @@ in_progress
 worker-3
 exec-5
 order_items
+prepared statement "get_user" already exists
+prepared statement does not exist
+sleep(5)
+pt-NOV-release
+src main.py:42:in
+JAN-26-X
+order-worker-2
 user_sessions_v2
 pdo_stmt_execute
 http2_client_error_503
