@@ -249,6 +249,7 @@ class JsonReader:
         slot: Slot | None = None
         for key in cursor.members():
             if key == attributes:
+                _check(cursor, ("[", "null"), "a list", key)
                 fields, slot = self._attributes(cursor)
             else:
                 rest[key] = cursor.value()

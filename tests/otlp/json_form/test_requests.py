@@ -359,13 +359,17 @@ def test_other_json_is_told_by_what_it_seems_to_be(content: bytes, what: str) ->
             r'^resourceSpans\[0\].resource.attributes\["a"\].value is "b", not an object',
         ),
         (b'{"resourceSpans":[{"schemaUrl":1%b}]}' % (b"0" * 5000), "too many digits"),
+        (
+            line_of_spans('{"attributes":{"a":"b"}}').encode(),
+            r"spans\[0\].attributes is an object, not a list",
+        ),
         (b'{"resourceSpans":{"scopeSpans":[]}}', "^resourceSpans is an object, not a list"),
         (
             b'{"resourceSpans":[{},{"scopeSpans":[{"spans":[{}, "pay"]}]}]}',
             r'^resourceSpans\[1\].scopeSpans\[0\].spans\[1\] is "pay", not an object',
         ),
     ],
-    ids=["twice", "span", "resource", "digits", "no list", "no object"],
+    ids=["twice", "span", "resource", "digits", "attributes", "no list", "no object"],
 )
 def test_what_is_wrong_is_told_with_its_place(content: bytes, words: str) -> None:
     with pytest.raises(MalformedRequestError, match=words):

@@ -24,6 +24,16 @@ AUTH "appuser" «"hunter2x9"»
 ["AUTH",«"hunter2x9"»]
 AUTH «hunter2x9:» WRONGPASS invalid username-password pair
 AUTH «appuser hunter2x9» rejected by server 3
+AUTH default «hunter2x9»
+"AUTH" "default" «"hunter2x9"»
+auth default «hunter2x9»
+AUTH default «secretword»
+AUTH default «hunter2x9» rejected
+unable to send command! command: (AUTH), params: «[appuser, hunter2x9]», Retry 3
+addauth digest super:«hunter2x9»
+etcdctl user add bob:«hunter2x9»
+ldap_simple_bind(ld, "cn=admin,dc=x", «"hunter2x9"»)
+ldapbind -D cn=admin,dc=x -w «hunter2x9»
 ERR unknown command 'AUTH «hunter2x9»'
 Error: command AUTH «hunter2x9» failed
 ReplyError: WRONGPASS { command: 'AUTH', args: «[ 'hunter2x9' ]» }
@@ -174,6 +184,16 @@ valkey-cli -a «hunter2x9»
 docker login -u bob -p «hunter2x9» registry.example
 helm registry login -u bob -p «hunter2x9» r.example
 curl -u «bob:hunter2x9» https://api.example
+curl -sSLu «bob:hunter2x9» https://api.example
+curl -vu «bob:hunter2x9» https://api.example
+vault login «hunter2x9»
+ngrok config add-authtoken «hunter2x9»
+twine upload -u bob -p «hunter2x9» dist
+beeline -u jdbc:hive2://db -n bob -p «hunter2x9»
+wpa_passphrase home «hunter2x9»
+ConvertTo-SecureString «'hunter2x9'» -AsPlainText -Force
+PRAGMA key = «'hunter2x9'»
+ATTACH DATABASE 'x.db' AS e KEY «'hunter2x9'»
 curl -u«bob:hunter2x9» https://api.example
 curl --user «bob:hunter2x9» https://api.example
 curl --user=«bob:hunter2x9» https://api.example
@@ -272,6 +292,13 @@ GET auth:counter
 SET greeting hello
 auth service answered 503
 AUTH failed
+AUTH default user is disabled
+auth default handler missing
+vault login failed
+vault login -method=userpass
+ls -lu names
+PRAGMA foreign_keys = 1
+attach database x
 AUTH TLS
 nodes are identified by their fully qualified name
 it is identified by four values
