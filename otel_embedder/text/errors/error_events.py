@@ -19,10 +19,18 @@ Told = TypeVar("Told")
 
 # Of each the first that an event has counts.
 TYPES = (b"exceptiontype", b"errortype", b"errorkind", b"errorname", b"errorclass")
-MESSAGES = (b"exceptionmessage", b"errormessage", b"errormsg", b"errordescription")
+MESSAGES = (
+    *(b"exceptionmessage", b"errormessage", b"errormsg", b"errordescription", b"errmessage"),
+    b"errmsg",
+)
 LOG_MESSAGES = (
     *(b"message", b"logmessage", b"msg", b"body", b"logbody", b"logrecordbody"),
     b"formattedmessage",
+)
+# What tells of an error where nothing else does.
+REASONS = (
+    *(b"errorreason", b"reason", b"failurereason", b"description", b"errordetail"),
+    *(b"errordetails", b"detail", b"details"),
 )
 # An error as a whole: its type, its message, perhaps its causes.
 OBJECTS = (b"errorobject", b"error", b"err", b"exception", b"errorcause", b"cause")
@@ -44,7 +52,10 @@ MARKING = (
 # Values that may hold a chain of causes.
 WITH_CAUSES = frozenset((*OBJECTS, *TRACES))
 READ = frozenset(
-    (*TYPES, *MESSAGES, *LOG_MESSAGES, *OBJECTS, *TRACES, *SEVERITIES, *SEVERITY_NUMBERS, *EVENTS)
+    (
+        *(*TYPES, *MESSAGES, *LOG_MESSAGES, *REASONS, *OBJECTS, *TRACES),
+        *(*SEVERITIES, *SEVERITY_NUMBERS, *EVENTS),
+    )
 )
 
 # So many events of a span are read that tell of errors: the last ones, and the first.

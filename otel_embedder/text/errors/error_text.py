@@ -170,7 +170,10 @@ class ErrorText:
         logged = first(error_events.LOG_MESSAGES, values)
         objects = [values[key] for key in error_events.OBJECTS if key in values]
         trace = first(error_events.TRACES, values)
-        if logged is None and _is_logged(name, is_all=not (kind or message or objects or trace)):
+        is_all = not (kind or message or objects or trace)
+        if logged is None and is_all:
+            message = first(error_events.REASONS, values)
+        if logged is None and _is_logged(name, is_all=is_all):
             logged = pb.AnyValue(string_value=name).SerializeToString()
         if message is None:
             message, logged = logged, None

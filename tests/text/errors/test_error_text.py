@@ -136,6 +136,9 @@ def test_a_cause_is_found_in_the_stack_trace(
             ],
         ),
         ("log", {"log.severity": "FATAL", "log.message": "full"}, [("", "full")]),
+        ("failure", {"reason": "full"}, [("", "full")]),
+        ("error", {"detail": "full", "err.message": "no room"}, [("", "no room")]),
+        ("SaveFailed", {"description": "full"}, [("", "SaveFailed"), ("", "full")]),
         ("no shelf in Lyon", {"level": "ERROR"}, [("", "no shelf in Lyon")]),
         (
             "not sent at all",
