@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, FilePath, PositiveFloat
 
 from otel_embedder.credentials.fields import CertificateFile, key_of
 from otel_embedder.fields import (
     MAX_MESSAGE_BYTES,
+    MAX_PORT,
     MAX_SECONDS,
     EmptyForNone,
     RoomSettings,
@@ -27,17 +28,26 @@ Compression = Literal["none", "gzip"]
 def _url(value: str) -> str:
     url = urlsplit(value)
     if url.scheme in {"http", "https"} and url.hostname and not _has_port(url.netloc):
-        raise ValueError(f"needs a port, such as {url.scheme}://{url.hostname}:{USUAL_PORT}")
+        raise ValueError(f"needs a port, such as {_usual(url)}")
     if url.path.rstrip("/") in HTTP_PATHS:
         raise ValueError(
-            f"is OTLP/HTTP's, and only OTLP/gRPC is spoken here: {url.scheme}://{url.hostname}:"
-            f"{USUAL_PORT}, where that is its port there"
+            f"is OTLP/HTTP's, and only OTLP/gRPC is spoken here: {_usual(url)}, where that is its "
+            "port there"
         )
     is_plain = url.path in {"", "/"} and not (url.query or url.fragment or url.username)
     if url.scheme not in {"http", "https"} or not url.hostname or not is_plain:
         raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for TLS")
-    check_host_and_port(url.netloc)
+    try:
+        check_host_and_port(url.netloc)
+    except ValueError as error:
+        raise ValueError(f"needs a port up to {MAX_PORT}, such as {_usual(url)}") from error
     return value
+
+
+def _usual(url: SplitResult) -> str:
+    """Give the address of the same host with the port that OTLP/gRPC mostly has."""
+    host = url.hostname or ""
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{USUAL_PORT}"
 
 
 def _has_port(netloc: str) -> bool:

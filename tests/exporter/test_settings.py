@@ -37,7 +37,9 @@ def problem(**values: object) -> str:
     ("url", "hint"),
     [
         ("https://backend.example", "needs a port, such as https://backend.example:4317"),
-        ("http://[::1]", "needs a port, such as http://::1:4317"),
+        ("http://[::1]", "needs a port, such as http://[::1]:4317"),
+        ("http://backend:99999", "needs a port up to 65535, such as http://backend:4317"),
+        ("https://backend:grpc", "needs a port up to 65535, such as https://backend:4317"),
         ("http://backend:4318/v1/traces", "only OTLP/gRPC is spoken here: http://backend:4317"),
     ],
 )
@@ -206,6 +208,18 @@ async def test_a_proxy_for_the_web_that_is_not_used_is_told(
 
     told = [line["hint"].partition(":")[0] for line in logs if line["event"] == PROXY_UNUSED]
     assert told == lines
+
+
+@pytest.mark.parametrize("name", ["grpc_proxy", "ALL_PROXY"])
+async def test_a_proxy_for_all_is_told_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://proxy.example:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with capture_logs() as logs:
+        async with exporting(NextHopSettings(next_hop="http://backend.example:4317"), Metrics()):
+            pass
+
+    assert PROXY_UNUSED in [line["event"] for line in logs]
 
 
 def exporting(
