@@ -183,7 +183,9 @@ _OPTIONS = {
     r"|cf|ibmcloud|mc\s+alias)\s+login": _SEPARATE,
     r"(?:redis|valkey|keydb)-(?:cli|benchmark)": rf"-a{_GAP}",
     r"sqlcmd|bcp|isql|osql|tsql|freebcp|zip|unzip|ipmitool|mosquitto_\w+": rf"-P(?:{_GAP})?",
-    r"ldap(?:search|modify|add|delete|whoami|passwd|compare|modrdn|exop|bind)": rf"-[ws](?:{_GAP})?",
+    r"ldap(?:search|modify|add|delete|whoami|passwd|compare|modrdn|exop|bind)": (
+        rf"-[ws](?:{_GAP})?"
+    ),
     r"curl|wget": rf"(?:-[a-zA-Z]{{0,8}}[uU]|--(?:proxy-)?user)(?:{_GAP}|=)?{_USER_AND}",
     r"snmp\w+": rf"-[cAX]{_GAP}",
     r"lftp|smbclient|rpcclient|https?|xh|ab": rf"-[uUaAX](?:{_GAP}|=)?{_USER_AND}",

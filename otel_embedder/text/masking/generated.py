@@ -57,7 +57,9 @@ _THREADS = Marked(
 )
 # Java's objects, Erlang's processes.
 _OBJECT = Marked(
-    late(r"(?<=[\w\])]@)(?=[a-f]*+\d)[\da-f]{5,8}(?![\w.-])|(?:(?<![\w<])|(?<=#PID))<0\.\d++\.\d++>"),
+    late(
+        r"(?<=[\w\])]@)(?=[a-f]*+\d)[\da-f]{5,8}(?![\w.-])|(?:(?<![\w<])|(?<=#PID))<0\.\d++\.\d++>"
+    ),
     rb"@[a-f]*0|<0\.0",
 )
 _QUEUES = Marked(

@@ -88,7 +88,8 @@ _BEGINS = late(
 )
 # What databases say of a value that was there already, or that was none.
 _DETAIL = re.compile(
-    r"(?:(\bprepared statement [\"'`])[^\"'`]{0,128}\d[^\"'`]{0,128}(?=[\"'`])|(\b[Kk]ey \([^()]{1,256}\)=\()[^()]++(?=\))|(\b[Dd]uplicate entry ')[^']++(?=' for)"
+    r"(?:(\bprepared statement [\"'`])[^\"'`]{0,128}\d[^\"'`]{0,128}(?=[\"'`])"
+    r"|(\b[Kk]ey \([^()]{1,256}\)=\()[^()]++(?=\))|(\b[Dd]uplicate entry ')[^']++(?=' for)"
     r"|(\bduplicate key value is \()[^()]++)"
 )
 _DETAIL_HINT = re.compile(r"\)=\(|uplicate |repared stat")
