@@ -190,11 +190,14 @@ def test_a_resource_alone_is_read() -> None:
     ("line", "reason"),
     [
         (b"{", "Expecting value at character 2"),
-        (b'{"resourceSpans": 5}', "Expecting an array at character 19"),
-        (b'{"resourceSpans": [5]}', "Expecting an object at character 20"),
-        (b'{"resourceSpans": {"scopeSpans": []}}', "Expecting an array"),
-        (b'{"resourceSpans": nul}', "Expecting an array at character 19"),
-        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [5]}]}]}', "Expecting an object"),
+        (b'{"resourceSpans": 5}', "resourceSpans is 5, not a list"),
+        (b'{"resourceSpans": [5]}', r"resourceSpans\[0\] is 5, not an object"),
+        (b'{"resourceSpans": {"scopeSpans": []}}', "resourceSpans is an object, not a list"),
+        (b'{"resourceSpans": nul}', "Expecting value at character 19"),
+        (
+            b'{"resourceSpans": [{"scopeSpans": [{"spans": [5]}]}]}',
+            r"scopeSpans\[0\].spans\[0\] is 5, not an object",
+        ),
         (
             b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}]}]}]}',
             r"resourceSpans\[0\].scopeSpans\[0\].spans\[0\].traceId is \"xyz\", not 32 hex digits",
