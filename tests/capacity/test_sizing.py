@@ -56,17 +56,10 @@ def test_the_numbers_are_those_that_were_measured() -> None:
     distinct = r"and with a thread and a port +sidecar, array"
     assert measured(distinct) == SPAN_MICROSECONDS["array"]
     assert measured(rf"{distinct} .*\n +sidecar, bytes") == SPAN_MICROSECONDS["bytes"]
+    assert measured("A request costs") == REQUEST_MICROSECONDS
     assert measured(rf"1000 texts, {CORES_OF_THAT} at a time") == TEXTS_A_SECOND
     spans = r"resident memory after 10000 spans of 1200 texts"
     assert measured(spans) * 1_000_000 == RESIDENT_BYTES
-
-
-def test_what_a_request_costs_is_what_small_ones_cost_more() -> None:
-    large = measured(r"512 spans .*\n.*\n +sidecar, array")
-    for spans in (64, 10):
-        more = measured(rf"{spans} spans +sidecar, array") - large
-
-        assert more * spans == pytest.approx(REQUEST_MICROSECONDS, rel=0.1)
 
 
 @pytest.mark.parametrize("encoding", VECTORS)
@@ -120,12 +113,12 @@ def test_a_small_load_is_one_replica_with_the_default_cache() -> None:
 def test_what_one_core_cannot_pass_on_wants_more_replicas_however_many_cores() -> None:
     much = replace(SMALL, spans=100_000, cores=64)
 
-    assert size_of(much).replicas == 4
-    assert size_of(replace(much, request_spans=10)).replicas == 18
+    assert size_of(much).replicas == 3
+    assert size_of(replace(much, request_spans=10)).replicas == 15
 
 
 def test_what_the_model_cannot_embed_wants_more_replicas() -> None:
-    many = replace(SMALL, texts=30_000)
+    many = replace(SMALL, texts=90_000)
 
     assert size_of(many).replicas == 4
     assert size_of(replace(many, cores=8)).replicas == 1
