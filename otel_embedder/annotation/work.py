@@ -36,7 +36,7 @@ RENDERED_BYTES = LOOK_BYTES
 LARGE_BYTES = 1024 * 1024
 
 # To look for words in vain costs twice what is saved where they are at hand. So where that is so of
-# more than this share of a piece, some pieces are read without a look.
+# more than this share of those looked for in a piece, some pieces are read without a look.
 MANY_NOT_AT_HAND = 1 / 4
 PIECES_RESTING = 16
 

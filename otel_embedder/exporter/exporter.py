@@ -352,7 +352,8 @@ def _tell_of_proxy(next_hop: str) -> None:
     """Tell of a proxy for the web that the environment names: it is not on the way."""
     url = urlsplit(next_hop)
     host = url.hostname or ""
-    named = [kind for kind in (url.scheme, "grpc", "all") if kind in getproxies()]
+    proxies = getproxies()
+    named = [kind for kind in (url.scheme, "grpc", "all") if kind in proxies]
     if named and not (host in LOOPBACK or proxy_bypass(host)):
         hint = f"{named[0].upper()}_PROXY is set, and not used: spans go straight to the next hop"
         log.warning(PROXY_UNUSED, next_hop=next_hop, hint=hint)

@@ -199,7 +199,7 @@ def _signals_kept_out() -> Iterator[None]:
     """Let threads that are begun here never handle a signal.
 
     oneDNN's matrix multiplication does not bear one: under a profiler's SIGPROF each 2 ms the heap
-    was damaged and the process aborted, 8 of 8 times. Other threads handle them.
+    was damaged and the process aborted, nine times of nine. Other threads handle them.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
     try:
