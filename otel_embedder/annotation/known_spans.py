@@ -1,21 +1,19 @@
 """Spans that say what one before has said: known by their bytes, but for their ids and times.
 
-What is left of a span without these (`otlp.spans.Occurrences`) is all that its text depends on,
+What is left of a span without these (`otlp.spans.occurrences`) is all that its text depends on,
 besides what the text says of its times; however its sender writes it. A Collector begins with the
 last field, an SDK with the first.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from google.protobuf.message import DecodeError
+from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.otlp.remembered import Bounded
-from otel_embedder.otlp.spans import Occurrences, has_events
+from otel_embedder.otlp.spans import has_events, occurrences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     # Its text, and whether its status is ERROR.
     Rendered = tuple[str, bool]
@@ -32,18 +30,26 @@ FEW = LOOKED_AT // 4
 RESTING = 16 * LOOKED_AT
 
 
+class Durations(Protocol):
+    """Says what texts say of when a span was."""
+
+    @property
+    def silent_below(self) -> float:
+        """Nanoseconds; of a span that took less a text says nothing of that."""
+        ...
+
+    def duration(self, started: int, ended: int, /) -> str:
+        """Give all that a text says of a start and an end, in nanoseconds."""
+        ...
+
+
 class KnownSpans:
     """Texts of spans, by all that these depend on."""
 
-    def __init__(self, duration: Callable[[int, int], str]) -> None:
-        """Begin with none.
-
-        Args:
-            duration: gives all that a text says of a start and an end, in nanoseconds.
-
-        """
+    def __init__(self, durations: Durations) -> None:
+        """Begin with none, and a renderer of what texts say of durations."""
         self._hits = 0
-        self._duration = duration
+        self._durations = durations
         self._texts: Bounded[Key | None, Rendered] = Bounded(_size)
         self._looked_at = self._found = self._resting = 0
 
@@ -60,19 +66,16 @@ class KnownSpans:
         if self._resting > 0:
             self._resting -= len(spans)
             return [None] * len(spans)
-        read, duration = Occurrences().read, self._duration
+        silent_below, duration = self._durations.silent_below, self._durations.duration
         self._looked_at += len(spans)
         keys: list[Key | None] = []
-        for span in spans:
-            if len(span) > MAX_SPAN_BYTES:
+        for occurrence in occurrences(spans, max_bytes=MAX_SPAN_BYTES):
+            if occurrence is None:  # where it is malformed, whoever reads all of it tells so
                 keys.append(None)
                 continue
-            try:
-                started, ended, kind = read(span)
-            except DecodeError:  # whoever reads all of it tells so
-                keys.append(None)
-            else:
-                keys.append((service, duration(started, ended), kind))
+            started, ended, kind = occurrence
+            said = "" if ended - started < silent_below else duration(started, ended)
+            keys.append((service, said, kind))
         return keys
 
     def look_up(self, keys: Sequence[Key | None]) -> list[Rendered | None]:

@@ -8,7 +8,7 @@ from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
-from otel_embedder.annotation.known_spans import KnownSpans
+from otel_embedder.annotation.known_spans import Durations, KnownSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.fairness import LOOK_BYTES, STEP_BYTES
@@ -61,12 +61,8 @@ class Services(Protocol):
         ...
 
 
-class SpanRenderer(Services, Protocol):
+class SpanRenderer(Services, Durations, Protocol):
     """Makes texts of spans."""
-
-    def duration(self, started: int, ended: int, /) -> str:
-        """Give all that a text says of when a span was, in nanoseconds."""
-        ...
 
     def at_hand(self, spans: Sequence[bytes], service: str, /) -> Sequence[Rendered | None]:
         """Give what `render` does of encoded Spans, where that takes next to no time; else None."""
@@ -175,7 +171,7 @@ class SpanReader:
             annotator: tells what they have.
 
         """
-        self.known = KnownSpans(renderer.duration)
+        self.known = KnownSpans(renderer)
         self._renderer = renderer
         self._annotator = annotator
         self._resting = 0

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from google.protobuf.message import DecodeError
 
 from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Occurrence = tuple[int, int, bytes]
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 
@@ -30,34 +37,38 @@ def span_ids(encoded: bytes) -> SpanIds:
     return SpanIds(ids.trace_id, ids.span_id)
 
 
-class Occurrences:
-    """Takes encoded Spans apart: into what is each one's own, and what others of its kind have too.
+def occurrences(spans: Iterable[bytes], *, max_bytes: int) -> Iterator[Occurrence | None]:
+    """Take some encoded Spans apart: into what is each one's own, and what others have, too.
 
-    It reads all into one message, which takes a third less time than one each. That grows, so it is
+    All are read into one message, which takes a third less time than one each; that grows, so it is
     for some spans only.
+
+    Args:
+        spans: encoded.
+        max_bytes: of a span that is read.
+
+    Yields:
+        Of each start and end, in nanoseconds, and the Span without them, ids, trace state and
+        links; None where it is larger, or is not a Span.
+
     """
-
-    def __init__(self) -> None:
-        self._message = message = pb.SpanOccurrence()
-        self._parse, self._clear = message.ParseFromString, message.ClearField
-
-    def read(self, encoded: bytes) -> tuple[int, int, bytes]:
-        """Give start and end, in nanoseconds, and the Span without them, ids, trace state, links.
-
-        Whatever it has besides is an unknown field here, which protobuf keeps as it is, and in its
-        order.
-
-        Raises:
-            google.protobuf.message.DecodeError: it is not a Span.
-
-        """
-        message, clear = self._message, self._clear
-        self._parse(encoded)
+    message = pb.SpanOccurrence()
+    parse, clear, serialize = message.ParseFromString, message.ClearField, message.SerializeToString
+    for span in spans:
+        if len(span) > max_bytes:
+            yield None
+            continue
+        try:
+            parse(span)
+        except DecodeError:
+            yield None
+            continue
         started, ended = message.start_time_unix_nano, message.end_time_unix_nano
         clear("unread")
         clear("start_time_unix_nano")
         clear("end_time_unix_nano")
-        return started, ended, message.SerializeToString()
+        # What it has besides are unknown fields, which protobuf keeps as they are, in their order.
+        yield started, ended, serialize()
 
 
 def has_events(encoded: bytes) -> bool:

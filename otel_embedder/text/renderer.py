@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, repeat, starmap
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Remembered
@@ -210,6 +211,11 @@ class TemplateRenderer:
             " ".join(filter(None, said))[:MAX_TEXT_CHARACTERS].rstrip(),
             self._statuses[span.status].name,
         )
+
+    @property
+    def silent_below(self) -> float:
+        """Nanoseconds; of a span that took less a text says nothing of that: there is none."""
+        return -inf
 
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""

@@ -65,6 +65,11 @@ class Renderer(Protocol):
         """
         ...
 
+    @property
+    def silent_below(self) -> float:
+        """Nanoseconds; of a span that took less a text says nothing of that."""
+        ...
+
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
         ...

@@ -225,6 +225,11 @@ class WordsRenderer:
         told = (service, operation, span.kind, status.name, status.parts, duration, (*fragments,))
         return self._renderings.get(told)
 
+    @property
+    def silent_below(self) -> float:
+        """Nanoseconds; of a span that took less a text says nothing of that."""
+        return self._wording.silent_below
+
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
         return self._wording.duration(started, ended)

@@ -123,14 +123,19 @@ class Said(NamedTuple):
 
 
 class Wording:
-    """Makes words of a span's parts by a profile. Pure, but for what it remembers of that."""
+    """Makes words of a span's parts by a profile. Pure, but for what it remembers of that.
+
+    Attributes:
+        silent_below: nanoseconds; of a span that took less nothing is said of that.
+
+    """
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._mask = mask if profile.masks else str
         self._error_codes = profile.error_codes
         # For most spans that is all there is to look at.
-        self._silent_below = {"none": inf, "words": SLOW_NANOSECONDS}.get(profile.duration, 0)
+        self.silent_below = {"none": inf, "words": SLOW_NANOSECONDS}.get(profile.duration, -inf)
         # Keys are few, and each is looked at by all patterns.
         self._key = lru_cache(MAX_KEYS)(Keys(profile).read)
         # Spans that fail differ in their attributes, and not in why they failed.
@@ -226,7 +231,7 @@ class Wording:
     def duration(self, started: int, ended: int) -> str:
         """Give the words of how long a span took, by its times in nanoseconds."""
         took = nanoseconds(started, ended) or 0
-        if took < self._silent_below:
+        if took < self.silent_below:
             return ""
         slow = ""
         if took >= SLOW_NANOSECONDS:
