@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from otel_embedder.annotation.looking import Looking
 from otel_embedder.otlp.remembered import Bounded
 from otel_embedder.otlp.spans import has_events, occurrences
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
 # What is larger hardly recurs, and may be cut where it is read, by the size of all of it.
 MAX_SPAN_BYTES = 4 * 1024
-
-# Of spans whose attributes are all their own none is known, and to look costs a fifth of reading
-# one. So where few are found it rests for a while, before it tries again.
-LOOKED_AT = 2_048
-FEW = LOOKED_AT // 4
-RESTING = 16 * LOOKED_AT
 
 
 class Durations(Protocol):
@@ -51,7 +46,7 @@ class KnownSpans:
         self._hits = 0
         self._durations = durations
         self._texts: Bounded[Key | None, Rendered] = Bounded(_size)
-        self._looked_at = self._found = self._resting = 0
+        self._looking = Looking()
 
     def hits(self) -> int:
         """Give how many spans were known."""
@@ -63,11 +58,9 @@ class KnownSpans:
 
     def keys(self, spans: Sequence[bytes], service: str) -> list[Key | None]:
         """Give what encoded Spans of a service are known by, None for what is not to be."""
-        if self._resting > 0:
-            self._resting -= len(spans)
+        if self._looking.rests(len(spans)):
             return [None] * len(spans)
         silent_below, duration = self._durations.silent_below, self._durations.duration
-        self._looked_at += len(spans)
         keys: list[Key | None] = []
         for occurrence in occurrences(spans, max_bytes=MAX_SPAN_BYTES):
             if occurrence is None:  # where it is malformed, whoever reads all of it tells so
@@ -81,7 +74,10 @@ class KnownSpans:
     def look_up(self, keys: Sequence[Key | None]) -> list[Rendered | None]:
         """Give the texts that are known, in order, None where none is."""
         found = [*map(self._texts.get, keys)]
-        self._note(len(found) - found.count(None))
+        hits = len(found) - found.count(None)
+        self._hits += hits
+        if any(keys):  # or it rests
+            self._looking.note(len(keys), hits)
         return found
 
     def remember(self, key: Key | None, rendered: Rendered) -> None:
@@ -89,13 +85,6 @@ class KnownSpans:
         # An event has a time of its own: that span won't come again.
         if key is not None and not has_events(key[-1]):
             self._texts.remember(key, rendered)
-
-    def _note(self, found: int) -> None:
-        self._hits += found
-        self._found += found
-        if self._looked_at >= LOOKED_AT:
-            self._resting = 0 if self._found >= FEW else RESTING
-            self._looked_at = self._found = 0
 
 
 def _size(key: Key | None) -> int:

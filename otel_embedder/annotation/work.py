@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import dataclass, field
+from itertools import groupby, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.annotation.known_spans import Durations, KnownSpans
+from otel_embedder.annotation.recurring import MOST, RecurringSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.fairness import LOOK_BYTES, STEP_BYTES
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.annotation.known_spans import Key, Rendered
+    from otel_embedder.annotation.recurring import Look, Sightings
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.otlp.wire import ScopeSpans, Span, TraceRequest
 
@@ -40,7 +42,7 @@ LARGE_BYTES = 1024 * 1024
 MANY_NOT_AT_HAND = 1 / 4
 PIECES_RESTING = 16
 
-ENCODED = attrgetter("encoded")
+CONTENT, ENCODED = attrgetter("content"), attrgetter("encoded")
 # How spans of sidecars' own work are counted among those that keep what they have.
 OWN = "own"
 
@@ -143,8 +145,47 @@ def scopes_of(request: TraceRequest, services: Services) -> Iterator[tuple[Scope
             yield scope, service
 
 
+def pieces_of(request: TraceRequest, services: Services) -> Iterator[tuple[list[Span], list[str]]]:
+    """Give the spans of a request but sidecars' own, MOST at once, each with its service's name.
+
+    Raises:
+        google.protobuf.message.DecodeError: a resource is none.
+
+    """
+    spans: list[Span] = []
+    names: list[str] = []
+    for scope, service in scopes_of(request, services):
+        if scope.is_own:
+            continue
+        for start in range(0, len(scope.spans), MOST):
+            some = scope.spans[start : start + MOST]
+            if len(spans) + len(some) > MOST:
+                yield spans, names
+                spans, names = [], []
+            spans += some
+            names += [service] * len(some)
+    if spans:
+        yield spans, names
+
+
 def _never() -> bool:
     return False
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What belongs to the reading of one request.
+
+    Attributes:
+        is_late: whether there is no time left to render.
+        sightings: gets the spans that recur, if somebody wants them.
+        kept: how many spans keep what they have.
+
+    """
+
+    is_late: Callable[[], bool]
+    sightings: Sightings | None
+    kept: Counter[str] = field(default_factory=Counter)
 
 
 def _passed_by(scope: ScopeSpans, kept: Counter[str]) -> Iterator[Step]:
@@ -160,6 +201,7 @@ class SpanReader:
 
     Attributes:
         known: what it has read.
+        recurring: what of that came again.
 
     """
 
@@ -172,6 +214,7 @@ class SpanReader:
 
         """
         self.known = KnownSpans(renderer)
+        self.recurring = RecurringSpans(renderer.silent_below)
         self._renderer = renderer
         self._annotator = annotator
         self._resting = 0
@@ -182,6 +225,7 @@ class SpanReader:
         counter: StandingCounter,
         *,
         is_late: Callable[[], bool] = _never,
+        sightings: Sightings | None = None,
     ) -> Iterator[Step]:
         """Give what is to be done with the spans of a request, in their order, step by step.
 
@@ -189,35 +233,62 @@ class SpanReader:
             request: the spans.
             counter: counts those that keep what they have.
             is_late: whether there is no time left to render.
+            sightings: gets those that recur.
 
         Raises:
             google.protobuf.message.DecodeError: one is not a Span.
 
         """
-        kept: Counter[str] = Counter()
-        for scope, service in scopes_of(request, self._renderer):
+        reading = _Reading(is_late, sightings)
+        for _, scope in request.scopes():
             if scope.is_own:
-                yield from _passed_by(scope, kept)
-                continue
-            for start in range(0, len(scope.spans), PIECE):
-                piece = scope.spans[start : start + PIECE]
-                yield from self._read_piece(piece, service, kept, is_late)
-        for standing, spans in kept.items():
-            counter.passed_as_is(standing, spans=spans)
+                yield from _passed_by(scope, reading.kept)
+        for spans, services in pieces_of(request, self._renderer):
+            look = self.recurring.look_up(spans, services)
+            if look is None:
+                yield from self._read_few(spans, services, reading)
+            else:
+                yield from self._read_many(look, reading)
+        for standing, count in reading.kept.items():
+            counter.passed_as_is(standing, spans=count)
 
-    def _read_piece(
+    def _read_many(self, look: Look, reading: _Reading) -> Iterator[Step]:
+        """Take what was found of spans, and read the others."""
+        encoded, contents = map(ENCODED, look.seen), map(CONTENT, look.recurring)
+        works = [*map(Work, look.seen, repeat(Standing.NONE), encoded, contents)]
+        if reading.sightings is not None:
+            reading.sightings.add(works, look)
+        if not look.others:
+            yield works, len(works) * STEP_BYTES
+            return
+        yield [], len(works) * STEP_BYTES
+        for others, size in self._read_few(look.others, look.services, reading, look):
+            works += others
+            yield [], size
+        yield sorted(works, key=lambda work: look.place(work.span)), len(works) * STEP_BYTES
+
+    def _read_few(
         self,
         spans: Sequence[Span],
-        service: str,
-        kept: Counter[str],
-        is_late: Callable[[], bool],
+        services: Sequence[str],
+        reading: _Reading,
+        look: Look | None = None,
+    ) -> Iterator[Step]:
+        """Read spans, some of one service at a time."""
+        end = 0
+        for service, run in groupby(services):
+            begin, end = end, end + len([*run])
+            for start in range(begin, end, PIECE):
+                piece = spans[start : min(start + PIECE, end)]
+                yield from self._read_piece(piece, service, reading, look)
+
+    def _read_piece(
+        self, spans: Sequence[Span], service: str, reading: _Reading, look: Look | None = None
     ) -> Iterator[Step]:
         """Look some spans up, and read those that are not known one by one."""
         encoded = [*map(ENCODED, spans)]
         keys = self.known.keys(encoded, service)
-        found = self.known.look_up(keys)
-        if not all(found):
-            self._look_at_words(encoded, service, keys, found)
+        found = self._look_up(spans, encoded, service, keys, look)
         if all(found):
             contents, urgent = zip(*found, strict=True)
             known = map(Work, spans, repeat(Standing.NONE), encoded, contents, urgent)
@@ -233,9 +304,9 @@ class SpanReader:
             if size > LARGE_BYTES:
                 yield [], size  # it is read once more
             if standing in KEPT:
-                kept[standing] += 1
+                reading.kept[standing] += 1
             else:
-                works.append(work := self._read(span, service, standing, is_late))
+                works.append(work := self._read(span, service, standing, reading.is_late))
                 if work.content is not None:
                     size += RENDERED_BYTES
                     if standing is Standing.NONE:
@@ -244,6 +315,22 @@ class SpanReader:
             works = []
         if works:
             yield works, len(works) * STEP_BYTES
+
+    def _look_up(
+        self,
+        spans: Sequence[Span],
+        encoded: Sequence[bytes],
+        service: str,
+        keys: Sequence[Key | None],
+        look: Look | None,
+    ) -> list[Rendered | None]:
+        """Give what is known of some spans, by their bytes or else by their words."""
+        found = self.known.look_up(keys)
+        if look is not None:
+            self.recurring.learn(look, spans, found)
+        if not all(found):
+            self._look_at_words(encoded, service, keys, found)
+        return found
 
     def _look_at_words(
         self,

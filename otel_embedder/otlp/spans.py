@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Occurrence = tuple[int, int, bytes]
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
+UNSET, OK, ERROR = range(3)  # Status.StatusCode
 
 _EVENTS = Reused(pb.SpanEvents)
 
@@ -79,6 +80,27 @@ def has_events(encoded: bytes) -> bool:
 
     """
     return bool(_EVENTS.read(encoded).events)
+
+
+def status_code(encoded: bytes) -> int:
+    """Give the status of an encoded Span; what OTLP does not have is UNSET.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Span, or its status is none.
+
+    """
+    return code_of(pb.SpanPlace.FromString(encoded).status)
+
+
+def code_of(status: bytes) -> int:
+    """Give the code of an encoded Status; what OTLP does not have is UNSET.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a Status.
+
+    """
+    code = pb.Status.FromString(status).code
+    return code if code in {OK, ERROR} else UNSET
 
 
 def nanoseconds(started: int, ended: int) -> int | None:

@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_embedder.annotation.known_spans import (
-    LOOKED_AT,
-    MAX_SPAN_BYTES,
-    RESTING,
-    KnownSpans,
-)
+from otel_embedder.annotation.known_spans import MAX_SPAN_BYTES, KnownSpans
+from otel_embedder.annotation.looking import LOOKED_AT, RESTING
 from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
 from tests.support.otlp_samples import event, span
 
