@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otel_embedder.annotation.known_spans import Rendered
     from otel_embedder.annotation.work import Work
     from otel_embedder.otlp.layouts import Numbers
-    from otel_embedder.otlp.wire import Span
+    from otel_embedder.otlp.wire import Span, TraceRequest
 
     Flags = npt.NDArray[np.bool_]
     # The name of its service, the form by which it was cut, its bytes but for what is its own.
@@ -192,6 +192,10 @@ class Sightings:
     works: list[Work] = field(default_factory=list)
     recurring: list[Recurring] = field(default_factory=list)
     own: list[Numbers] = field(default_factory=list)
+
+    def are_all_of(self, request: TraceRequest) -> bool:
+        """Tell whether all spans of their request recur."""
+        return len(self.recurring) == request.spans
 
     def add(self, works: Sequence[Work], look: Look) -> None:
         """Add those that were seen, each with what there is to do with it."""

@@ -197,13 +197,7 @@ def _passed_by(scope: ScopeSpans, kept: Counter[str]) -> Iterator[Step]:
 
 
 class SpanReader:
-    """Reads spans: what each has of an embedding and, if it is to get one, its words.
-
-    Attributes:
-        known: what it has read.
-        recurring: what of that came again.
-
-    """
+    """Reads spans: what each has of an embedding and, if it is to get one, its words."""
 
     def __init__(self, renderer: SpanRenderer, annotator: Annotator) -> None:
         """Prepare to read.
@@ -213,11 +207,19 @@ class SpanReader:
             annotator: tells what they have.
 
         """
-        self.known = KnownSpans(renderer)
-        self.recurring = RecurringSpans(renderer.silent_below)
+        self._known = KnownSpans(renderer)
+        self._recurring = RecurringSpans(renderer.silent_below)
         self._renderer = renderer
         self._annotator = annotator
         self._resting = 0
+
+    def hits(self) -> int:
+        """Give how many spans were known by their bytes."""
+        return self._recurring.hits() + self._known.hits()
+
+    def memory(self) -> int:
+        """Give what that takes in memory, in bytes."""
+        return self._recurring.memory() + self._known.memory()
 
     def read(
         self,
@@ -244,7 +246,7 @@ class SpanReader:
             if scope.is_own:
                 yield from _passed_by(scope, reading.kept)
         for spans, services in pieces_of(request, self._renderer):
-            look = self.recurring.look_up(spans, services)
+            look = self._recurring.look_up(spans, services)
             if look is None:
                 yield from self._read_few(spans, services, reading)
             else:
@@ -287,7 +289,7 @@ class SpanReader:
     ) -> Iterator[Step]:
         """Look some spans up, and read those that are not known one by one."""
         encoded = [*map(ENCODED, spans)]
-        keys = self.known.keys(encoded, service)
+        keys = self._known.keys(encoded, service)
         found = self._look_up(spans, encoded, service, keys, look)
         if all(found):
             contents, urgent = zip(*found, strict=True)
@@ -310,7 +312,7 @@ class SpanReader:
                 if work.content is not None:
                     size += RENDERED_BYTES
                     if standing is Standing.NONE:
-                        self.known.remember(key, (work.content, work.urgent))
+                        self._known.remember(key, (work.content, work.urgent))
             yield works, size
             works = []
         if works:
@@ -325,9 +327,9 @@ class SpanReader:
         look: Look | None,
     ) -> list[Rendered | None]:
         """Give what is known of some spans, by their bytes or else by their words."""
-        found = self.known.look_up(keys)
+        found = self._known.look_up(keys)
         if look is not None:
-            self.recurring.learn(look, spans, found)
+            self._recurring.learn(look, spans, found)
         if not all(found):
             self._look_at_words(encoded, service, keys, found)
         return found
@@ -348,7 +350,7 @@ class SpanReader:
         for place, rendered in zip(unknown, at_hand, strict=True):
             if rendered is not None and self._annotator.standing(encoded[place]) is Standing.NONE:
                 found[place] = rendered
-                self.known.remember(keys[place], rendered)
+                self._known.remember(keys[place], rendered)
         if at_hand.count(None) > len(unknown) * MANY_NOT_AT_HAND:
             self._resting = PIECES_RESTING
 

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 from otel_embedder.errors import EmbedderClosedError, EmbeddingError, QueueFullError, StoreError
 from otel_embedder.search.re_embedding import ReEmbedding
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.telemetry.logs import get_logger
 
@@ -182,5 +181,5 @@ class TraceStorer:
         now = time.time_ns()
         for _ in range(min(AT_ONCE, len(self._waiting))):
             resource, span = self._waiting.popleft()
-            self._recorder.take(resource, PackedSpans.of([span]), [None], [None], now=now)
+            self._recorder.take(resource, [span], [None], [None], now=now)
         return self._recorder.flush(now)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_embedder.annotation.recurring import Sightings
     from otel_embedder.annotation.work import Work
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.otlp.wire import TraceRequest
@@ -18,13 +19,16 @@ class Passed(NamedTuple):
     Attributes:
         request: the request; nobody changes it any more.
         works: the spans of it that were to be embedded, in their order; others kept what they had.
+            None where all recur.
         embeddings: one for each of these; None is none.
+        sightings: those of the spans that recur; without their works where all do.
 
     """
 
     request: TraceRequest
     works: Sequence[Work]
     embeddings: Sequence[Embedding | None]
+    sightings: Sightings
 
 
 class Taken(Protocol):

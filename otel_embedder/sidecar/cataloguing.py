@@ -1,8 +1,7 @@
 """Fills the catalogue with what the next hop has taken, beside the way of the spans.
 
-On the way the bytes of spans are copied and put into a queue: whatever else lives on of a request
-costs more than that. A thread reads them, another one writes. The queue has a bound, and so has
-what was read: what finds no room is counted.
+On the way what is to be counted of spans is put into a queue. A thread reads it, another one
+writes. The queue has a bound, and so has what was read: what finds no room is counted.
 """
 
 from __future__ import annotations
@@ -10,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-from otel_embedder.annotation.work import ENCODED
 from otel_embedder.embedder.models.weights import model_name
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.re_embedding import ReEmbedding
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.recording.writing import CatalogueWriter, Idle
 from otel_embedder.search.times import kept_by, quiet_nanoseconds
 from otel_embedder.sidecar.group_alerts import GroupAlerts
+from otel_embedder.sidecar.waiting_spans import WaitingRequests
 from otel_embedder.sidecar.warming import Opened, warming
 from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
 from otel_embedder.telemetry.logs import get_logger
@@ -31,26 +28,21 @@ from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from otel_embedder.embedder.bulk import TextEmbedder
-    from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.embedder.nest import Nest
-    from otel_embedder.otlp.wire import TraceRequest
     from otel_embedder.pipeline.passed import Passed
     from otel_embedder.search.store import Batch, Store
     from otel_embedder.settings import Settings
+    from otel_embedder.sidecar.waiting_spans import Piece
     from otel_embedder.telemetry.metrics import Metrics
 
 # Bytes of spans that may wait to be read; they are read within some tenths of a second, unless a
 # batch is made.
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-MAX_SPANS = 512  # are read at a time: less than half a millisecond
 # After so long the reader lets the event loop have its turn: to let go more often costs more.
 TURN_SECONDS = 0.001
-# To pack a request of so many spans or bytes takes the event loop a millisecond.
-LARGE_SPANS, LARGE_BYTES = 4_096, 8 * 1024 * 1024
-POINTERS_BYTES = 32  # of a span: to its length, text and embedding
 LOOK_SECONDS = 0.1
 # What is written and posted in the end may take so long, together.
 CLOSE_SECONDS = 3.0
@@ -67,119 +59,6 @@ class CataloguingMetrics(Protocol):
     def catalogue_dropped(self, reason: str, *, spans: int) -> None:
         """Count spans that passed and are not in the catalogue."""
         ...
-
-
-class SomeSpans(NamedTuple):
-    """Some spans of a resource, with a text and an embedding for each; None is none.
-
-    Attributes:
-        resource: the encoded Resource.
-        spans: encoded, as they came, but for outdated attributes of ours.
-        texts: of these; None where none was made.
-        embeddings: of these.
-
-    """
-
-    resource: bytes
-    spans: PackedSpans
-    texts: Sequence[str | None]
-    embeddings: Sequence[Embedding | None]
-
-    def size(self) -> int:
-        """Give about how many bytes they hold, besides what is in caches as well."""
-        return len(self.spans.joined) + POINTERS_BYTES * len(self.spans)
-
-
-class _Waiting(NamedTuple):
-    """A request that waits to be read: about how many bytes it holds, and its spans."""
-
-    size: int
-    pieces: Iterable[SomeSpans]
-
-
-class WaitingRequests:
-    """Requests that wait to be read, in bounded memory: put by one thread, taken by another."""
-
-    def __init__(self, *, max_bytes: int) -> None:
-        """Keep none yet, and about so many bytes at most."""
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._lock = threading.Lock()
-        self._requests: deque[_Waiting] = deque()
-
-    def put(self, passed: Passed) -> bool:
-        """Pack and keep a request; tell whether there was room: where there is none it is left."""
-        if not self._has_room(passed.request):
-            return False
-        waiting = _waiting(passed)
-        with self._lock:
-            self._bytes += waiting.size
-        self._requests.append(waiting)
-        return True
-
-    def _has_room(self, request: TraceRequest) -> bool:
-        left = self._max_bytes - self._bytes
-        # With what is attached, which is not packed: where that has room nothing is to be measured.
-        if request.size + POINTERS_BYTES * request.spans <= left:
-            return True
-        return not _is_large(request) and _packed_size(request) <= left
-
-    def take(self) -> Iterator[Iterable[SomeSpans]]:
-        """Give the spans of each request, the first first, and keep it no longer."""
-        while self._requests:
-            waiting = self._requests.popleft()
-            with self._lock:
-                self._bytes -= waiting.size
-            yield waiting.pieces
-
-
-def _is_large(request: TraceRequest) -> bool:
-    """Tell whether it takes long to pack."""
-    return request.spans > LARGE_SPANS or request.size > LARGE_BYTES
-
-
-def _waiting(passed: Passed) -> _Waiting:
-    """Pack a request, unless that takes long: then whoever reads it packs one piece at a time."""
-    pieces = few_at_a_time(passed)
-    if _is_large(passed.request):
-        return _Waiting(passed.request.size, pieces)
-    # Where it is at hand: of what lives on, to be freed in another thread, a span costs more.
-    packed = [*pieces]
-    return _Waiting(sum(map(SomeSpans.size, packed)), packed)
-
-
-def _packed_size(request: TraceRequest) -> int:
-    """Give about how many bytes the spans of a request will hold."""
-    spans = (sum(map(len, map(ENCODED, scope.spans))) for _, scope in request.scopes())
-    return sum(spans) + POINTERS_BYTES * request.spans
-
-
-def few_at_a_time(passed: Passed) -> Iterator[SomeSpans]:
-    """Give the spans that passed, by resource, and no more at once than takes a moment."""
-    texts, embeddings = _for_each_span(passed)
-    done = 0
-    for resource, scope in passed.request.scopes():
-        for begin in range(0, len(scope.spans), MAX_SPANS):
-            spans = PackedSpans.of(map(ENCODED, scope.spans[begin : begin + MAX_SPANS]))
-            part = slice(done, done + len(spans))
-            done += len(spans)
-            yield SomeSpans(resource.resource, spans, texts[part], embeddings[part])
-
-
-def _for_each_span(
-    passed: Passed,
-) -> tuple[Sequence[str | None], Sequence[Embedding | None]]:
-    """Give a text and an embedding for each span of a request, also for those that kept theirs."""
-    works, embeddings = passed.works, passed.embeddings
-    if len(works) == passed.request.spans:
-        return [work.content for work in works], embeddings
-    of_works = {
-        id(work.span): (work.content, embedding)
-        for work, embedding in zip(works, embeddings, strict=True)
-    }
-    spans = (span for _, scope in passed.request.scopes() for span in scope.spans)
-    found = [of_works.get(id(span), (None, None)) for span in spans]
-    return [text for text, _ in found], [embedding for _, embedding in found]
 
 
 class Cataloguing:
@@ -239,21 +118,19 @@ class Cataloguing:
     def _read(self) -> None:
         until = time.monotonic() + TURN_SECONDS
         for pieces in self._waiting.take():
-            for some in pieces:
-                self._take(some)
+            for piece in pieces:
+                self._take(piece)
                 if time.monotonic() >= until:
                     time.sleep(0)
                     until = time.monotonic() + TURN_SECONDS
 
-    def _take(self, some: SomeSpans) -> None:
+    def _take(self, piece: Piece) -> None:
         try:
-            dropped = self._recorder.take(
-                some.resource, some.spans, some.texts, some.embeddings, now=time.time_ns()
-            )
+            dropped = piece.recorded_by(self._recorder, time.time_ns())
         except Exception:
             # A fault of ours with some spans is not to end the counting of all others.
-            log.exception(CATALOGUE_FAULT, spans=len(some.spans))
-            self._metrics.catalogue_dropped("fault", spans=len(some.spans))
+            log.exception(CATALOGUE_FAULT, spans=len(piece))
+            self._metrics.catalogue_dropped("fault", spans=len(piece))
         else:
             if dropped:
                 self._metrics.catalogue_dropped("memory", spans=dropped)

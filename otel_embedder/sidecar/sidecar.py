@@ -142,8 +142,7 @@ async def running(
             taken=taken,
             sights=first_sights(settings, metrics),
         )
-        known = processor.reader.known
-        metrics.watch_known_spans(known.hits, known.memory)
+        metrics.watch_known_spans(processor.reader.hits, processor.reader.memory)
         closing = Closing()
         calls = Calls(
             Hops(),

@@ -17,7 +17,6 @@ from rich.table import Table
 
 from otel_embedder.cli.parts.arguments import refuse_cut_off
 from otel_embedder.files.trace_files import TraceFiles
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
@@ -35,7 +34,7 @@ class Part(NamedTuple):
     """Some spans of a resource, and their texts."""
 
     resource: bytes
-    spans: PackedSpans
+    spans: list[bytes]
     texts: list[str | None]
 
 
@@ -46,7 +45,7 @@ def parts_of(file: str, renderer: Renderer) -> list[Part]:
         for resource in request.resources:
             service = renderer.service(resource.resource)
             scopes = resource.scopes
-            spans = PackedSpans.of(span.encoded for scope in scopes for span in scope.spans)
+            spans = [span.encoded for scope in scopes for span in scope.spans]
             texts = [renderer.render(span, service).content for span in spans]
             parts.append(Part(resource.resource, spans, [*texts]))
     return parts

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.known_spans import MAX_SPAN_BYTES
+from otel_embedder.annotation.recurring import Sightings
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.annotation.work import SpanReader
 from otel_embedder.otlp.wire import ResourceSpans, ScopeSpans, TraceRequest, parse_request
@@ -121,13 +122,16 @@ class Forms:
         return others
 
 
-def read(reader: SpanReader, *spans: bytes) -> list[object] | None:
+def read(
+    reader: SpanReader, *spans: bytes, sightings: Sightings | None = None
+) -> list[object] | None:
     """Give what a reader finds out of spans; None if one of them is none."""
     scope = ScopeSpans(b"", [*map(WireSpan, spans)])
     request = TraceRequest.of([ResourceSpans(b"", RESOURCE, [scope])])
     metrics = FakeMetrics()
+    steps = reader.read(request, metrics, sightings=sightings)
     try:
-        works = [work for step, _ in reader.read(request, metrics) for work in step]
+        works = [work for step, _ in steps for work in step]
     except DecodeError:
         return None
     found: list[object] = [(work.bare, work.standing, work.content, work.urgent) for work in works]
@@ -153,7 +157,7 @@ def test_what_was_read_before_makes_no_difference(profile: str) -> None:
         span = forms.next()
         assert read(reader, span) == read(new_reader(PROFILES[profile]), span), span.hex()
     if profile != "exact durations":
-        assert reader.known.hits() > SPANS // 20
+        assert reader.hits() > SPANS // 20
 
 
 def test_spans_of_one_request_are_read_as_each_alone() -> None:
@@ -165,6 +169,36 @@ def test_spans_of_one_request_are_read_as_each_alone() -> None:
 
     assert together is not None
     assert together[:-1] == [work for found in alone if found for work in found[:-1]]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_of_spans_that_recur_each_is_told_with_its_own(profile: str) -> None:
+    forms, reader = Forms(seed=9), new_reader(PROFILES[profile])
+    spans = [span for span in (forms.next() for _ in range(400)) if read(reader, span) is not None]
+    alone = [read(new_reader(PROFILES[profile]), span) for span in spans]
+    seen = 0
+    for _ in range(4):
+        Random(seen).shuffle(spans)
+        sightings = Sightings()
+
+        together = read(reader, *spans, sightings=sightings)
+
+        assert together is not None
+        assert sorted(map(str, together[:-1])) == sorted(
+            str(work) for found in alone if found for work in found[:-1]
+        )
+        own = [row for piece in sightings.own for row in piece]
+        for work, recurring, row in zip(sightings.works, sightings.recurring, own, strict=True):
+            span = Span.FromString(work.bare)
+            assert recurring.content == work.content
+            assert recurring.status == span.status.code != Status.STATUS_CODE_ERROR
+            assert row[:3].tobytes() == span.trace_id.ljust(16, b"\0") + span.span_id.ljust(
+                8, b"\0"
+            )
+            assert row[3].tobytes() == span.parent_span_id.ljust(8, b"\0")
+            assert row[4:].tolist() == [span.start_time_unix_nano, span.end_time_unix_nano]
+        seen += len(own)
+    assert (seen > SPANS // 10) is (profile == "words")
 
 
 def test_a_span_that_may_be_cut_is_never_known() -> None:

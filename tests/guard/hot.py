@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.otlp.wire import parse_request
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.settings import load_settings
 from otel_embedder.text.options import RenderOptions
@@ -118,7 +117,7 @@ def new_recorder() -> Recorder:
 def _recording(encoded: bytes, recorder: Recorder) -> Act:
     renderer = new_renderer(RenderOptions())
     [resource] = parse_request(encoded).resources
-    spans = PackedSpans.of(span.encoded for scope in resource.scopes for span in scope.spans)
+    spans = [span.encoded for scope in resource.scopes for span in scope.spans]
     texts = [renderer.render(span, "shop").content for span in spans]
     embeddings = [*map(embedding_of, texts)]
 

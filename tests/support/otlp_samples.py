@@ -110,9 +110,9 @@ def span(
     return made
 
 
-def new_span(name: str) -> Span:
+def new_span(name: str, *, code: Status.StatusCode.ValueType = Status.STATUS_CODE_UNSET) -> Span:
     """Give a span of now that no other is, though it reads as others do."""
-    new = span(name)
+    new = span(name, code=code)
     new.span_id, new.trace_id = randbytes(8), randbytes(16)
     new.start_time_unix_nano = time.time_ns()
     new.end_time_unix_nano = new.start_time_unix_nano + 5 * NANOSECONDS

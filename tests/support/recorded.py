@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.search.counts import KEYS, NOTHING
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
@@ -72,7 +71,7 @@ def take(
     """Let spans of a service be recorded."""
     return recorder.take(
         resource(service).SerializeToString(),
-        PackedSpans.of(span.SerializeToString() for span in spans),
+        [span.SerializeToString() for span in spans],
         [span.name for span in spans],
         embeddings or [None] * len(spans),
         now=now,

@@ -14,7 +14,6 @@ from otel_embedder.cli.parts.tables import new_table, show
 from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.evaluation.causes import read_causes
 from otel_embedder.search.evaluation.grouping import judged
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
@@ -57,7 +56,7 @@ def _failures(name: str, file: str, settings: Settings, form: Form | None) -> li
         for request in traces.requests():
             for resource in request.resources:
                 scopes = resource.scopes
-                spans = PackedSpans.of(span.encoded for scope in scopes for span in scope.spans)
+                spans = [span.encoded for scope in scopes for span in scope.spans]
                 nothing: list[None] = [None] * len(spans)
                 recorder.take(resource.resource, spans, nothing, nothing, now=now)
             advance(request.spans)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.spans import span_ids
 from otel_embedder.search.counts import Counts
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.stores.memory import MemoryStore
 
@@ -99,8 +98,8 @@ class IncidentReader:
                     bare = self._annotator.stripped(span.encoded)
                     by_window.setdefault(window, []).append(bare)
         for window, spans in by_window.items():
-            nothing, packed = [None] * len(spans), PackedSpans.of(spans)
-            self._recorder(window).take(resource.resource, packed, nothing, nothing, now=now)
+            nothing = [None] * len(spans)
+            self._recorder(window).take(resource.resource, spans, nothing, nothing, now=now)
 
     def _recorder(self, window: Window) -> Recorder:
         recorder = self._recorders.get(window)

@@ -18,7 +18,6 @@ from google.protobuf.message import DecodeError
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import UnreadableFileError
 from otel_embedder.search.entries import Embedded
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.store import Batch
 
@@ -170,7 +169,7 @@ class Indexer:
             None if span is own else self._carried(span, text)
             for span, own, text in zip(spans, bare, texts, strict=True)
         ]
-        recorder.take(resource.resource, PackedSpans.of(bare), texts, carried, now=now)
+        recorder.take(resource.resource, bare, texts, carried, now=now)
         self._texts.update(texts)
         self.tally.texts = len(self._texts)
 

@@ -7,60 +7,36 @@ where that costs least, and needs no more memory than the spans have bytes.
 from __future__ import annotations
 
 from array import array
-from functools import cached_property
-from typing import TYPE_CHECKING, Self
-
-import numpy as np
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from otel_embedder.search.counts import Integers
-
-# Behind the last span: a number that is read there is 0.
-NUMBER_BYTES = 8
-ZEROS = bytes(NUMBER_BYTES)
 
 
 class PackedSpans:
     """Some encoded spans.
 
     Attributes:
-        joined: all of them, with ZEROS behind.
-        lengths: of each in bytes.
+        joined: all of them.
 
     """
 
-    def __init__(self, joined: bytes, lengths: array[int]) -> None:
-        """Take them as they are."""
-        self.joined = joined
-        self.lengths = lengths
-
-    @classmethod
-    def of(cls, spans: Iterable[bytes]) -> Self:
+    def __init__(self, spans: Iterable[bytes]) -> None:
         """Pack some."""
         spans = [*spans]
-        return cls(b"".join([*spans, ZEROS]), array("q", map(len, spans)))
-
-    @cached_property
-    def ends(self) -> Integers:
-        """Where each ends, shape (n,)."""
-        return np.cumsum(np.frombuffer(self.lengths, np.int64))
+        self.joined = b"".join(spans)
+        self._ends = array("q", accumulate(map(len, spans)))
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self._ends)
+
+    def __getitem__(self, place: int) -> bytes:
+        """Give a span."""
+        return self.joined[self._ends[place - 1] if place else 0 : self._ends[place]]
 
     def __iter__(self) -> Iterator[bytes]:
-        end = 0
-        for length in self.lengths:
-            begin, end = end, end + length
+        begin = 0
+        for end in self._ends:
             yield self.joined[begin:end]
-
-    def __getitem__(self, row: int) -> bytes:
-        """Give a span."""
-        end = int(self.ends[row])
-        return self.joined[end - self.lengths[row] : end]
-
-    def at(self, rows: Integers) -> PackedSpans:
-        """Give some of them."""
-        return PackedSpans.of(self[row] for row in rows.tolist())
+            begin = end

@@ -9,27 +9,29 @@ came before are at hand until it has come.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from otel_embedder.otlp.spans import ERROR
 from otel_embedder.search.entries import Embedded, RowKey
 from otel_embedder.search.groups.failed import FailedTrace, Failure
 from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Places, Recorded
 from otel_embedder.search.recording.counting import Counting
 from otel_embedder.search.recording.failures import Failures
-from otel_embedder.search.recording.places import PlaceReader
+from otel_embedder.search.recording.places import cut_places, read_places
 from otel_embedder.search.recording.trees import Spans, join, may_be_of
 from otel_embedder.search.recording.vocabulary import Vocabulary
 from otel_embedder.search.store import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from otel_embedder.embedder.embedding import Embedding
+    from otel_embedder.otlp.layouts import Numbers
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.recording.failures import Failure as TracedFailure
-    from otel_embedder.search.recording.packed import PackedSpans
     from otel_embedder.text.rendering import Renderer
 
 # So many arrive before they are joined.
@@ -38,7 +40,37 @@ ARRIVING_BYTES = 1_000  # of each, if it comes alone
 VECTOR_BYTES = 1_700  # of 384 numbers, and what is around them
 # For so many intervals a span that was counted waits for its parent.
 KEPT_INTERVALS = 6
-ERROR = 2
+# Of spans that recur: an entry, and one of them.
+RECURRING_BYTES = 1_000
+
+STATUS = attrgetter("status")
+
+
+class EncodedSpans(Protocol):
+    """Some encoded spans."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __getitem__(self, place: int, /) -> bytes: ...
+
+
+class Recurring(Protocol):
+    """What is known of spans that recur, hashed by identity.
+
+    Attributes:
+        content: their text.
+        status: their code.
+        service: the name of their service.
+        encoded: one of them.
+
+    """
+
+    content: str
+    status: int
+    service: str
+    encoded: bytes
 
 
 class Bounds(NamedTuple):
@@ -89,8 +121,8 @@ class Recorder:
         self._number = number
         self._is_file = is_file
         self._failures = Failures(max_bytes=bounds.errors)
-        self._reader = PlaceReader()
         self._vocabulary = Vocabulary()
+        self._recurring: dict[Recurring, int] = {}
         self._arriving: list[Places] = []
         self._arriving_sayings: list[Integers] = []
         self._arriving_spans = 0
@@ -118,14 +150,14 @@ class Recorder:
             + ARRIVING_BYTES * self._arriving_spans
             + VECTOR_BYTES * (len(self._vectors) + len(self._waiting_vectors))
             + self._vocabulary.size
-            + self._reader.size
+            + RECURRING_BYTES * len(self._recurring)
             + self._failures.size
         )
 
     def take(
         self,
         resource: bytes,
-        spans: PackedSpans,
+        spans: EncodedSpans,
         texts: Sequence[str | None],
         embeddings: Sequence[Embedding | None],
         *,
@@ -148,21 +180,63 @@ class Recorder:
         if self.size > self._bounds.bytes:
             return len(spans)
         service = self._renderer.service(resource)
-        known = len(self._vocabulary)
         sayings = self._said(service, spans, texts)
-        numbers = np.array(sayings, np.int64)
-        places = self._reader.read(spans, numbers, known=known)
-        self._note_vectors(sayings, embeddings)
+        places = read_places(spans)
         for row in np.flatnonzero(places.statuses == ERROR).tolist():
             self._failures.note(places.span_ids(row), spans[row])
+        self._arrive(places, sayings, embeddings, now)
+        return 0
+
+    def take_recurring(
+        self,
+        recurring: Sequence[Recurring],
+        own: Numbers,
+        embeddings: Sequence[Embedding | None],
+        *,
+        now: int,
+    ) -> int:
+        """Record spans that recur; give how many were dropped because it holds too much.
+
+        Args:
+            recurring: what is known of each.
+            own: what is each one's own, shape (n, `layouts.NUMBERS`).
+            embeddings: of each; None where there is none. Those of a model count.
+            now: nanoseconds since 1970.
+
+        """
+        if self.size > self._bounds.bytes:
+            return len(recurring)
+        try:
+            sayings = [*map(self._recurring.__getitem__, recurring)]
+        except KeyError:
+            sayings = [*map(self._recurs, recurring)]
+        self._arrive(cut_places(own, map(STATUS, recurring)), sayings, embeddings, now)
+        return 0
+
+    def _recurs(self, each: Recurring) -> int:
+        """Give the number of what spans say that recur, which may be new."""
+        if each not in self._recurring:
+            if len(self._recurring) >= self._bounds.sayings:
+                self._recurring.clear()
+            [saying] = self._said(each.service, [each.encoded], [each.content])
+            self._recurring[each] = saying
+        return self._recurring[each]
+
+    def _arrive(
+        self,
+        places: Places,
+        sayings: Sequence[int],
+        embeddings: Sequence[Embedding | None],
+        now: int,
+    ) -> None:
+        self._note_vectors(sayings, embeddings)
         self._arriving.append(places)
-        self._arriving_sayings.append(numbers)
+        self._arriving_sayings.append(np.array(sayings, np.int64))
         self._arriving_spans += len(sayings)
         if self._arriving_spans >= ARRIVING_SPANS:
             self._settle(now)
-        return 0
 
-    def _said(self, service: str, spans: PackedSpans, texts: Sequence[str | None]) -> list[int]:
+    def _said(self, service: str, spans: EncodedSpans, texts: Sequence[str | None]) -> list[int]:
         """Give the numbers of what spans of a service say."""
         known = self._vocabulary.sayings(service)
         try:
@@ -328,7 +402,7 @@ class Recorder:
         held = [self._waiting, *self._kept]
         used = np.unique(np.concatenate([spans.sayings for spans in held]))
         self._vocabulary = vocabulary.only(used)
-        self._reader.forget()
+        self._recurring.clear()
         self._waiting, *self._kept = (
             spans._replace(sayings=np.searchsorted(used, spans.sayings).astype(np.int32))
             for spans in held

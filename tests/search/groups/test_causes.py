@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_embedder.search.evaluation.grouping import judged
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.search.stores.opening import open_store
 from otel_embedder.text.options import RenderOptions
@@ -45,9 +44,9 @@ def a_recorder(writer: str = "writer") -> Recorder:
 def take(recorder: Recorder, requests: Iterable[ExportTraceServiceRequest]) -> None:
     for request in requests:
         for resource in request.resource_spans:
-            spans = PackedSpans.of(
+            spans = [
                 span.SerializeToString() for scope in resource.scope_spans for span in scope.spans
-            )
+            ]
             nothing: list[None] = [None] * len(spans)
             recorder.take(resource.resource.SerializeToString(), spans, nothing, nothing, now=NOW)
 

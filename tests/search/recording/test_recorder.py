@@ -13,7 +13,6 @@ from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Example
 from otel_embedder.search.groups.failed import FailedTrace, Failure
-from otel_embedder.search.recording.packed import PackedSpans
 from otel_embedder.search.recording.recorder import KEPT_INTERVALS
 from otel_embedder.search.stores.memory import MemoryStore
 from tests.support.otlp_samples import resource
@@ -242,7 +241,7 @@ def test_a_span_that_ends_before_it_starts_has_no_duration() -> None:
 def test_what_was_not_rendered_is_rendered_here() -> None:
     recording = recorder()
     spans = [made("a", 1), made("a", 2), made("b", 3)]
-    encoded = PackedSpans.of(span.SerializeToString() for span in spans)
+    encoded = [span.SerializeToString() for span in spans]
     recording.take(SHOP, encoded, [None, "a", None], [None] * 3, now=NOW)
 
     assert told(flushed(recording)).tables[0, "texts"] == {("a",): [2, 2, 0], ("b",): [1, 1, 0]}
@@ -370,7 +369,7 @@ def test_texts_that_are_not_said_any_more_are_forgotten() -> None:
 
 def test_of_spans_of_which_one_is_malformed_none_is_recorded() -> None:
     recording = recorder()
-    spans = PackedSpans.of([made("a", 1).SerializeToString(), b"\xff"])
+    spans = [made("a", 1).SerializeToString(), b"\xff"]
 
     with pytest.raises(DecodeError):
         recording.take(SHOP, spans, ["a", "b"], [None] * 2, now=NOW)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+from otel_embedder.annotation.known_spans import MAX_SPAN_BYTES
+from otel_embedder.annotation.looking import LOOKED_AT
+from otel_embedder.annotation.recurring import MANY, Look, RecurringSpans
+from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
+from otel_embedder.otlp.wire import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SECOND = 1_000_000_000
+OK, ERROR = Status.STATUS_CODE_OK, Status.STATUS_CODE_ERROR
+
+
+def made(
+    number: int, name: str = "pay", *, took: int = 5, code: Status.StatusCode.ValueType = OK
+) -> Span:
+    """Give a span with ids and times of its own."""
+    started = 1_700_000_000 * SECOND + number
+    return Span(
+        OtlpSpan(
+            trace_id=number.to_bytes(16), span_id=number.to_bytes(8), name=name,
+            start_time_unix_nano=started, end_time_unix_nano=started + took,
+            status=Status(code=code),
+        ).SerializeToString()
+    )  # fmt: skip
+
+
+def many(spans: Iterable[Span]) -> list[Span]:
+    """Give some, and so many others behind that it is worth it to look."""
+    some = [*spans]
+    return some + [made(number, "other") for number in range(MANY - len(some))]
+
+
+def looked(recurring: RecurringSpans, spans: Sequence[Span], service: str = "shop") -> Look:
+    look = recurring.look_up(spans, [service] * len(spans))
+    assert look is not None
+    return look
+
+
+def learn(recurring: RecurringSpans, spans: Sequence[Span], service: str = "shop") -> None:
+    look = looked(recurring, spans, service)
+    recurring.learn(
+        look, look.others, [(f"text {len(each.encoded)}", False) for each in look.others]
+    )
+
+
+def test_a_span_is_known_once_one_of_its_kind_was_learned() -> None:
+    recurring = RecurringSpans(SECOND)
+    first, second = many([made(1)]), many([made(2)])
+    learn(recurring, first)
+
+    look = looked(recurring, second)
+
+    assert [*look.seen] == second
+    assert not look.others
+    assert look.recurring[0].content == f"text {len(second[0].encoded)}"
+    assert (look.recurring[0].service, look.recurring[0].status) == ("shop", 1)
+    assert look.own[0, 2].tobytes() == (2).to_bytes(8)
+    assert recurring.hits() == MANY
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        made(3, "ship"),
+        made(3, took=SECOND),
+        made(3, took=-SECOND),
+        made(3, "x" * MAX_SPAN_BYTES),
+        made(3, code=ERROR),
+        Span(b"\xff"),
+        Span(b""),
+    ],
+    ids=["says something else", "slow", "backwards", "large", "failed", "malformed", "empty"],
+)
+def test_those_beside_another_are_known(other: Span) -> None:
+    recurring = RecurringSpans(SECOND)
+    learn(recurring, many([made(1)]))
+
+    look = looked(recurring, many([made(2), other]))
+
+    are_backwards = other.encoded == made(3, took=-SECOND).encoded
+    assert [*look.others] == ([] if are_backwards else [other])
+    assert len(look.seen) == MANY - len(look.others)
+    assert len(look.own) == len(look.seen)
+    assert not look.others or look.place(other) == 1
+
+
+def test_of_another_service_nothing_is_known() -> None:
+    recurring = RecurringSpans(SECOND)
+    learn(recurring, many([made(1)]))
+
+    assert not looked(recurring, many([made(2)]), "bank").seen
+
+
+@pytest.mark.parametrize(
+    "span",
+    [made(1, took=2 * SECOND), made(1, code=ERROR), made(1, "x" * MAX_SPAN_BYTES)],
+    ids=["slow", "failed", "large"],
+)
+def test_what_is_not_to_be_known_is_not_learned(span: Span) -> None:
+    recurring = RecurringSpans(SECOND)
+    spans = many([span])
+    for _ in range(2):
+        learn(recurring, spans)
+
+    assert [*looked(recurring, spans).others] == [span]
+
+
+@pytest.mark.parametrize("silent_below", [0, float("-inf")])
+def test_where_texts_always_tell_how_long_spans_took_it_is_not_worth_it(
+    silent_below: float,
+) -> None:
+    assert RecurringSpans(silent_below).look_up(many([]), ["shop"] * MANY) is None
+
+
+def test_where_they_never_do_any_span_recurs() -> None:
+    recurring = RecurringSpans(float("inf"))
+    learn(recurring, many([made(1, took=SECOND)]))
+
+    assert not looked(recurring, many([made(2, took=50 * SECOND)])).others
+
+
+def test_for_few_it_is_not_worth_it() -> None:
+    spans = many([])[1:]
+
+    assert RecurringSpans(SECOND).look_up(spans, ["shop"] * len(spans)) is None
+
+
+def test_where_hardly_any_recurs_it_rests() -> None:
+    recurring = RecurringSpans(SECOND)
+    for start in range(0, LOOKED_AT, MANY):
+        looked(recurring, [made(n, f"{n:09}") for n in range(start, start + MANY)])
+
+    assert recurring.look_up(many([]), ["shop"] * MANY) is None
+
+
+def test_memory_is_bounded() -> None:
+    recurring, most = RecurringSpans(SECOND), 0
+    before = recurring.memory()
+    for start in range(0, MAX_REMEMBERED_BYTES // ENTRY_BYTES, MANY):
+        learn(recurring, [made(n, f"{n:09}") for n in range(start, start + MANY)])
+        learn(recurring, many([])[:MANY])  # or it would rest
+        most = max(most, recurring.memory())
+
+    assert before < most
+    assert most < 2 * MAX_REMEMBERED_BYTES
+    assert recurring.memory() < most
