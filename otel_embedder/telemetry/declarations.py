@@ -121,7 +121,7 @@ METRICS = (
     Metric(
         "known_spans_bytes",
         "gauge",
-        "Memory in which texts are known by the bytes of spans: 8 MiB at most.",
+        "Memory in which texts are known by the bytes of spans: 20 MiB at most.",
     ),
     Metric("queue_size", "gauge", "Texts that wait.", unit="{texts}"),
     Metric("queue_duration_seconds", "histogram", "Time that a text waited for the model."),
