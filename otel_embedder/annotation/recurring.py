@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     # The name of its service, the form by which it was cut, its bytes but for what is its own.
     Key = tuple[str, int, bytes]
 
-# Of fewer spans it takes longer to begin than to look each up by itself.
-MANY = 128
+# Of fewer spans it takes longer to begin than to look each up by itself; or, where somebody wants to
+# know what is each one's own, than to read that as well.
+MANY, MANY_SIGHTED = 128, 48
 # So many take less than half a millisecond.
 MOST = 512
 MOST_NANOSECONDS = 2**64 - 1
@@ -84,15 +85,19 @@ class RecurringSpans:
         """Give what they take in memory, in bytes."""
         return self._known.memory() + self._layouts.memory()
 
-    def look_up(self, spans: Sequence[Span], services: Sequence[str]) -> Look | None:
+    def look_up(
+        self, spans: Sequence[Span], services: Sequence[str], *, are_sighted: bool = False
+    ) -> Look | None:
         """Look for some spans, MOST at most; None where that is not worth it.
 
         Args:
             spans: as they came.
             services: the name of the service of each.
+            are_sighted: whether somebody wants to know what is each one's own.
 
         """
-        if len(spans) < MANY or not self._silent_below or self._looking.rests(len(spans)):
+        many = MANY_SIGHTED if are_sighted else MANY
+        if len(spans) < many or not self._silent_below or self._looking.rests(len(spans)):
             return None
         encoded = [*map(ENCODED, spans)]
         if max(map(len, encoded)) > MAX_SPAN_BYTES:

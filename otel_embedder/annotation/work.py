@@ -246,7 +246,8 @@ class SpanReader:
             if scope.is_own:
                 yield from _passed_by(scope, reading.kept)
         for spans, services in pieces_of(request, self._renderer):
-            look = self._recurring.look_up(spans, services)
+            is_sighted = sightings is not None
+            look = self._recurring.look_up(spans, services, are_sighted=is_sighted)
             if look is None:
                 yield from self._read_few(spans, services, reading)
             else:

@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.annotation.known_spans import MAX_SPAN_BYTES
 from otel_embedder.annotation.looking import LOOKED_AT
-from otel_embedder.annotation.recurring import MANY, Look, RecurringSpans
+from otel_embedder.annotation.recurring import MANY, MANY_SIGHTED, Look, RecurringSpans
 from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
 from otel_embedder.otlp.wire import Span
 
@@ -130,8 +130,13 @@ def test_where_they_never_do_any_span_recurs() -> None:
 
 def test_for_few_it_is_not_worth_it() -> None:
     spans = many([])[1:]
+    services = ["shop"] * len(spans)
+    recurring = RecurringSpans(SECOND)
 
-    assert RecurringSpans(SECOND).look_up(spans, ["shop"] * len(spans)) is None
+    assert recurring.look_up(spans, services) is None
+    assert recurring.look_up(spans, services, are_sighted=True) is not None
+    few = slice(MANY_SIGHTED - 1)
+    assert recurring.look_up(spans[few], services[few], are_sighted=True) is None
 
 
 def test_where_hardly_any_recurs_it_rests() -> None:

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.annotator import annotator
+from otel_embedder.annotation.recurring import Recurring
+from otel_embedder.otlp.layouts import Layouts
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.settings import load_settings
@@ -46,6 +48,7 @@ def hot() -> dict[str, Act]:
         f"encode {TEXTS} vectors as arrays": encoding("array"),
         f"encode {TEXTS} vectors as bytes": encoding("bytes"),
         f"record {SPANS} spans for a catalogue": recording(whole),
+        f"record {SPANS} spans that recur": recurring(whole),
         f"record and count {SPANS} spans": counting(whole),
     }
 
@@ -97,6 +100,21 @@ def encoding(name: str) -> Act:
 def recording(encoded: bytes) -> Act:
     """Give what is kept of each span that passes, for a catalogue."""
     return _recording(encoded, new_recorder())
+
+
+def recurring(encoded: bytes) -> Act:
+    """Give what is kept of each span of which the ids and times were cut out."""
+    recorder, renderer = new_recorder(), new_renderer(RenderOptions())
+    [resource] = parse_request(encoded).resources
+    spans = [span.encoded for scope in resource.scopes for span in scope.spans]
+    known = [Recurring(renderer.render(span, "shop").content, 0, "shop", span) for span in spans]
+    own, embeddings = Layouts().cut(spans).own, [embedding_of(each.content) for each in known]
+
+    def act() -> None:
+        recorder.take_recurring(known, own, embeddings, now=NOON)
+
+    act()
+    return act
 
 
 def counting(encoded: bytes) -> Act:

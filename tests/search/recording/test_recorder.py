@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from otel_embedder.annotation.recurring import Recurring
 from otel_embedder.embedder.embedding import Embedding
+from otel_embedder.otlp.layouts import Layouts
 from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Example
 from otel_embedder.search.groups.failed import FailedTrace, Failure
-from otel_embedder.search.recording.recorder import KEPT_INTERVALS
+from otel_embedder.search.recording.recorder import KEPT_INTERVALS, Bounds
 from otel_embedder.search.stores.memory import MemoryStore
 from tests.support.otlp_samples import resource
 from tests.support.recorded import (
@@ -365,6 +367,50 @@ def test_texts_that_are_not_said_any_more_are_forgotten() -> None:
     for _ in range(KEPT_INTERVALS + 1):
         recording.batch(NOW)
     assert recording.size < held / 3
+
+
+def take_recurring(recorder: Recorder, *spans: Span, known: Recurring) -> int:
+    encoded = [span.SerializeToString() for span in spans]
+    own = Layouts().cut(encoded).own
+    return recorder.take_recurring([known] * len(spans), own, [None] * len(spans), now=NOW)
+
+
+def test_spans_that_recur_are_counted_as_others_are() -> None:
+    recurring, others = recorder(), recorder()
+    first, second, third = made("a", 1), made("a", 2, 1, start=0.01), made("b", 3, 1, took=5)
+    known = Recurring("a", 0, "shop", first.SerializeToString())
+
+    take_recurring(recurring, first, second, known=known)
+    take_recurring(recurring, third, known=Recurring("b", 0, "shop", third.SerializeToString()))
+    take(others, first, second, third)
+
+    assert told(flushed(recurring)) == told(flushed(others))
+
+
+def test_what_recurs_is_counted_whatever_was_forgotten() -> None:
+    recording = recorder(Bounds(sayings=2))
+    known = [
+        Recurring(name, 1, "shop", made(name, 1).SerializeToString()) for name in ("a", "b", "c")
+    ]
+    batches = []
+    for number in range(1, 10):
+        for each in known:
+            take_recurring(recording, made(each.content, number), known=each)
+        batches.append(recording.batch(NOW))
+    batches.append(recording.flush(NOW))
+
+    counted = summed(batches)
+
+    assert [counted[0, "texts", name][0] for name in ("a", "b", "c")] == [9, 9, 9]
+    assert {text.status for batch in batches if batch for text in batch.texts} == {"OK"}
+
+
+def test_of_what_recurs_no_more_is_taken_than_there_is_memory_for() -> None:
+    recording = recorder(Bounds(bytes=1_000))
+    known = Recurring("a", 0, "shop", made("a", 1).SerializeToString())
+    taken = take_recurring(recording, made("a", 1), known=known)
+
+    assert (taken, take_recurring(recording, made("a", 2), known=known)) == (0, 1)
 
 
 def test_of_spans_of_which_one_is_malformed_none_is_recorded() -> None:
