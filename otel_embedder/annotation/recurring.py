@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     # The name of its service, the form by which it was cut, its bytes but for what is its own.
     Key = tuple[str, int, bytes]
 
-# Of fewer spans it takes longer to begin than to look each up by itself; or, where somebody wants to
-# know what is each one's own, than to read that as well.
+# Of fewer spans it takes longer to begin than to look each up by itself; or than to read what is
+# each one's own as well, where somebody wants to know.
 MANY, MANY_SIGHTED = 128, 48
 # So many take less than half a millisecond.
 MOST = 512
