@@ -17,7 +17,7 @@ from otel_embedder.annotation.known_spans import MAX_SPAN_BYTES
 from otel_embedder.annotation.looking import Looking
 from otel_embedder.otlp.layouts import ENDED, STARTED, Cuts, Layouts
 from otel_embedder.otlp.remembered import Bounded
-from otel_embedder.otlp.spans import ERROR, status_code
+from otel_embedder.otlp.spans import status_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,13 +123,11 @@ class RecurringSpans:
         for span, rendered in zip(spans, found, strict=True):
             if rendered is None:
                 continue
-            place = look.place(span)
-            key, encoded = look.keys[place], span.encoded
-            if key is None or not self._layouts.is_right(look.cuts, place, encoded):
-                continue
-            status = status_code(encoded)
-            if status != ERROR:
-                self._known.remember(key, Recurring(rendered[0], status, key[0], encoded))
+            (content, is_error), place, encoded = rendered, look.place(span), span.encoded
+            key = None if is_error else look.keys[place]
+            if key is not None and self._layouts.is_right(look.cuts, place, encoded):
+                known = Recurring(content, status_code(encoded), key[0], encoded)
+                self._known.remember(key, known)
 
     def _are_silent(self, own: Numbers) -> Flags:
         """Tell of which spans it is certain that their texts don't say how long they took."""

@@ -102,10 +102,13 @@ class Layouts:
 
     def is_right(self, cuts: Cuts, place: int, span: bytes) -> bool:
         """Tell whether a guess was right, and if it was not, spare others of its kind."""
-        is_right = self._forms.get(_form(span), NO_FORM) == cuts.forms[place] != NO_FORM
-        if not is_right:
-            self._kinds[cuts.kinds[place]] = NO_FORM
-        return is_right
+        form = cuts.forms[place]
+        if form == NO_FORM:
+            return False
+        if self._forms.get(_form(span)) == form:
+            return True
+        self._kinds[cuts.kinds[place]] = NO_FORM
+        return False
 
     def _forms_of(self, kinds: Sequence[int], spans: Sequence[bytes]) -> list[int]:
         forms = [*map(self._kinds.get, kinds)]

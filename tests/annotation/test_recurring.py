@@ -45,11 +45,14 @@ def looked(recurring: RecurringSpans, spans: Sequence[Span], service: str = "sho
     return look
 
 
+def rendered(span: Span) -> tuple[str, bool]:
+    is_error = OtlpSpan.FromString(span.encoded).status.code == ERROR
+    return f"text {len(span.encoded)}", is_error
+
+
 def learn(recurring: RecurringSpans, spans: Sequence[Span], service: str = "shop") -> None:
     look = looked(recurring, spans, service)
-    recurring.learn(
-        look, look.others, [(f"text {len(each.encoded)}", False) for each in look.others]
-    )
+    recurring.learn(look, look.others, [*map(rendered, look.others)])
 
 
 def test_a_span_is_known_once_one_of_its_kind_was_learned() -> None:
