@@ -22,7 +22,6 @@ from otel_embedder.search.times import kept_by, quiet_nanoseconds
 from otel_embedder.sidecar.group_alerts import GroupAlerts
 from otel_embedder.sidecar.waiting_spans import WaitingRequests
 from otel_embedder.sidecar.warming import Opened, warming
-from otel_embedder.sidecar.webhook import Webhook, WebhookTarget
 from otel_embedder.telemetry.logs import get_logger
 from otel_embedder.text.options import render_options
 from otel_embedder.text.rendering import new_renderer
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.store import Batch, Store
     from otel_embedder.settings import Settings
     from otel_embedder.sidecar.waiting_spans import Piece
+    from otel_embedder.sidecar.webhook import Webhook
     from otel_embedder.telemetry.metrics import Metrics
 
 # Bytes of spans that may wait to be read; they are read within some tenths of a second, unless a
@@ -213,6 +213,9 @@ async def cataloguing(
 def _webhook(settings: Settings) -> Webhook | None:
     if settings.group_webhook is None:
         return None
+    # For those who have one.
+    from otel_embedder.sidecar.webhook import Webhook, WebhookTarget  # noqa: PLC0415
+
     secret = settings.group_webhook_secret
     return Webhook(
         WebhookTarget(

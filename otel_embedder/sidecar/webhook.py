@@ -26,7 +26,7 @@ from tenacity import (
 )
 
 from otel_embedder import __version__
-from otel_embedder.search.asking.json_form import rfc3339
+from otel_embedder.search.asking.json_types import rfc3339
 from otel_embedder.telemetry.logs import get_logger
 
 if TYPE_CHECKING:

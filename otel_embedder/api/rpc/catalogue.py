@@ -9,7 +9,6 @@ import grpc
 from google.protobuf.json_format import MessageToDict, Parse
 
 from otel_embedder.api.counting import counted
-from otel_embedder.api.questions import QUESTIONS
 from otel_embedder.proto.v1 import catalogue_pb2 as pb
 
 if TYPE_CHECKING:
@@ -55,20 +54,23 @@ class CatalogueRpcs:
     def rpc_handler(self, rpcs: Rpcs) -> grpc.GenericRpcHandler:
         """Give the handler to add to a server."""
         handlers = {}
-        for question in QUESTIONS:
-            if question.name in METHODS:
-                method, request, response = METHODS[question.name]
-                handlers[method] = rpcs.handler(
-                    f"/{CATALOGUE_SERVICE}/{method}",
-                    request,
-                    partial(self._answer, question, response),
-                )
+        for name, (method, request, response) in METHODS.items():
+            answer = partial(self._answer, name, response)
+            handlers[method] = rpcs.handler(f"/{CATALOGUE_SERVICE}/{method}", request, answer)
         return grpc.method_handlers_generic_handler(CATALOGUE_SERVICE, handlers)
 
-    async def _answer(
-        self, question: Question, response: type[Message], request: Message
-    ) -> Message:
+    async def _answer(self, name: str, response: type[Message], request: Message) -> Message:
         values = MessageToDict(request, preserving_proto_field_name=True)
         with counted(self._metrics, "rpc"):
-            said = await self._pool.run(lambda: question.ask_as_json(self._catalogue(), values))
+            said = await self._pool.run(partial(self._said, name, values))
         return Parse(said, response())
+
+    def _said(self, name: str, values: Mapping[str, object]) -> bytes:
+        return _question(name).ask_as_json(self._catalogue(), values)
+
+
+def _question(name: str) -> Question:
+    # Whoever fills a catalogue may never be asked: some 50 ms at the start of a sidecar.
+    from otel_embedder.api.questions import QUESTIONS  # noqa: PLC0415
+
+    return next(question for question in QUESTIONS if question.name == name)

@@ -6,7 +6,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from otel_embedder.errors import StoreError
-from otel_embedder.search.catalogue import Catalogue
 from otel_embedder.search.links import trace_link
 from otel_embedder.search.times import quiet_nanoseconds
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_embedder.embedder.bulk import TextEmbedder
+    from otel_embedder.search.catalogue import Catalogue
     from otel_embedder.search.settings import CatalogueSettings
     from otel_embedder.search.store import Store
 
@@ -36,6 +36,9 @@ def catalogue_of(
         text_version: of texts that are compared.
 
     """
+    # A sidecar that fills one may never be asked: a tenth of a second at its start.
+    from otel_embedder.search.catalogue import Catalogue  # noqa: PLC0415
+
     return Catalogue(
         store,
         embedder,
