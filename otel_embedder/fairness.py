@@ -69,6 +69,8 @@ class Turn:
                 await asyncio.sleep(0)
     """
 
+    __slots__ = ("_bytes", "_clock", "_end", "_seconds")
+
     def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
@@ -204,6 +206,8 @@ class Turns:
 
 class SharedTurn(Turn):
     """A task's turns; within `async with` it has one, or waits for the next."""
+
+    __slots__ = ("_began", "_had", "_number", "_turns", "_was_long", "_worked", "_worked_before")
 
     def __init__(
         self,

@@ -14,14 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from operator import attrgetter
+from typing import NamedTuple
 
 # Some ten spans with their vectors.
 SMALL_BYTES = 64 * 1024
@@ -84,6 +81,9 @@ class _Line:
         first.granted.set_result(store)
 
 
+WAITING = attrgetter("waiting")
+
+
 class ByteLock:
     """Lets tasks hold bytes for as long as they need them."""
 
@@ -102,22 +102,24 @@ class ByteLock:
         line = SMALL_LINE if is_small else 1 + size.bit_length() // 2
         return Place(line, next(self._numbers))
 
-    @asynccontextmanager
-    async def held(self, size: int, place: Place, *, deadline: float) -> AsyncIterator[None]:
+    def held(self, size: int, place: Place, *, deadline: float) -> Held:
         """Hold so many bytes until the end; what is larger than all of them holds all.
 
         Raises:
             TimeoutError: others held them until the deadline, in the event loop's time.
 
         """
-        size = min(size, self._for_all.size)
-        store = await self._granted(size, place, deadline)
-        try:
-            yield
-        finally:
-            self._give_back(size, store)
+        return Held(self, min(size, self._for_all.size), place, deadline=deadline)
 
-    async def _granted(self, size: int, place: Place, deadline: float) -> _Store:
+    async def granted(self, size: int, place: Place, *, deadline: float) -> _Store:
+        """Wait for so many bytes; give what they are taken from.
+
+        Raises:
+            TimeoutError: others held them until the deadline.
+
+        """
+        if not self._is_waited_for() and (store := self._at_once(size, place.line)):
+            return store
         granted: asyncio.Future[_Store] = asyncio.get_running_loop().create_future()
         self._join(place.line, _Waiting(place.number, size, granted))
         if granted.done():
@@ -130,12 +132,29 @@ class ByteLock:
             if granted.cancelled():
                 self._let_in()
             else:
-                self._give_back(size, granted.result())
+                self.give_back(size, granted.result())
             raise
 
-    def _give_back(self, size: int, store: _Store) -> None:
+    def give_back(self, size: int, store: _Store) -> None:
+        """Let others have what was granted."""
         store.free += size
-        self._let_in()
+        if self._is_waited_for():
+            self._let_in()
+
+    def _is_waited_for(self) -> bool:
+        """Tell whether anybody waits; those count as well who have left unnoticed."""
+        return any(map(WAITING, self._lines.values()))
+
+    def _at_once(self, size: int, number: int) -> _Store | None:
+        """Take bytes for a line, where nobody waits; give what they are from, None if too few."""
+        if number == SMALL_LINE and size <= self._for_small.free:
+            self._for_small.free -= size
+            return self._for_small
+        if size > self._for_all.free:
+            return None
+        self._for_all.free -= size
+        self._serve(self._lines.setdefault(number, _Line()), size)
+        return self._for_all
 
     def _join(self, number: int, waiting: _Waiting) -> None:
         line = self._lines.setdefault(number, _Line())
@@ -151,9 +170,14 @@ class ByteLock:
             if first.size > self._for_all.free:
                 # What is smaller must not overtake it again and again.
                 return
-            self._served = line.served
-            line.served += first.size
+            self._serve(line, first.size)
             line.grant(self._for_all)
+
+    def _serve(self, line: _Line, size: int) -> None:
+        """Note that a line has its turn."""
+        # Turns that it did not want are not saved up for later.
+        self._served = max(line.served, self._served)
+        line.served = self._served + size
 
     def _let_small_in(self) -> None:
         line = self._lines[SMALL_LINE]
@@ -164,3 +188,21 @@ class ByteLock:
         """Give the line that was given the least of those that somebody waits in."""
         waited_in = (line for line in self._lines.values() if line.first())
         return min(waited_in, key=lambda line: line.served, default=None)
+
+
+class Held:
+    """Bytes of a lock that are held within `async with`."""
+
+    __slots__ = ("_deadline", "_lock", "_place", "_size", "_store")
+
+    def __init__(self, lock: ByteLock, size: int, place: Place, *, deadline: float) -> None:
+        self._lock = lock
+        self._size = size
+        self._place = place
+        self._deadline = deadline
+
+    async def __aenter__(self) -> None:
+        self._store = await self._lock.granted(self._size, self._place, deadline=self._deadline)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.give_back(self._size, self._store)

@@ -100,7 +100,9 @@ class Delivery:
             PermanentExportError: all of it was refused.
 
         """
-        if self._refusal and not self._progress.has_begun():
+        if not self._refusal:
+            return self._progress.verdict.answer()
+        if not self._progress.has_begun():
             raise PermanentExportError(self._refusal, code=self._code)
         total = Verdict()
         total.add(self._progress.verdict)

@@ -17,12 +17,11 @@ behind them: for as long as all of it would have taken, or until a call is answe
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # How much a new time counts against those before it.
 GAIN = 0.25
@@ -115,26 +114,28 @@ class Pace:
 
         That is enough for it. 0 if nothing is known.
         """
+        if (seconds := self._known.get(size_class)) is not None:
+            return seconds.mean
         larger = [known for known in self._known if known >= size_class]
         return self._known[min(larger)].mean if larger else 0.0
 
-    @contextmanager
-    def learning(self, size: int) -> Iterator[None]:
+    def learning(self, size: int) -> Lesson:
         """Learn from what is done here how long a call takes.
 
         Args:
             size: its bytes.
 
         """
-        began = self._clock()
-        try:
-            yield
-        except BaseException:
-            # Whoever cancels has waited as well.
-            self._learn_at_least(size, self._clock() - began)
-            raise
-        self._learn(size, self._clock() - began)
+        return Lesson(self, size, self._clock())
+
+    def answered(self, size: int, *, since: float) -> None:
+        """Learn from a call of so many bytes that was answered."""
+        self._learn(size, self._clock() - since)
         self._line_is_free_at = -math.inf
+
+    def failed(self, size: int, *, since: float) -> None:
+        """Learn from a call of so many bytes that was not."""
+        self._learn_at_least(size, self._clock() - since)
 
     def gave_up(self, size: int, *, after: float) -> None:
         """Learn that nobody waits any more for a call of so many bytes, after so many seconds."""
@@ -148,8 +149,11 @@ class Pace:
 
     def _learn(self, size: int, seconds: float) -> None:
         size_class, byte_seconds = _size_class(size), max(seconds, INSTANT) / max(1, size)
-        known = self._known.setdefault(size_class, _Seconds(byte_seconds, byte_seconds))
-        known.add(byte_seconds)
+        known = self._known.get(size_class)
+        if known is None:
+            self._known[size_class] = _Seconds(byte_seconds, byte_seconds)
+        else:
+            known.add(byte_seconds)
         larger = self._known.get(size_class + 1)
         if larger is not None and byte_seconds < larger.mean:
             larger.mean = byte_seconds
@@ -162,6 +166,26 @@ class Pace:
             known.mean = max(known.mean, known.last, at_least)
         elif seconds >= MIN_SECONDS:
             self._known[size_class] = _Seconds(at_least, at_least)
+
+
+class Lesson:
+    """One call, within `with`, to be learned from."""
+
+    __slots__ = ("_began", "_pace", "_size")
+
+    def __init__(self, pace: Pace, size: int, began: float) -> None:
+        self._pace = pace
+        self._size = size
+        self._began = began
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        if exc_type is None:
+            self._pace.answered(self._size, since=self._began)
+        else:  # whoever cancels has waited as well
+            self._pace.failed(self._size, since=self._began)
 
 
 def _size_class(size: int) -> int:

@@ -133,5 +133,7 @@ class Sender:
 
     def _headers(self, metadata: Metadata) -> Metadata:
         configured = self._configured_headers
+        if not configured:
+            return metadata
         passed_on = ((key, value) for key, value in metadata if key not in configured)
         return (*configured.items(), *passed_on)

@@ -79,7 +79,8 @@ class Splitter:
         self._whole: TraceRequest | None = request
         self._header = request.header
         self._spans = _placed(request)
-        self._next = next(self._spans, None)
+        # The first is looked for once it is known that not all go at once, as nearly always.
+        self._next: Placed | None = None
 
     def is_empty(self) -> bool:
         """Tell whether all was given."""
@@ -89,8 +90,9 @@ class Splitter:
         """Give the next spans, as many as `max_bytes` encoded bytes or MAX_PARTS have room for."""
         whole, self._whole = self._whole, None
         if whole is not None and whole.size <= max_bytes and _has_few_parts(whole):
-            self._next = None
             return Chunk(whole)
+        if whole is not None:
+            self._next = next(self._spans, None)
         if self._next is not None and not self._is_strict:
             head = len(self._header) + self._next.head_bytes()
             max_bytes = max(max_bytes, int(head / HEAD_SHARE))

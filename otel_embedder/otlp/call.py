@@ -99,3 +99,7 @@ class Call:
     metadata: Metadata
     grow: Callable[[int], None] = _unbounded
     trace: Trace = UNTRACED
+
+    def bounded(self, grow: Callable[[int], None]) -> Call:
+        """Give the same call, of whose request each byte more is told to `grow`."""
+        return Call(self.deadline, self.metadata, grow, self.trace)

@@ -8,12 +8,11 @@ to answer and a large one for its bytes to be written, sent and read.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # How much a new time counts against those before it.
 GAIN = 0.25
@@ -57,9 +56,8 @@ class _Estimate:
         self.mean += GAIN * (seconds - self.mean)
 
 
-@dataclass(slots=True)
 class Lesson:
-    """One request's sending, to be learned from.
+    """One request's sending, within `with`, to be learned from.
 
     Attributes:
         share: of the bytes that were to be sent, how many were. As it is learned, the time is
@@ -67,7 +65,22 @@ class Lesson:
 
     """
 
-    share: float = 1.0
+    __slots__ = ("_budget", "_since", "_size", "share")
+
+    def __init__(self, budget: Budget, size: int, since: float) -> None:
+        self.share = 1.0
+        self._budget = budget
+        self._size = size
+        self._since = since
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        if exc_type is None:
+            self._budget.learn(self._size, self._since, self.share)
+        else:  # whoever cancels has waited as well
+            self._budget.learn_at_least(self._size, self._since)
 
 
 class Budget:
@@ -116,11 +129,13 @@ class Budget:
 
     def _estimate(self, size: int) -> _Estimate | None:
         """Give what is known of this size, or of the next larger one: that is enough for it."""
-        larger = [known for known in self._estimates if known >= _size_class(size)]
+        wanted = _size_class(size)
+        if (estimate := self._estimates.get(wanted)) is not None:
+            return estimate
+        larger = [known for known in self._estimates if known >= wanted]
         return self._estimates[min(larger)] if larger else None
 
-    @contextmanager
-    def learning(self, size: int, *, since: float) -> Iterator[Lesson]:
+    def learning(self, size: int, *, since: float) -> Lesson:
         """Learn from what is done here how long it takes to send a request.
 
         It is told what of that was sent.
@@ -130,14 +145,11 @@ class Budget:
             since: when its work ended.
 
         """
-        lesson = Lesson()
-        try:
-            yield lesson
-        except BaseException:
-            # Whoever cancels has waited as well.
-            self._learn_at_least(size, self._clock() - since)
-            raise
-        self._learn(size, (self._clock() - since) / max(MIN_SHARE, lesson.share))
+        return Lesson(self, size, since)
+
+    def learn(self, size: int, since: float, share: float) -> None:
+        """Learn from a request of which such a share was sent since then."""
+        self._learn(size, (self._clock() - since) / max(MIN_SHARE, share))
 
     def _learn(self, size: int, seconds: float) -> None:
         estimate = self._estimates.get(_size_class(size))
@@ -146,8 +158,9 @@ class Budget:
         else:
             estimate.add(seconds)
 
-    def _learn_at_least(self, size: int, seconds: float) -> None:
+    def learn_at_least(self, size: int, since: float) -> None:
         """Learn from a failure: a quick one tells nothing, and a timeout that it takes longer."""
+        seconds = self._clock() - since
         estimate = self._estimates.get(_size_class(size))
         if seconds > (MIN_SECONDS if estimate is None else estimate.mean):
             self._learn(size, seconds)

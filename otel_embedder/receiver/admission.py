@@ -8,13 +8,12 @@ refused, for now, and stays in the Collector's queue.
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from otel_embedder.errors import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 # Those that are refused at one time should not all come back at one time.
 MIN_RETRY_SECONDS = 0.5
@@ -33,7 +32,7 @@ class AdmissionMetrics(Protocol):
 
 
 class Admitted:
-    """A request's share of what is in flight.
+    """A request's share of what is in flight, within `with`.
 
     Attributes:
         size: how many bytes that is, by now.
@@ -41,10 +40,24 @@ class Admitted:
 
     """
 
+    __slots__ = ("_admission", "attached", "size")
+
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.size = 0
         self.attached = 0
+
+    def __enter__(self) -> Self:
+        self._admission.enter()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._admission.leave(self)
 
     def grow(self, more: int) -> None:
         """Take so many more bytes.
@@ -116,23 +129,30 @@ class Admission:
         """Give the mean size of those in flight; of a few huge ones that would say little."""
         return min(self._bytes / max(1, self._requests), self._max_bytes / USUAL_SHARE)
 
-    @contextmanager
-    def admit(self) -> Iterator[Admitted]:
-        """Let a request in; it is in flight until the end.
+    def admit(self) -> Admitted:
+        """Give what lets a request in; it is in flight until the end.
+
+        Raises:
+            BusyError: as it is entered: there is no room for it.
+
+        """
+        return Admitted(self)
+
+    def enter(self) -> None:
+        """Count a request.
 
         Raises:
             BusyError: there is no room for it.
 
         """
         self._check_requests()
-        admitted = Admitted(self)
         self._requests += 1
-        try:
-            yield admitted
-        finally:
-            self._requests -= 1
-            self._bytes -= admitted.size
-            self._attached -= admitted.attached
+
+    def leave(self, admitted: Admitted) -> None:
+        """Count a request no more."""
+        self._requests -= 1
+        self._bytes -= admitted.size
+        self._attached -= admitted.attached
 
     def grow(self, admitted: Admitted, more: int) -> None:
         """Let a request have so many more bytes.

@@ -66,6 +66,9 @@ class Calls:
         self._assumed_deadline = assumed_deadline
         self._metrics = metrics
         self._traces = traces
+        # What the last call brought, and what goes on of that: a sender's calls bring the same.
+        self._brought: Metadata | None = None
+        self._passed_on: Metadata = ()
         # A sender that does so once does it again and again.
         self._incomplete = Sparing(REQUEST_INCOMPLETE)
         self._cancelled = Sparing(REQUEST_CANCELLED)
@@ -111,8 +114,10 @@ class Calls:
             LoopError: it has been here before.
 
         """
-        headers = self._headers.passed_on(metadata)
-        return Call(self._deadline(context), self._hops.with_own(headers), trace=trace)
+        if metadata != self._brought:
+            self._passed_on = self._hops.with_own(self._headers.passed_on(metadata))
+            self._brought = metadata
+        return Call(self._deadline(context), self._passed_on, trace=trace)
 
     def _deadline(self, context: Context) -> float:
         """Give the event loop's time at which the caller stops waiting."""

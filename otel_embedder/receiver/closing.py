@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -43,8 +43,7 @@ class Closing:
             if not timeout.expired():
                 timeout.reschedule(self._earlier(timeout.when()))
 
-    @asynccontextmanager
-    async def within(self, seconds: float | None = None) -> AsyncIterator[None]:
+    def within(self, seconds: float | None = None) -> _Open:
         """Be open for so many seconds, or without end, but no longer than the server.
 
         Raises:
@@ -52,15 +51,33 @@ class Closing:
 
         """
         when = None if seconds is None else asyncio.get_running_loop().time() + seconds
-        async with asyncio.timeout_at(self._earlier(when)) as timeout:
-            self._open.add(timeout)
-            try:
-                yield
-            finally:
-                self._open.discard(timeout)
+        return _Open(asyncio.timeout_at(self._earlier(when)), self._open)
 
     def _earlier(self, when: float | None) -> float | None:
         return min((each for each in (when, self._end) if each is not None), default=None)
+
+
+class _Open:
+    """A timeout that is among those that are open, for as long as it is."""
+
+    __slots__ = ("_open", "_timeout")
+
+    def __init__(self, timeout: asyncio.Timeout, open_: set[asyncio.Timeout]) -> None:
+        self._timeout = timeout
+        self._open = open_
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._open.add(self._timeout)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.discard(self._timeout)
+        await self._timeout.__aexit__(exc_type, exc, traceback)
 
 
 class EndingStreams(grpc.aio.ServerInterceptor):

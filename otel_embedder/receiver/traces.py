@@ -7,7 +7,6 @@ are the Collector's: it keeps them in its queue, and sends them again if need be
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -94,7 +93,7 @@ class TraceReceiver:
         async with self._messages.received(context) as message:
             request = await self._messages.parsed(message)
             call.trace.took(spans=request.spans, own=request.own_spans())
-            bounded = replace(call, grow=message.attach)
+            bounded = call.bounded(message.attach)
             del message  # nobody needs its bytes any more
             return await self._answer(request, bounded)
 

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_embedder.exporter.byte_lock import SMALL_BYTES, ByteLock
 
@@ -258,3 +260,36 @@ async def test_a_deadline_that_has_passed_keeps_nobody_out_where_there_is_room(
 ) -> None:
     async with lock.held(FOR_ALL, lock.place(FOR_ALL), deadline=0):
         pass
+
+
+class QueueingLock(ByteLock):
+    """Has everybody stand in line, where nobody waits as well."""
+
+    def _is_waited_for(self) -> bool:
+        return True
+
+
+async def held_after_each(lock: ByteLock, steps: list[int]) -> list[list[bool]]:
+    """Let a guest come for each size above 0, and one leave for each other; give who is in."""
+    guests: list[Guest] = []
+    seen = []
+    for step in steps:
+        inside = [guest for guest in guests if guest.is_in]
+        if step > 0:
+            guests.append(Guest(lock, step))
+        elif inside:
+            gone = inside[step % len(inside)]
+            await gone.leave()
+            guests.remove(gone)
+        seen.append(await settled(*guests))
+    for guest in guests:
+        await guest.give_up()
+    return seen
+
+
+@given(st.lists(st.integers(-3, SIZE), max_size=20))
+def test_what_has_room_at_once_is_let_in_as_from_a_line(steps: list[int]) -> None:
+    at_once = asyncio.run(held_after_each(ByteLock(SIZE), steps))
+    queued = asyncio.run(held_after_each(QueueingLock(SIZE), steps))
+
+    assert at_once == queued

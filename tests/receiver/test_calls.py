@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from otel_embedder.otlp.call import NoTraces
 from otel_embedder.otlp.names import EXPORT_METHOD, OTHER_SERVICES
-from otel_embedder.receiver.intake.hops import HOPS_KEY
+from otel_embedder.receiver.calls import Calls
+from otel_embedder.receiver.intake.headers import Headers
+from otel_embedder.receiver.intake.hops import HOPS_KEY, Hops
 from otel_embedder.settings import load_settings
 from otel_embedder.sidecar.sidecar import running
 from otel_embedder.telemetry.metrics import Metrics
-from tests.support.fakes import PATIENCE
+from tests.support.fakes import PATIENCE, FakeMetrics
 from tests.support.otlp_samples import request, span
 from tests.support.peers import Client, FakeNextHop, retry_after
 from tests.support.tiny_bert import write_tiny_bert
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from otel_embedder.otlp.call import Metadata
+    from otel_embedder.otlp.call import Call, Metadata
 
     Stream = grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
 
@@ -73,3 +79,44 @@ async def test_what_comes_round_is_refused_before_its_message_is_read(
     assert len(next_hop.requests) == 1
     # Nobody knows how many spans they would have brought.
     assert metrics.value("receiver_refused_spans_total") == 0
+
+
+class Bringing:
+    """A call with headers, as gRPC tells of it; nobody waits for its answer for a set time."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
+
+    def time_remaining(self) -> None:
+        return None
+
+
+HEADERS = st.tuples(
+    st.sampled_from(["x-tenant", "x-token", "user-agent", "connection", "x-id-bin", HOPS_KEY]),
+    st.sampled_from(["a", "b", "\x7f", b"a", b"\xff"]),
+)
+
+
+@given(st.lists(st.lists(HEADERS, max_size=3).map(tuple), max_size=6))
+def test_each_call_has_the_headers_that_it_brought(brought: list[Metadata]) -> None:
+    hops, headers = Hops(), Headers(withheld={"x-token"})
+    calls = Calls(
+        hops, headers, assumed_deadline=PATIENCE, metrics=FakeMetrics(), traces=NoTraces()
+    )
+    passed_on: list[Metadata] = []
+
+    async def answer(call: Call) -> bytes:
+        passed_on.append(call.metadata)
+        return b""
+
+    async def call_all() -> None:
+        for metadata in brought:
+            context = Bringing(metadata)
+            await calls.answered(context, EXPORT_METHOD, answer)  # type: ignore[arg-type]  # all that is asked
+
+    asyncio.run(call_all())
+
+    assert passed_on == [hops.with_own(headers.passed_on(metadata)) for metadata in brought]

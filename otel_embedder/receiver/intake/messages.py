@@ -7,7 +7,6 @@ same time, and nobody holds the bytes longer than they are needed.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +19,8 @@ from otel_embedder.receiver.intake.parsing import parsed
 from otel_embedder.receiver.intake.reading import ReadingTurns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
+    from types import TracebackType
 
     from otel_embedder.fairness import Turns
     from otel_embedder.otlp.wire import TraceRequest
@@ -82,8 +82,7 @@ class Messages:
         """Give how many bytes the requests have that are in flight."""
         return self._admission.bytes()
 
-    @asynccontextmanager
-    async def received(self, context: Context) -> AsyncIterator[Message]:
+    def received(self, context: Context) -> Received:
         """Give a call's message, which is in flight until the end.
 
         Only the caller has a reference to it, and so can drop it when it is no longer needed.
@@ -96,12 +95,15 @@ class Messages:
             SurplusRequestError: another came with it.
 
         """
-        self._admission.check()
-        read = [await self._read(context)]
-        with self._admission.admit() as admitted:
-            yield await self._unpack(read.pop(), admitted)
+        return Received(self, context, self._admission.admit())
 
-    async def _unpack(self, message: bytes, admitted: Admitted) -> Message:
+    async def read(self, context: Context) -> bytes:
+        """Give a call's message as it came."""
+        self._admission.check()
+        return await self._read(context)
+
+    async def unpack(self, message: bytes, admitted: Admitted) -> Message:
+        """Give a message inflated, as large as it may be."""
         admitted.grow(len(message))
         if is_compressed(message):
             async with self._turns.task() as turn:
@@ -150,6 +152,35 @@ class Messages:
         if await _read_one(context) is not grpc.aio.EOF:
             raise SurplusRequestError("a second request came in the same call: each needs its own")
         return message
+
+
+class Received:
+    """A call's message, in flight within `async with`."""
+
+    __slots__ = ("_admitted", "_context", "_messages")
+
+    def __init__(self, messages: Messages, context: Context, admitted: Admitted) -> None:
+        self._messages = messages
+        self._context = context
+        self._admitted = admitted
+
+    async def __aenter__(self) -> Message:
+        # In a list, so that nobody holds what came once it is inflated.
+        read = [await self._messages.read(self._context)]
+        self._admitted.__enter__()
+        try:
+            return await self._messages.unpack(read.pop(), self._admitted)
+        except BaseException:
+            self._admitted.__exit__(None, None, None)
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._admitted.__exit__(exc_type, exc, traceback)
 
 
 async def _read_one(context: Context) -> bytes | object:

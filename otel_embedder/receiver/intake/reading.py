@@ -11,11 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 PLACES = 8
 # Who sends slowly fills no memory, and must not keep the others waiting.
@@ -43,28 +38,27 @@ class ReadingTurns:
         # By connection, in the order that they are served.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    @asynccontextmanager
-    async def taken(self, connection: str) -> AsyncIterator[None]:
+    def taken(self, connection: str) -> ReadingTurn:
         """Wait for a place and have it: until the end, or until the turn is over.
 
         Who comes to the end without an error has delivered.
         """
-        await self._place(connection)
-        leaving = ExitStack()
-        leaving.callback(self._pass_on)
-        timer = asyncio.get_running_loop().call_later(self._seconds, self._overrun, leaving)
-        try:
-            yield
-            self._seconds = min(self._max_seconds, self._seconds * LONGER)
-        finally:
-            timer.cancel()
-            leaving.close()
+        return ReadingTurn(self, connection)
 
-    def _overrun(self, leaving: ExitStack) -> None:
+    def seconds(self) -> float:
+        """Give how long a turn is."""
+        return self._seconds
+
+    def delivered(self) -> None:
+        """Learn that a message has come."""
+        self._seconds = min(self._max_seconds, self._seconds * LONGER)
+
+    def overrun(self) -> None:
+        """Learn that none has come within a turn."""
         self._seconds = max(MIN_SECONDS, self._seconds * SHORTER)
-        leaving.close()
 
-    async def _place(self, connection: str) -> None:
+    async def place(self, connection: str) -> None:
+        """Wait for a place."""
         if self._free:
             self._free -= 1
             return
@@ -74,10 +68,10 @@ class ReadingTurns:
             await place
         except asyncio.CancelledError:
             if not place.cancelled():  # it had come just then
-                self._pass_on()
+                self.pass_on()
             raise
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         """Give a place to the connection whose turn it is, but for callers who have left."""
         while self._waiting:
             connection, line = next(iter(self._waiting.items()))
@@ -91,3 +85,34 @@ class ReadingTurns:
             place.set_result(None)
             return
         self._free += 1
+
+
+class ReadingTurn:
+    """One call's turn, within `async with`."""
+
+    __slots__ = ("_connection", "_has_place", "_timer", "_turns")
+
+    def __init__(self, turns: ReadingTurns, connection: str) -> None:
+        self._turns = turns
+        self._connection = connection
+
+    async def __aenter__(self) -> None:
+        await self._turns.place(self._connection)
+        self._has_place = True
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._turns.seconds(), self._overrun)
+
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if exc_type is None:
+            self._turns.delivered()
+        self._leave()
+
+    def _overrun(self) -> None:
+        self._turns.overrun()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self._turns.pass_on()
