@@ -119,6 +119,10 @@ class RenderOptions:
             secret_keys=self.secret_keys, mask_secrets=self.mask_secrets, profile=profile
         )
 
+    def has_stand_ins(self) -> bool:
+        """Tell whether one id may stand for another: nothing is chosen that tells them apart."""
+        return self.mask_values and self.secret_keys == DEFAULT_SECRET_KEYS
+
     def words_profile(self) -> Profile | None:
         """Give what a text of words consists of; None stands for a text by the template.
 

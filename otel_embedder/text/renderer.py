@@ -20,8 +20,9 @@ from otel_embedder.text.durations import exact_milliseconds, rounded_millisecond
 from otel_embedder.text.errors.error_events import read
 from otel_embedder.text.errors.error_text import ErrorText, timeless
 from otel_embedder.text.errors.error_words import ErrorWordsReader
+from otel_embedder.text.fragments import Fragments, LeftOut
 from otel_embedder.text.hiding.secrets import Secrets
-from otel_embedder.text.masking.masks import mask, mask_named
+from otel_embedder.text.masking.masks import is_cache_key, is_statement, mask, mask_named
 from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
     SPAN_BYTES,
@@ -30,6 +31,7 @@ from otel_embedder.text.purse import (
 )
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
+from otel_embedder.text.stand_ins import StandIns
 from otel_embedder.text.template import FIELDS, parse_template
 from otel_embedder.text.values import ELLIPSIS, common_length, decode, read_key_value, render_named
 from otel_embedder.text.wording.keys import any_of
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from otel_embedder.text.errors.error_text import Part
     from otel_embedder.text.errors.error_words import ErrorWords
     from otel_embedder.text.options import RenderOptions
+    from otel_embedder.text.stand_ins import Kind
 
 
 UNKNOWN_OPERATION = "unknown_operation"
@@ -64,10 +67,6 @@ KEY_END = "\0"
 # Before the key of a long value, for it sorts above ASCII; and before a key that sorts above that,
 # but has a short value. A mark beyond ASCII would cost more, in every text that it is in.
 LONG, BEYOND_ASCII = "\x7f", "~\x7f"
-
-
-# Of attributes left out by their keys so many are looked up; the rest is read, a microsecond each.
-MAX_LEFT_OUT = 4_096
 
 STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 
@@ -143,8 +142,9 @@ class TemplateRenderer:
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = any_of(options.volatile_keys)
         self._spans, self._pairs = Reused(pb.Span), Reused(pb.KeyValue)
-        self._fragment = Fragments(self._read_fragment).__getitem__
-        self._left_out = Remembered(self._read_left_out)
+        self._left_out = LeftOut(self._leaves_out)
+        stand_ins = StandIns(self._kind) if options.has_stand_ins() else None
+        self._fragment = Fragments(self._read_fragment, self._left_out, stand_ins).__getitem__
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
@@ -298,7 +298,7 @@ class TemplateRenderer:
 
     def _read_fragment(self, encoded: bytes) -> str:
         pair = self._pairs.read(cut_attribute(encoded))
-        if self._left_out[pair.key]:
+        if self._left_out.has_key(pair.key):
             return ""
         key, value = self._decode_key(pair.key), pair.value
         masked = self._mask_named(key, render_named(key, value, self._secrets))
@@ -307,7 +307,13 @@ class TemplateRenderer:
             return f"{LONG}{key}{KEY_END}{words}"
         return f"{BEYOND_ASCII if key >= LONG else ''}{key}{KEY_END}{words}"
 
-    def _read_left_out(self, key: bytes) -> bool:
+    def _kind(self, key: bytes) -> Kind:
+        name = self._decode_key(key)
+        if is_cache_key(name):
+            return "other"
+        return "statement" if is_statement(name) else "text"
+
+    def _leaves_out(self, key: bytes) -> bool:
         return self._volatile.match(self._decode_key(key)) is not None
 
     def _decode_key(self, key: bytes) -> str:
@@ -337,31 +343,6 @@ class TemplateRenderer:
 
     def _decode(self, encoded: bytes) -> str:
         return decode(encoded, self._secrets.hidden)
-
-
-class Fragments(Remembered[str]):
-    """Fragments by the encoded attributes that they are of.
-
-    Numbers of ports and threads, ids and the like are many, never become words, and are quickly
-    read again. So these go first when it is full, or they would take the others along.
-    """
-
-    _left_out = 0
-
-    def leave_out(self, encoded: bytes) -> None:
-        """Remember that an attribute adds nothing, if few are: among many others take longer."""
-        if self._left_out < MAX_LEFT_OUT:
-            self._left_out += 1
-            self.remember(encoded, "")
-
-    def forget(self) -> None:
-        """Forget what adds nothing to a text; all, if that is less than half."""
-        telling = {encoded: fragment for encoded, fragment in self.items() if fragment}
-        few = telling if len(telling) < len(self) // 2 else {}
-        self.clear()
-        self._left_out = 0
-        for encoded, fragment in few.items():
-            self.remember(encoded, fragment)
 
 
 def _as_it_is(_key: str, value: str) -> str:

@@ -115,4 +115,9 @@ def new_renderer(options: RenderOptions) -> Renderer:
 def words_renderer(profile: Profile, options: RenderOptions) -> WordsRenderer:
     """Give what renders by a profile; the options say what is hidden, and the version."""
     secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
-    return WordsRenderer(profile, secrets, options.version_of(profile))
+    return WordsRenderer(
+        profile,
+        secrets,
+        options.version_of(profile),
+        has_stand_ins=options.has_stand_ins() and profile.has_stand_ins(),
+    )

@@ -18,6 +18,7 @@ from otel_embedder.text.durations import exact_milliseconds
 from otel_embedder.text.errors.error_events import read
 from otel_embedder.text.errors.error_text import ErrorText, timeless
 from otel_embedder.text.errors.error_words import ErrorWordsReader
+from otel_embedder.text.fragments import Fragments, LeftOut
 from otel_embedder.text.purse import (
     SPAN_BYTES,
     cut_attribute,
@@ -28,13 +29,13 @@ from otel_embedder.text.renderer import (
     MAX_TEXT_CHARACTERS,
     SHOWN_BYTES,
     UNKNOWN_OPERATION,
-    Fragments,
     Rendering,
     Saying,
     status_name,
 )
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
 from otel_embedder.text.service import service_name
+from otel_embedder.text.stand_ins import StandIns
 from otel_embedder.text.values import decode, is_plain, read_key_value, render_named
 from otel_embedder.text.wording.wording import KIND_NAMES, Wording
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from otel_embedder.text.errors.error_words import ErrorWords
     from otel_embedder.text.hiding.secrets import Secrets
     from otel_embedder.text.profiles.profile import Profile
+    from otel_embedder.text.stand_ins import Kind
     from otel_embedder.text.wording.wording import Reading
 
 # Of a fragment's line, so that codes sort first.
@@ -150,13 +152,16 @@ class WordsRenderer:
 
     """
 
-    def __init__(self, profile: Profile, secrets: Secrets, text_version: str) -> None:
+    def __init__(
+        self, profile: Profile, secrets: Secrets, text_version: str, *, has_stand_ins: bool
+    ) -> None:
         """Prepare to render.
 
         Args:
             profile: what a text consists of.
             secrets: what is hidden.
             text_version: what the profile's texts are called.
+            has_stand_ins: whether ids are not told apart.
 
         """
         self.text_version = text_version
@@ -165,8 +170,9 @@ class WordsRenderer:
         self._wording = Wording(profile)
         self._secrets = secrets
         self._spans, self._pairs = Reused(pb.Span), Reused(pb.KeyValue)
-        self._fragments = Fragments(self._read_fragment)
-        self._left_out = Remembered(self._read_left_out)
+        stand_ins = StandIns(self._kind) if has_stand_ins else None
+        self._left_out = LeftOut(self._leaves_out)
+        self._fragments = Fragments(self._read_fragment, self._left_out, stand_ins)
         self._operations = Remembered(self._read_operation)
         self._services = Remembered(self._read_service)
         self._statuses = Remembered(self._read_status)
@@ -218,9 +224,10 @@ class WordsRenderer:
         fragments = [*map(self._fragments.get, attributes, repeat(UNREAD))]
         while UNREAD in fragments:
             place = fragments.index(UNREAD)
-            if not self._is_left_out(attributes[place]):
+            fragment = self._fragments.at_hand(attributes[place])
+            if fragment is None:
                 return None
-            fragments[place] = ""
+            fragments[place] = fragment
         duration = self._wording.duration(span.start_time_unix_nano, span.end_time_unix_nano)
         told = (service, operation, span.kind, status.name, status.parts, duration, (*fragments,))
         return self._renderings.get(told)
@@ -376,22 +383,18 @@ class WordsRenderer:
     def _read_fragment(self, encoded: bytes) -> str:
         encoded = cut_attribute(encoded)
         pair = self._pairs.read(encoded)
-        if self._left_out[pair.key] and is_plain(pair.value):
+        if self._left_out.has_key(pair.key) and is_plain(pair.value):
             return ""
         # Both taken out before anything else is read into this message.
         key, value = decode(pair.key, self._secrets.hidden_key), pair.value
         readings = self._wording.attribute(key, render_named(key, value, self._secrets))
         return BETWEEN.join(_fragment(each).line() for each in readings if each.words)
 
-    def _is_left_out(self, encoded: bytes) -> bool:
-        """Tell whether a key that is known leaves an attribute out; if so, remember that."""
-        pair = self._pairs.read(encoded)
-        if not (self._left_out.get(pair.key) and is_plain(pair.value)):
-            return False
-        self._fragments.leave_out(encoded)
-        return True
+    def _kind(self, key: bytes) -> Kind:
+        name = decode(key, self._secrets.hidden_key)
+        return "statement" if self._wording.asks(name) else "text"
 
-    def _read_left_out(self, key: bytes) -> bool:
+    def _leaves_out(self, key: bytes) -> bool:
         return self._wording.leaves_out(decode(key, self._secrets.hidden_key))
 
     def _read_operation(self, name: bytes) -> str:

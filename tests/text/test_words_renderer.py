@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.otlp.remembered import ENTRY_BYTES, MAX_REMEMBERED_BYTES
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import MAX_LEFT_OUT, MAX_TEXT_CHARACTERS, Fragments
+from otel_embedder.text.renderer import MAX_TEXT_CHARACTERS
 from otel_embedder.text.rendering import new_renderer
 from otel_embedder.text.words_renderer import MAX_BYTES_AT_HAND
 from tests.support.otlp_samples import NOTHING, Value, event, messages, span
@@ -475,39 +474,3 @@ def test_what_says_something_new_or_takes_long_is_not_at_hand(other: Span) -> No
 
     assert renderer.at_hand([other.SerializeToString()], "cart") == [None]
     assert renderer.at_hand([known], "checkout") == [None]
-
-
-def test_what_adds_nothing_is_forgotten_before_what_does() -> None:
-    read: list[bytes] = []
-
-    def fragment(encoded: bytes) -> str:
-        read.append(encoded)
-        return "" if encoded.isdigit() else "words"
-
-    fragments = Fragments(fragment)
-    room = MAX_REMEMBERED_BYTES // (ENTRY_BYTES + 6)
-    told = [b"told%02d" % number for number in range(10)]
-    looked_up = [fragments[encoded] for encoded in told]
-    looked_up += [fragments[b"%06d" % number] for number in range(2 * room)]
-    read.clear()
-
-    assert [fragments[encoded] for encoded in told] == looked_up[:10]
-    assert read == []
-    assert len(fragments) <= room
-
-
-def test_of_what_is_left_out_not_more_is_remembered_than_is_soon_looked_up() -> None:
-    fragments = Fragments(bytes.decode)
-    for number in range(2 * MAX_LEFT_OUT):
-        fragments.leave_out(b"%d" % number)
-
-    assert len(fragments) == MAX_LEFT_OUT
-
-
-def test_where_most_adds_something_all_is_forgotten() -> None:
-    fragments = Fragments(bytes.decode)
-    room = MAX_REMEMBERED_BYTES // (ENTRY_BYTES + 6)
-    for number in range(room + 1):
-        assert fragments[b"%06d" % number] == f"{number:06d}"
-
-    assert len(fragments) == 1

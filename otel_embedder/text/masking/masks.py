@@ -135,6 +135,16 @@ def mask_named(key: str, value: str) -> str:
             return mask(value)
 
 
+def is_statement(key: str) -> bool:
+    """Tell whether a key's values are masked as statements are."""
+    return _kind(key) == "statement"
+
+
+def is_cache_key(key: str) -> bool:
+    """Tell whether a key's values are masked as keys of a cache are."""
+    return _kind(key) == "cache"
+
+
 @lru_cache(MAX_KEYS)
 def _kind(key: str) -> str | None:
     match = _KINDS.search(key)

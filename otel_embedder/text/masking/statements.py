@@ -142,12 +142,17 @@ def without_literals(statement: str) -> str:
     """Give a statement with a word for each literal, and lists with a single item."""
     if _JSON.match(statement):
         return _JSON_LIST.sub(r"[\1]", _JSON_NUMBER.sub(rf"\1{NUMBER}", statement))
-    if _COMMAND().match(statement) and not _SQL.pattern.search(statement):
+    if is_command(statement) and not _SQL.pattern.search(statement):
         return _SAME_KEYS.sub(r"\1", without_keys(_FIRST_NUMBER.sub(r"\1<id>", statement)))
     if not _BEGINS().match(statement):
         return statement
     row = _ROW.sub(_row, statement, seen_in(statement))
     return _single_items(_LITERAL.sub(_literal, row))
+
+
+def is_command(text: str) -> bool:
+    """Tell whether a text begins as a command to a cache."""
+    return _COMMAND().match(text) is not None
 
 
 def without_keys(command: str) -> str:
@@ -166,7 +171,7 @@ def mask_quoted_statements(text: str) -> str:
     if ":" not in text and b"key" not in seen.lower():
         return text
     # In prose `GET shop:8080` is of HTTP.
-    if _COMMAND().match(text) and not text.startswith(("GET ", "DELETE ")):
+    if is_command(text) and not text.startswith(("GET ", "DELETE ")):
         return _SAME_KEYS.sub(r"\1", without_keys(text))
     seen = seen_in(text)
     return _KEY_NAMED.sub(r"\1<id>", _KEY_WITHIN.sub(r"\1<id>", text, seen), seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,6 +27,8 @@ Duration = Literal["none", "words", "series"]
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_WORDS = 200
+# Any that has a stand-in has one of these.
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|[a-z]/\d")
 
 
 def _flat(value: object) -> object:
@@ -93,6 +96,10 @@ class Profile(_Chosen):
             if part in parts[:number]:
                 raise ValueError(f"{part} stands there twice")
         return parts
+
+    def has_stand_ins(self) -> bool:
+        """Tell whether one id may stand for another: it has words for none, and shows none."""
+        return self.masks and not _ID.search(self.model_dump_json())
 
     def digest(self) -> str:
         """Give 8 hex digits that are the same for the same choices only."""

@@ -40,6 +40,8 @@ THREE_DIGITS = re.compile(r"\d{3}", re.ASCII)
 NO_WORDS: Mapping[str, str] = MappingProxyType({})
 MAX_KEYS = 4_096
 MAX_SERVICES = 512
+# It has all parts that keys may be given apart.
+ANY_VALUE = "a/b?c"
 
 # Who is too slow for a person waiting, and for most of those who call.
 SLOW_NANOSECONDS = 1_000_000_000
@@ -146,6 +148,10 @@ class Wording:
         """Tell whether no attribute of this key becomes words, whatever its value."""
         name = only_name(key)
         return name is not None and self._key(name).is_left_out
+
+    def asks(self, key: str) -> bool:
+        """Tell whether a value of this key is told as what a database is asked, if not in part."""
+        return any(self._key(each.key).rule == "query" for each in present(key, ANY_VALUE))
 
     def attribute(self, key: str, value: str) -> list[Reading]:
         """Give what becomes of an attribute: of more than one, if it is two by present names."""

@@ -1,0 +1,318 @@
+"""An id may stand for another only where no text could tell."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_embedder.proto import otlp_wire_pb2 as pb
+from otel_embedder.text.hiding import commands, looks, operands, secrets
+from otel_embedder.text.marks import Marked
+from otel_embedder.text.masking import generated, masks, statements, times
+from otel_embedder.text.options import DEFAULT_SECRET_KEYS, RenderOptions
+from otel_embedder.text.patterns import LATE
+from otel_embedder.text.rendering import new_renderer
+from otel_embedder.text.stand_ins import MAX_BYTES, with_stand_ins
+from otel_embedder.text.wording import queries, words
+from tests.support.masked_values import VALUES
+from tests.support.otlp_samples import Value, event, span
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_embedder.text.rendering import Renderer
+
+ROOMS = (commands, looks, operands, secrets, generated, masks, statements, times, queries, words)
+PATTERNS: list[re.Pattern[str]] = [
+    *(each for room in ROOMS for each in vars(room).values() if isinstance(each, re.Pattern)),
+    *(each.pattern for room in ROOMS for each in vars(room).values() if isinstance(each, Marked)),
+    *(late() for late in LATE),
+]
+KEYS = ("app.note", "url.full", "http.target", "db.query.text", "db.statement", "cache.key", "user")
+OPTIONS = {
+    "words": RenderOptions(),
+    "template": RenderOptions(profile="template"),
+    "words, no looks": RenderOptions(mask_secrets=False),
+    "template, no looks": RenderOptions(profile="template", mask_secrets=False),
+}
+USUAL = OPTIONS["words"]
+# The same choice in other words, of which nothing is known.
+TWICE = (*DEFAULT_SECRET_KEYS, DEFAULT_SECRET_KEYS[0])
+
+ID, OTHER_ID = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+
+@cache
+def renderer_of(name: str, *, has_stand_ins: bool = True) -> Renderer:
+    """Give one that has been in use, with ids that stand for others or without."""
+    options = OPTIONS[name]
+    if has_stand_ins:
+        return new_renderer(options)
+    return new_renderer(
+        RenderOptions(profile=options.profile, mask_secrets=options.mask_secrets, secret_keys=TWICE)
+    )
+
+
+def content(renderer: Renderer, key: str, value: Value) -> str:
+    return renderer.render(span("pay", {key: value}).SerializeToString(), "cart").content
+
+
+def are_at_hand(
+    first: Value, second: Value, key: str = "app.note", options: RenderOptions = USUAL
+) -> bool:
+    """Tell whether what was read of one value is known of another."""
+    renderer = new_renderer(options)
+    encoded = [span("pay", {key: value}).SerializeToString() for value in (first, second)]
+    renderer.render(encoded[0], "cart")
+    return renderer.at_hand(encoded[1:], "cart") != [None]
+
+
+def hex_digits(size: int) -> st.SearchStrategy[str]:
+    """Give hex digits, rather often of the kinds that could be told apart."""
+    return st.one_of(
+        st.text("0123456789abcdef", min_size=size, max_size=size),
+        st.text("0123456789", min_size=size, max_size=size),
+        st.text("0123456789e", min_size=size, max_size=size),
+        st.sampled_from(("4111", "2026", "fade")).map(lambda word: word.ljust(size, "1")),
+        st.sampled_from(("2fa", "5432", "dead")).map(lambda word: word.rjust(size, "1")),
+    )
+
+
+IDS = st.tuples(*map(hex_digits, (8, 4, 4, 4, 12))).map("-".join)
+NUMBERS = st.integers(0, 10**12).map(str) | st.sampled_from(("2026", "404", "11", "4111"))
+CONTEXT = st.one_of(
+    st.sampled_from(VALUES),
+    st.sampled_from(PATTERNS).flatmap(st.from_regex),
+    st.sampled_from(DEFAULT_SECRET_KEYS).map(lambda key: key.strip("*$").replace(".", "_")),
+    st.text("x1/ -'\"=,:", max_size=70),
+)
+BEFORE_ID = st.sampled_from(("", " ", "/", "=", "'", '"', "(", ",", "[", ", ", "='", ": ", '="'))
+BEHIND_ID = st.sampled_from(("", " ", "/", "&", "'", '"', ",", ")", ";", "}", "?", "#", "')", '",'))
+PLACED_IDS = st.tuples(BEFORE_ID, IDS, BEHIND_ID).map("".join)
+BEFORE_NUMBER = st.sampled_from(("/orders/", "x@y.io/", "Nov/", "a b/", "/"))
+BEHIND_NUMBER = st.sampled_from(("", "/items", "?page=3", "#top", "/17", "."))
+PLACED_NUMBERS = st.tuples(BEFORE_NUMBER, NUMBERS, BEHIND_NUMBER).map("".join)
+
+
+@given(
+    name=st.sampled_from([*OPTIONS]),
+    key=st.sampled_from(KEYS),
+    parts=st.lists(
+        st.tuples(CONTEXT, PLACED_IDS | PLACED_NUMBERS, CONTEXT).map("".join),
+        min_size=1,
+        max_size=2,
+    ),
+)
+@settings(max_examples=300)
+def test_a_text_is_the_same_as_if_each_id_were_read(name: str, key: str, parts: list[str]) -> None:
+    value = "".join(parts).encode(errors="replace").decode()
+
+    with_others = content(renderer_of(name), key, value)
+    assert with_others == content(renderer_of(name, has_stand_ins=False), key, value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("app.note", "{id}"),
+        ("app.note", "left at the door for {id}"),
+        ("app.note", '{{"order": "{id}", "parcels": 3}}'),
+        ("url.path", "/api/orders/{id}/items"),
+        ("http.target", "/api/orders/{id}?page=3"),
+        ("url.full", "https://shop.example.com:8443/api/v2/orders/items?user={id}&page=3"),
+        ("db.query.text", "SELECT a FROM t WHERE id = '{id}' AND b IN (1, 2)"),
+        ("db.statement", """SELECT "a"."b" FROM "a" WHERE "a"."id" IN ('{id}', '{id}')"""),
+    ],
+)
+def test_with_another_id_a_value_is_known(key: str, value: str) -> None:
+    assert are_at_hand(value.format(id=ID), value.format(id=OTHER_ID), key)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/orders/17", "/orders/18"),
+        ("/orders/1712345/items/18", "/orders/2026404/items/19"),
+        (f"/users/17/orders/{ID}", f"/users/18/orders/{OTHER_ID}"),
+    ],
+)
+def test_with_another_number_a_path_is_known(first: str, second: str) -> None:
+    assert are_at_hand(first, second, "url.path")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{id}: x",  # a key, whose value could be a secret
+        "{id}' = x",
+        "password-{id}",
+        "local port: {id}",
+        "port:  {id}",
+        "laddr=('shop', {id})",
+        "card 4111 1111 1111 {id}",
+        "{id} 4111 1111 1111",
+        "basic {id}",
+        "hooks.slack.com/services/{id}",
+        "Job$$Lambda/{id}",
+        "reply.to." + "x" * 60 + "/{id}",
+        "get cart/{id} cart/{id}",
+        "Größe {id}",
+        "{id}@shop.example.com",
+        "x{id}",
+        "{id}x",
+        "x" * MAX_BYTES + " {id}",
+    ],
+)
+def test_in_other_places_an_id_is_read_itself(value: str) -> None:
+    assert not are_at_hand(value.format(id=ID), value.format(id=OTHER_ID))
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "12345678-d9cb-469f-a165-70867728950e",
+        "abcdefab-d9cb-469f-a165-70867728950e",
+        "12345e67-d9cb-469f-a165-70867728950e",
+        "1234567e-1234-469f-a165-70867728950e",
+        "0f8f4111-1111-1111-1111-70867728950e",
+        "0F8FAD5B-D9CB-469F-A165-70867728950E",
+        "0f8fad5b-d9cb-469f-a165-70867728950",
+    ],
+)
+def test_an_id_that_could_be_of_something_else_is_read_itself(id_: str) -> None:
+    assert not are_at_hand(ID, id_)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT a FROM t WHERE id = {id}",
+        "SELECT a FROM t WHERE name = 'it''s' '{id}'' or 1 = 1",
+        "SELECT a FROM t -- '{id}'",
+        "SELECT a FROM t WHERE id = '{id}' /* x */",
+        "SELECT a FROM t WHERE b = 'x\\' OR id = '{id}'",
+        "'{id}' = 'x'",
+        "SELECT a FROM t WHERE path = 'orders/17'",
+    ],
+)
+def test_in_a_statement_an_id_is_all_of_a_literal(statement: str) -> None:
+    first, second = (statement.format(id=id_).replace("17", id_[:1]) for id_ in (ID, OTHER_ID))
+
+    assert not are_at_hand(first, second, "db.query.text")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/2026/11/26", "/2026/11/27"),
+        ("1/2", "1/3"),
+        ("/orders/1234567890123", "/orders/1234567890124"),  # a card, if its digits are so
+        ("HTTP/2", "HTTP/3"),
+        ("bob@shop.example/17", "bob@shop.example/18"),
+        ("/1/Nov/20261", "/1/Nov/20262"),
+        ("in orders/17", "in orders/18"),
+    ],
+)
+def test_a_number_in_other_places_is_read_itself(first: str, second: str) -> None:
+    assert not are_at_hand(first, second)
+
+
+@pytest.mark.parametrize(
+    ("key", "first", "second"),
+    [
+        ("app.note", "bob@shop.example/17", "bob@shop.example/18"),
+        ("app.note", "1/Nov/20261", "1/Nov/20262"),
+        ("redis.key", f"cart/{ID}", f"cart/{ID[:8]}-1234-{ID[14:]}"),
+    ],
+)
+def test_what_is_shown_is_told_apart(key: str, first: str, second: str) -> None:
+    renderer = new_renderer(RenderOptions(profile="template"))
+
+    assert content(renderer, key, first) != content(renderer, key, second)
+
+
+@pytest.mark.parametrize("value", [[ID], {"a": ID}, {ID: "a"}, ID.encode()])
+def test_only_a_string_has_ids(value: Value) -> None:
+    other = eval(repr(value).replace(ID, OTHER_ID))  # noqa: S307 - of these values
+
+    assert not are_at_hand(value, other) or isinstance(value, bytes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [RenderOptions(secret_keys=TWICE), RenderOptions(secret_keys=("fade",))],
+    ids=["other words", "own words"],
+)
+def test_with_words_of_ones_own_for_secrets_each_id_is_read(options: RenderOptions) -> None:
+    assert are_at_hand(ID, OTHER_ID)
+    assert not are_at_hand(ID, OTHER_ID, options=options)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "masks: false",
+        f"values: [{{keys: [app.note], words: {{{ID}: the first}}}}]",
+        "values: [{keys: [app.note], words: {/orders/17: the first}}]",
+        f"silent: [{ID}]",
+    ],
+)
+def test_a_profile_that_tells_ids_apart_has_each_read(profile: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(profile, encoding="utf-8")
+
+    assert not are_at_hand(ID, OTHER_ID, options=RenderOptions(profile=str(file)))
+
+
+def test_no_name_of_a_secret_could_be_of_an_id() -> None:
+    """But at its end, and there no id has a place that could be a key."""
+    for key in DEFAULT_SECRET_KEYS:
+        assert key.endswith("$") or not re.fullmatch(r"[\da-f.*]+", key)
+
+
+def test_bytes_of_a_message_are_no_part_of_an_id() -> None:
+    # The string's length reads as the first digit.
+    value = ID[1:] + "x" * (ord("0") - len(ID) + 1)
+    encoded = pb.KeyValue(
+        key=b"app.note", value=pb.AnyValue(string_value=value.encode()).SerializeToString()
+    ).SerializeToString()
+
+    assert f"0{ID[1:]}".encode() in encoded
+    assert content(renderer_of("words"), "app.note", value) == content(
+        renderer_of("words", has_stand_ins=False), "app.note", value
+    )
+
+
+def test_what_is_broken_is_an_error_with_ids_as_well() -> None:
+    broken = b"\x0a\x40" + ID.encode()  # it ends before its end
+    encoded = pb.Span(attributes=[pb.KeyValue(value=broken).SerializeToString()])
+
+    with pytest.raises(DecodeError):
+        new_renderer(RenderOptions()).render(encoded.SerializeToString(), "cart")
+
+
+@given(st.lists(st.one_of(IDS, st.text("/a1-", max_size=4)), max_size=5).map("".join))
+def test_stand_ins_are_as_long_and_stand_for_themselves(text: str) -> None:
+    encoded = text.encode()
+    stand_ins = with_stand_ins(encoded)
+
+    assert stand_ins is None or len(stand_ins) == len(encoded)
+    assert stand_ins is None or with_stand_ins(stand_ins) == stand_ins
+
+
+def test_errors_are_read_with_their_own_ids() -> None:
+    """What is told of them has rules of its own."""
+    renderer = new_renderer(RenderOptions())
+    first, second = (
+        span(events=[event("exception", {"exception.message": f"no order {id_}"})])
+        for id_ in (ID, OTHER_ID)
+    )
+    renderer.render(first.SerializeToString(), "cart")
+
+    assert renderer.at_hand([second.SerializeToString()], "cart") == [None]
