@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from otel_embedder.otlp.remembered import Remembered
+from otel_embedder.otlp.remembered import Bounded, Remembered
 from otel_embedder.otlp.reused import Reused
 from otel_embedder.proto import otlp_wire_pb2 as pb
-from otel_embedder.text.stand_ins import with_stand_ins
+from otel_embedder.text.stand_ins import with_others, with_stand_ins
 from otel_embedder.text.values import is_plain
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Fragments(Remembered[str]):
         self._left_out = left_out
         self._stand_ins = stand_ins
         self._of_stand_ins = Remembered(self._of_all)
+        self._seen_once = Bounded[bytes, bool](len)
         self._kept = 0
 
     def __missing__(self, encoded: bytes) -> str:
@@ -57,7 +58,7 @@ class Fragments(Remembered[str]):
             google.protobuf.message.DecodeError: it is not a KeyValue, or its value no AnyValue.
 
         """
-        fragment = self._quickly_read(encoded, self._of_stand_ins.__getitem__)
+        fragment = self._quickly_read(encoded, self._of_what_recurs)
         return super().__missing__(encoded) if fragment is None else fragment
 
     def at_hand(self, encoded: bytes) -> str | None:
@@ -76,11 +77,19 @@ class Fragments(Remembered[str]):
             self.remember(encoded, fragment)
         return fragment
 
+    def _of_what_recurs(self, stand_in: bytes) -> str | None:
+        # What is new but for its id may never come again: it is read once, by itself.
+        if stand_in in self._seen_once:
+            return self._of_stand_ins[stand_in]
+        self._seen_once.remember(stand_in, value=True)
+        return None
+
     def _of_all(self, stand_in: bytes) -> str | None:
         """Give the fragment of all that this stands for; None if each is to be read."""
         if self._stand_ins is None or not self._stand_ins.are_in_place(stand_in):
             return None
-        return self._make(stand_in)
+        fragment = self._make(stand_in)
+        return fragment if fragment == self._make(with_others(stand_in)) else None
 
     def forget(self) -> None:
         """Forget what adds nothing to a text; all, if that is less than half."""

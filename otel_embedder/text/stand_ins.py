@@ -28,6 +28,8 @@ Kind = Literal["text", "statement", "other"]
 MAX_BYTES = 1_024
 
 STAND_IN = b"1a1b1c1d-1a1b-1c1d-1a1b-1a1b1c1d1a1b"
+# As much another one as can be: whatever were shown of either would be another text.
+OTHER_STAND_IN = b"20260e2f-4222-2222-222a-42222222222f"
 # UUIDs in small letters, but for those that could be of a number or of a card. By its first `-`,
 # for that is rare: most of a value is passed over at once.
 _ID = re.compile(
@@ -47,17 +49,18 @@ _BEFORE_DASH = 8
 # a value that its key stands behind: that begins with an end of line.
 _NUMBER = re.compile(rb"/(?<=[a-z]/)\d{1,12}(?=/[A-Za-z]|[?#\n]|\Z)")
 _NUMBER_IN_PLACE = re.compile(rb"/[a-z_-]*[a-z]/(?=1{1,12}(?:/[A-Za-z]|[?#]|\Z))")
-_DIGITS = b"/111111111111"
+_DIGITS, _OTHER_DIGITS = b"/111111111111", b"/202633262026"
 # What nobody takes for anything but a path or a URL, so that no number in it is shown.
 _PATH = re.compile(rb"(?:https?://[a-z\d.-]+(?::\d+)?)?/[\w.~{}/:-]*(?:[?#][\w.~{}/:?#=&%+-]*)?")
 
 # Where an id may stand in a text.
 _ID_IN_PLACE = re.compile(
     rb"""
-    # Nothing that begins before it ends within it: no card, whose last digits it has; no port,
-    # which is its first digits, however it is told. Several blanks are read as one, later on.
+    # Nothing that begins before it ends within it: no card, whose last digits it has; no port and
+    # no second, which is its first digits; no token of Google's, 1//0. Several blanks are read as
+    # one, later on.
     (?<![^ /='"(,[])(?<![\s\0-\x1f]\ )
-    (?<!\d\ )(?<!ort[= ])(?<!ort[=:\s]\ )(?<!["'],)(?<!["'],\ )
+    (?<!\d[ ,])(?<!//)(?<!ort[= ])(?<!ort[=:\s]\ )(?<!["'],)(?<!["'],\ )
     # Of the 57 characters before it one is a digit, and one a letter: or else those that are looked
     # for in 64 characters may be within it, or not.
     (?<![^\s\d]{57})(?<![^\sA-Za-z]{57})
@@ -71,7 +74,8 @@ _ID_IN_PLACE = re.compile(
     re.VERBOSE,
 )
 # With these something may end at its first `-`, look further than that for a digit, or compare it.
-_UNSURE = re.compile(rb"\$|(?i:asic|slack|repared stat)")
+# Behind 26/Nov/ any four digits are a year.
+_UNSURE = re.compile(rb"\$|(?i:asic|slack|repared stat)|\d/[A-Z][a-z]")
 
 # A statement whose literals can be read in one way only, and an id in a place of its own.
 _STATEMENT = re.compile(rb"""(?:[^'"`\\$#/-]++|'[^'\\]*+'|"[^"'`\\$#/-]*+")*+""")
@@ -91,6 +95,11 @@ def with_stand_ins(encoded: bytes) -> bytes | None:
     return stand_ins if first or numbers else None
 
 
+def with_others(encoded: bytes) -> bytes:
+    """Give encoded bytes with another stand-in in the place of each."""
+    return _NUMBER.sub(_other_digits, encoded.replace(STAND_IN, OTHER_STAND_IN))
+
+
 def _with_ids(encoded: bytes, found: re.Match[bytes] | None) -> bytes:
     pieces, end = [], 0
     while found:
@@ -102,6 +111,10 @@ def _with_ids(encoded: bytes, found: re.Match[bytes] | None) -> bytes:
 
 def _digits(number: re.Match[bytes]) -> bytes:
     return _DIGITS[: len(number[0])]
+
+
+def _other_digits(number: re.Match[bytes]) -> bytes:
+    return _OTHER_DIGITS[: len(number[0])]
 
 
 class StandIns:

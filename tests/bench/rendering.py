@@ -30,6 +30,8 @@ VALUES = {
     "URL": ("url.full", "https://shop.example.com:8443/api/v2/orders/items?user={id}&page=3"),
     "SQL": ("db.query.text", "SELECT id, total FROM orders WHERE id = '{id}' AND state IN (1, 2)"),
     "words": ("order.note", "please leave it at the back door {id}"),
+    # For this nothing else may stand.
+    "number": ("db.query.text", "SELECT id, total FROM orders WHERE number = {number}"),
 }
 
 
@@ -70,7 +72,8 @@ def spans_by_kind(count: int) -> dict[str, list[bytes]]:
 def _with_value(key: str, value: str) -> Callable[[str], Span]:
     def made(id_: str) -> Span:
         span = Span(name="charge")
-        span.attributes.add(key=key).value.string_value = value.format(id=id_)
+        number = UUID(id_).fields[0]
+        span.attributes.add(key=key).value.string_value = value.format(id=id_, number=number)
         return span
 
     return made
