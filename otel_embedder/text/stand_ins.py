@@ -146,15 +146,22 @@ class StandIns:
             return False
         match kind:
             case "text":
-                return not numbers or _are_of_a_path(value, numbers)
+                return not numbers or _are_of_a_path(encoded, value, numbers)
             case "statement":
                 return not numbers and _are_literals(value, ids)
             case "other":
                 return False
 
 
-def _are_of_a_path(value: bytes, numbers: int) -> bool:
-    return bool(_PATH.fullmatch(value)) and len(_NUMBER_IN_PLACE.findall(value)) == numbers
+def _are_of_a_path(encoded: bytes, value: bytes, numbers: int) -> bool:
+    # So one that is the last of the value was found as well, and as many are the same ones.
+    is_last = encoded.endswith(value) or value + b"\n" in encoded
+    return (
+        is_last
+        and encoded.count(value) == 1
+        and bool(_PATH.fullmatch(value))
+        and len(_NUMBER_IN_PLACE.findall(value)) == numbers
+    )
 
 
 def _are_literals(statement: bytes, ids: int) -> bool:

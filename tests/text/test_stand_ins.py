@@ -318,6 +318,22 @@ def test_bytes_of_a_message_are_no_part_of_an_id() -> None:
     )
 
 
+@pytest.mark.parametrize("more", [b"", b"\x40\x01"], ids=["nothing", "a field of nobody's"])
+def test_a_number_of_a_key_is_its_own(more: bytes) -> None:
+    """However many numbers a value has, and whatever stands behind it."""
+    renderer = new_renderer(RenderOptions(profile="template"))
+    value = pb.AnyValue(string_value=b"/orders/1").SerializeToString() + more
+    texts = set()
+    for number in range(4):
+        # The key last, as a Collector writes it.
+        fields = pb.KeyValue(value=value), pb.KeyValue(key=b"app/%d" % number)
+        pair = b"".join(field.SerializeToString() for field in fields)
+        encoded = pb.Span(attributes=[pair]).SerializeToString()
+        texts.add(renderer.render(encoded, "cart").content)
+
+    assert len(texts) == 4
+
+
 def test_what_is_broken_is_an_error_with_ids_as_well() -> None:
     broken = b"\x0a\x40" + ID.encode()  # it ends before its end
     encoded = pb.Span(attributes=[pb.KeyValue(value=broken).SerializeToString()])
