@@ -10,6 +10,7 @@ import pytest
 
 from tests.golden import TEXTS, VECTORS
 from tests.golden.rendered import RENDERED, rendered
+from tests.support.processor import has_wide_int8
 
 if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Vector
@@ -40,7 +41,7 @@ def test_the_model_is_as_good_as_the_reference(
 
     assert len(as_rendered) >= 24
     assert as_rendered.min() >= 0.99
-    assert as_rendered.mean() >= 0.997
+    assert as_rendered.mean() >= (0.997 if has_wide_int8() else 0.995)
 
 
 @pytest.mark.integration
@@ -52,7 +53,7 @@ def test_of_a_text_of_hardly_a_word_int8_loses_more(
     tiny = cosines[[is_tiny(text) for text in TEXTS]]
 
     assert len(tiny) > 0
-    assert tiny.min() >= 0.98
+    assert tiny.min() >= (0.98 if has_wide_int8() else 0.97)
 
 
 def cosines_to(reference: Vector, model: CTranslate2Model) -> Vector:
