@@ -1,9 +1,10 @@
 """What a catalogue costs the way of the spans: `python -m tests.bench.catalogued`.
 
-Sidecars with and without one take turns, in both encodings, with spans of known texts in traces of
-eight, each with ids and times of its own. CPU is that of a whole process, until all is counted and
-written; that of its event loop alone is what a span may have to wait for. Spans come as fast as
-they are taken, and more than find room beside their way: how many were counted is told.
+A sidecar with one and one without take turns, with spans of known texts in traces of eight, each
+with ids and times of its own; then others do, since two that are alike differ by some hundredths
+for as long as they run. CPU is that of a whole process, until all is counted and written; that of
+its event loop alone is what a span may have to wait for. Spans come as fast as they are taken, and
+more than find room beside their way: how many were counted is told.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
+from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
@@ -37,6 +39,14 @@ WARM_UP = 20
 # Spans are counted an interval after they came.
 INTERVAL = 5
 UNTIL_WRITTEN = 3.0 * INTERVAL
+
+
+class Pair(NamedTuple):
+    """What two sidecars took, and how many spans the one with a catalogue counted."""
+
+    without: Cpu
+    with_: Cpu
+    counted: int
 
 
 def in_traces(requests: int, random: Random) -> Iterator[bytes]:
@@ -64,55 +74,58 @@ def counted(folder: Path, encoding: str) -> int:
         return sum(int(each.counts.table("rows").values[:, 0].sum()) for each in buckets)
 
 
-def measured(rounds: int, requests: int, folder: Path) -> dict[tuple[str, bool], Cpu]:
-    """Give the CPU by encoding, and by whether there was a catalogue."""
-    file, random = folder / "requests", Random(SPANS)
+def measured(encoding: str, rounds: int, requests: int, folder: Path, random: Random) -> Pair:
+    """Give the CPU of a sidecar without a catalogue and of one with, which took turns."""
+    file = folder / "requests"
     write([*in_traces(WARM_UP + 1, random)], file)
     with ExitStack() as running:
         sink = running.enter_context(running_sink())
-        sidecars = {}
-        for encoding in ENCODINGS:
-            for is_kept in (False, True):
-                settings = ["--encoding", encoding, "--catalogue-interval", str(INTERVAL)]
-                if is_kept:
-                    settings += ["--catalogue", f"sqlite:///{folder / encoding}.db"]
-                sidecar = running.enter_context(running_sidecar(sink, settings=settings))
-                sidecars[encoding, is_kept] = sidecar
-        for sidecar in sidecars.values():
+        settings = ["--encoding", encoding, "--catalogue-interval", str(INTERVAL)]
+        catalogue = ["--catalogue", f"sqlite:///{folder / encoding}.db"]
+        sidecars = [
+            running.enter_context(running_sidecar(sink, settings=[*settings, *more]))
+            for more in ([], catalogue)
+        ]
+        for sidecar in sidecars:
             sent(sidecar.address, file, WARM_UP)
         time.sleep(UNTIL_WRITTEN)
-        before = {name: Cpu.of(sidecar.pid) for name, sidecar in sidecars.items()}
+        before = [Cpu.of(sidecar.pid) for sidecar in sidecars]
         for turn in range(rounds):
             write([*in_traces(requests + 1, random)], file)
-            for sidecar in [*sidecars.values()][:: 1 if turn % 2 else -1]:
+            for sidecar in sidecars[:: 1 if turn % 2 else -1]:
                 sent(sidecar.address, file, requests)
         time.sleep(UNTIL_WRITTEN)
-        return {name: Cpu.of(sidecar.pid).since(before[name]) for name, sidecar in sidecars.items()}
+        without, with_ = (
+            Cpu.of(sidecar.pid).since(cpu) for sidecar, cpu in zip(sidecars, before, strict=True)
+        )
+    return Pair(without, with_, counted(folder, encoding))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.catalogued", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=100)
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder:
-        found = measured(arguments.rounds, arguments.requests, Path(folder))
-        kept = [counted(Path(folder), encoding) for encoding in ENCODINGS]
     spans = arguments.rounds * (arguments.requests + 1) * SPANS
-    share = sum(kept) / len(kept) / (spans + (WARM_UP + 1) * SPANS)
-    table = Table(
-        "CPU µs a span",
-        "without",
-        "with",
-        "ratio",
-        title=f"{spans:,} spans each, {share:.0%} counted",
-    )
+    table = Table("CPU µs a span", "without", "with", "ratio", "least", "most", "counted")
+    random = Random(SPANS)
     for encoding in ENCODINGS:
-        for part, without, with_ in zip(
-            ("process", "event loop"), found[encoding, False], found[encoding, True], strict=True
-        ):
-            each = (f"{seconds / spans * MICROSECONDS:.2f}" for seconds in (without, with_))
-            table.add_row(f"{part}, {encoding}", *each, f"{with_ / without:.2f}")
+        pairs: list[Pair] = []
+        for _ in range(arguments.pairs):
+            with TemporaryDirectory() as folder:
+                work = arguments.rounds, arguments.requests, Path(folder)
+                pairs.append(measured(encoding, *work, random))
+        share = sum(pair.counted for pair in pairs) / len(pairs) / (spans + (WARM_UP + 1) * SPANS)
+        for part, name in (("all", "process"), ("loop", "event loop")):
+            without, with_ = (
+                [getattr(each, part) / spans * MICROSECONDS for each in column]
+                for column in ([pair.without for pair in pairs], [pair.with_ for pair in pairs])
+            )
+            ratios = [there / not_there for not_there, there in zip(without, with_, strict=True)]
+            cells = median(without), median(with_), median(ratios), min(ratios), max(ratios)
+            table.add_row(f"{name}, {encoding}", *map("{:.2f}".format, cells), f"{share:.0%}")
+    table.title = f"{arguments.pairs} pairs of sidecars, {spans:,} spans each"
     Console().print(table)
 
 
