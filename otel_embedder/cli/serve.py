@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
@@ -18,13 +17,6 @@ from otel_embedder.telemetry.logs import configure_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# gRPC then reads and writes on the thread that wakes the event loop, not on others of its own: that
-# is eight changes of threads a request less, and a small one costs a tenth less. It calls these
-# experiments. What it does not know it names in a line that is no JSON, so only those are asked for
-# it that have been tried.
-WITHOUT_IO_THREADS = "-event_engine_client,-event_engine_listener"
-TRIED_GRPC = "1.85."
 
 
 @click.command("serve")
@@ -50,8 +42,6 @@ def loading_server() -> Iterator[None]:
     # gRPC's C core writes to stderr by itself: lines that are no JSON, and for which all wait where
     # nobody reads. Whoever wants them all the same has set it. It is read at the import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    if version("grpcio").startswith(TRIED_GRPC):
-        os.environ.setdefault("GRPC_EXPERIMENTS", WITHOUT_IO_THREADS)
     # Of what is loaded nothing is garbage. To look for some takes a twentieth of a start.
     gc.disable()
     yield
