@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.annotation.known_spans import Durations, KnownSpans
-from otel_embedder.annotation.recurring import MOST, RecurringSpans
+from otel_embedder.annotation.recurring import ENCODED, MOST, RecurringSpans
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.fairness import LOOK_BYTES, STEP_BYTES
@@ -42,7 +42,7 @@ LARGE_BYTES = 1024 * 1024
 MANY_NOT_AT_HAND = 1 / 4
 PIECES_RESTING = 16
 
-CONTENT, ENCODED = attrgetter("content"), attrgetter("encoded")
+CONTENT = attrgetter("content")
 # How spans of sidecars' own work are counted among those that keep what they have.
 OWN = "own"
 
@@ -145,7 +145,7 @@ def scopes_of(request: TraceRequest, services: Services) -> Iterator[tuple[Scope
             yield scope, service
 
 
-def pieces_of(
+def _pieces(
     request: TraceRequest, services: Services
 ) -> Iterator[tuple[list[Span], list[str] | None]]:
     """Give the spans of a request, MOST at once, each with its service's name.
@@ -247,7 +247,7 @@ class SpanReader:
 
         """
         reading = _Reading(is_late, sightings)
-        for spans, services in pieces_of(request, self._renderer):
+        for spans, services in _pieces(request, self._renderer):
             if services is None:
                 yield from _passed_by(spans, reading.kept)
             else:

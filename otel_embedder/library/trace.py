@@ -28,9 +28,9 @@ from otel_embedder.library.values import (
     pruned,
     whole,
 )
+from otel_embedder.otlp.spans import STATUS_NAMES
 from otel_embedder.text.durations import NANOSECONDS_PER_MILLISECOND
 from otel_embedder.text.purse import MAX_FIELDS
-from otel_embedder.text.renderer import STATUS_NAMES
 from otel_embedder.text.wording.wording import KIND_NAMES
 
 if TYPE_CHECKING:

@@ -9,14 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_embedder.otlp.spans import span_milliseconds
+from otel_embedder.otlp.spans import STATUS_NAMES, span_milliseconds
 from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SERVICE_KEY = "service.name"
-STATUSES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 MAX_DEPTH = 32  # of a value; what is deeper is not read
 
 # The keys and values of attributes, in their order: a key may come twice.
@@ -66,7 +65,7 @@ def span_facts(encoded: bytes) -> SpanFacts:
     events = map(pb.Event.FromString, span.events)
     return SpanFacts(
         name=_decoded(span.name),
-        status=STATUSES.get(status.code, "UNSET"),
+        status=STATUS_NAMES.get(status.code, "UNSET"),
         message=_decoded(status.message),
         milliseconds=span_milliseconds(encoded),
         attributes=_pairs(span.attributes),

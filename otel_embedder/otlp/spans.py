@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 UNSET, OK, ERROR = range(3)  # Status.StatusCode
+STATUS_NAMES = {OK: "OK", ERROR: "ERROR"}  # all else is UNSET
 
 _EVENTS = Reused(pb.SpanEvents)
 
@@ -100,7 +101,7 @@ def code_of(status: bytes) -> int:
 
     """
     code = pb.Status.FromString(status).code
-    return code if code in {OK, ERROR} else UNSET
+    return code if code in STATUS_NAMES else UNSET
 
 
 def nanoseconds(started: int, ended: int) -> int | None:

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.annotation.work import ENCODED
+from otel_embedder.annotation.recurring import ENCODED
 from otel_embedder.search.recording.packed import PackedSpans
 
 if TYPE_CHECKING:

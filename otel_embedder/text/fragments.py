@@ -70,7 +70,7 @@ class Fragments(Remembered[str]):
     ) -> str | None:
         fragment: str | None = ""
         if not self._left_out.is_known_to_have(encoded):
-            stand_in = with_stand_ins(encoded)
+            stand_in = None if self._stand_ins is None else with_stand_ins(encoded)
             fragment = None if stand_in is None else of_stand_in(stand_in)
         if fragment is not None and self._kept < MAX_KEPT:
             self._kept += 1

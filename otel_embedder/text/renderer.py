@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.otlp.reused import Reused
-from otel_embedder.otlp.spans import nanoseconds
+from otel_embedder.otlp.spans import STATUS_NAMES, nanoseconds
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.durations import exact_milliseconds, rounded_milliseconds
 from otel_embedder.text.errors.error_events import read
@@ -67,8 +67,6 @@ KEY_END = "\0"
 # Before the key of a long value, for it sorts above ASCII; and before a key that sorts above that,
 # but has a short value. A mark beyond ASCII would cost more, in every text that it is in.
 LONG, BEYOND_ASCII = "\x7f", "~\x7f"
-
-STATUS_NAMES = {1: "OK", 2: "ERROR"}  # Status.StatusCode; all else is UNSET
 
 
 class Status(NamedTuple):

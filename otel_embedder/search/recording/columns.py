@@ -117,10 +117,6 @@ class Places(NamedTuple):
         """Give the ids of a span."""
         return _span_ids(self.traces, self.ids, position)
 
-    def at(self, which: Integers) -> Places:
-        """Give some of them."""
-        return Places._make(column[which] for column in self)
-
     def recorded(self, sayings: Integers, *, now: int, before: int | None) -> Recorded:
         """Give what is recorded of the spans.
 

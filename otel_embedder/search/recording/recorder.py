@@ -28,6 +28,7 @@ from otel_embedder.search.store import Batch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from otel_embedder.annotation.recurring import Recurring
     from otel_embedder.embedder.embedding import Embedding
     from otel_embedder.otlp.layouts import Numbers
     from otel_embedder.search.counts import Integers
@@ -54,23 +55,6 @@ class EncodedSpans(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
     def __getitem__(self, place: int, /) -> bytes: ...
-
-
-class Recurring(Protocol):
-    """What is known of spans that recur, hashed by identity.
-
-    Attributes:
-        content: their text.
-        status: their code.
-        service: the name of their service.
-        encoded: one of them.
-
-    """
-
-    content: str
-    status: int
-    service: str
-    encoded: bytes
 
 
 class Bounds(NamedTuple):
