@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.files.documents import Format
     from otel_embedder.settings import Settings
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 # More than a sidecar's: a file may have its texts in any order, and nobody waits beside it.
 CACHE_SIZE = 20_000
@@ -174,7 +174,7 @@ def _annotate(  # noqa: PLR0913 - each is a part
     output: OutputFile,
     settings: Settings,
     *,
-    renderer: Renderer,
+    renderer: TextRenderer,
     skipping: Skipping,
 ) -> None:
     tally = FilesTally()

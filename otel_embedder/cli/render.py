@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from otel_embedder.files.named_forms import Form
     from otel_embedder.settings import Settings
     from otel_embedder.text.renderer import Saying
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 NAME_COLUMNS = 32
 RULE_COLUMNS = 24
@@ -85,7 +85,7 @@ def command(*, file: str, form: Form | None, explain: bool, output: str, **flags
 
 
 def rendered(
-    traces: TraceFiles, renderer: Renderer, attributes: Annotator, *, explain: bool
+    traces: TraceFiles, renderer: TextRenderer, attributes: Annotator, *, explain: bool
 ) -> Iterator[RenderedSpan]:
     """Give each span in files with its text, whether it carries a vector or not.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from otel_embedder.files.requests import StoredRequest
     from otel_embedder.files.resumable import OutputFile
     from otel_embedder.files.trace_files import TraceFiles
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 # Some ten thousand spans. When all their texts are new, that is half a minute's work for two
 # cores, and so what a kill costs.
@@ -80,7 +80,7 @@ class SpanAnnotator:
 
     def __init__(
         self,
-        renderer: Renderer,
+        renderer: TextRenderer,
         embedder: TextEmbedder,
         formats: Mapping[Form, Format],
         tally: FilesTally,

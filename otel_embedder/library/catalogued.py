@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_embedder.search.changes.answers import Changes
     from otel_embedder.search.groups.found import GroupsAnswer
     from otel_embedder.search.links import TraceLink
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 
 class FilterOptions(TypedDict, total=False):
@@ -60,7 +60,7 @@ class CataloguedTraces:
     def __init__(
         self,
         url: str,
-        renderer: Renderer,
+        renderer: TextRenderer,
         embedder: TextEmbedder,
         *,
         model: Callable[[], str],

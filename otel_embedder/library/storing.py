@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.search.store import Batch, Store
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 STORING_FAILED = "catalogue.storing_failed"
 MAX_WAITING = 100_000  # traces, some 500 bytes each
@@ -46,7 +46,7 @@ class TraceStorer:
     def __init__(
         self,
         store: Store,
-        renderer: Renderer,
+        renderer: TextRenderer,
         embedder: TextEmbedder,
         *,
         model: Callable[[], str],

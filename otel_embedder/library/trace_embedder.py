@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.models.reviving import RevivingModel
     from otel_embedder.embedder.nest import Nest
     from otel_embedder.text.renderer import Rendering
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
     AnyTrace = Mapping[str, object] | ReadableSpan
 
@@ -75,7 +75,7 @@ class EmbeddedText(NamedTuple):
 
 @asynccontextmanager
 async def embedding_traces(
-    renderer: Renderer, names: Names, model: RevivingModel, *, threads: int, cache_size: int
+    renderer: TextRenderer, names: Names, model: RevivingModel, *, threads: int, cache_size: int
 ) -> AsyncIterator[TraceEmbedder]:
     """Put embedders around a model, for traces; at the end fail whoever waits for it.
 
@@ -107,7 +107,7 @@ class TraceEmbedder:
 
     def __init__(
         self,
-        renderer: Renderer,
+        renderer: TextRenderer,
         names: Names,
         model: RevivingModel,
         nest: Nest,

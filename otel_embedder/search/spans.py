@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from otel_embedder.otlp.wire import TraceRequest
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 
-def spans_of(requests: Iterable[TraceRequest], renderer: Renderer) -> Iterator[tuple[bytes, str]]:
+def spans_of(
+    requests: Iterable[TraceRequest], renderer: TextRenderer
+) -> Iterator[tuple[bytes, str]]:
     """Give each span of requests, encoded, with the name of its service.
 
     Raises:

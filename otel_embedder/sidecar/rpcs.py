@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_embedder.settings import Settings
     from otel_embedder.sidecar.embedding import NestTextEmbedder
     from otel_embedder.telemetry.metrics import Metrics
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 MAX_RPCS = 16
 MAX_BYTES = 8 * 1024 * 1024
@@ -51,7 +51,7 @@ async def rpc_handlers(  # noqa: PLR0913 - collaborators
     *,
     catalogue: LazyCatalogue | None,
     embedder: NestTextEmbedder,
-    renderer: Renderer,
+    renderer: TextRenderer,
     closing: Closing,
     turns: Turns,
     metrics: Metrics,

@@ -118,7 +118,7 @@ class Saying(NamedTuple):
     rule: str = ""
 
 
-class TemplateRenderer:
+class Renderer:
     """Renders spans as texts, remembering the parts that recur."""
 
     def __init__(self, options: RenderOptions) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.patterns import LATE
-from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.renderer import Renderer
 from otel_embedder.text.words_renderer import WordsRenderer
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_embedder.text.row import SpanRow
 
 
-class Renderer(Protocol):
+class TextRenderer(Protocol):
     """Renders spans as texts.
 
     Attributes:
@@ -99,7 +99,7 @@ def prepare() -> None:
         compiled()
 
 
-def new_renderer(options: RenderOptions) -> Renderer:
+def new_renderer(options: RenderOptions) -> TextRenderer:
     """Give what renders by these options, with nothing remembered.
 
     Raises:
@@ -108,7 +108,7 @@ def new_renderer(options: RenderOptions) -> Renderer:
     """
     profile = options.words_profile()
     if profile is None:
-        return TemplateRenderer(options)
+        return Renderer(options)
     return words_renderer(profile, options)
 
 

@@ -20,7 +20,7 @@ from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.fairness import LOOK_BYTES
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.renderer import Renderer
 from otel_embedder.text.rendering import new_renderer
 from tests.support.fakes import FakeMetrics, embedding_of
 from tests.support.otlp_samples import TRACE_ID, field, request, span
@@ -119,7 +119,7 @@ def test_each_span_that_is_rendered_is_worth_a_look_at_the_clock_and_no_other() 
     assert [size >= LOOK_BYTES for size in sizes["foreign"]] == [False, False]
 
 
-class Asked(TemplateRenderer):
+class Asked(Renderer):
     """Has nothing at hand; counts how often it was asked."""
 
     asked = 0

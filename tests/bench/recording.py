@@ -24,7 +24,7 @@ from otel_embedder.text.rendering import new_renderer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 ROUNDS = 7
 BOUNDS = Bounds(spans=20_000_000, bytes=4_000_000_000, sayings=1_000_000)
@@ -38,7 +38,7 @@ class Part(NamedTuple):
     texts: list[str | None]
 
 
-def parts_of(file: str, renderer: Renderer) -> list[Part]:
+def parts_of(file: str, renderer: TextRenderer) -> list[Part]:
     """Read a file."""
     parts: list[Part] = []
     for request in TraceFiles([file], on_cut_off=refuse_cut_off).requests():
@@ -51,7 +51,7 @@ def parts_of(file: str, renderer: Renderer) -> list[Part]:
     return parts
 
 
-def measured(parts: list[Part], renderer: Renderer) -> dict[str, list[float]]:
+def measured(parts: list[Part], renderer: TextRenderer) -> dict[str, list[float]]:
     """Give the seconds of each stage in each round; the first, in which all is new, is left out."""
     recorder = Recorder("bench", renderer, bounds=BOUNDS)
     now = time.time_ns()

@@ -12,7 +12,7 @@ from otel_embedder.cli.eval.report import SHOWN
 from otel_embedder.search.evaluation.evaluation import COSINE, DISTINCT
 from otel_embedder.search.evaluation.measures import Shares, counted, measured
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.renderer import Renderer
 from tests.bench.shop import main as write_shop
 from tests.support.otlp_samples import request, span
 from tests.support.tiny_model import tiny_model_flags
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHOP_QUESTIONS = Path(__file__).parent.parent / "bench" / "shop.yaml"
 COLUMNS = ("trace_id", "span_id", "fault_id", "fault_type", "fault_service", "symptom")
 NAME_ONLY = ("--profile", "template", "--template", "{operation}")
-BY_NAME = TemplateRenderer(RenderOptions(template="{operation}"))
+BY_NAME = Renderer(RenderOptions(template="{operation}"))
 
 
 @pytest.fixture(name="model", scope="module")

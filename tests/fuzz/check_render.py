@@ -15,7 +15,7 @@ from otel_embedder.text.renderer import (
     MAX_VALUE_CHARACTERS,
     UNKNOWN_OPERATION,
 )
-from otel_embedder.text.rendering import Renderer, new_renderer
+from otel_embedder.text.rendering import TextRenderer, new_renderer
 from tests.fuzz.encoded import part
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check_render(encoded: bytes) -> None:
     check_value(encoded)
 
 
-def check_span(encoded: bytes, new: Renderer, long_used: Renderer) -> None:
+def check_span(encoded: bytes, new: TextRenderer, long_used: TextRenderer) -> None:
     """Check the text of a span, and that `sayings` says the same."""
     text = unless_refused(lambda: new.render(encoded, SERVICE))
     assert text == unless_refused(lambda: long_used.render(encoded, SERVICE))

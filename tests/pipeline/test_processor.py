@@ -22,8 +22,8 @@ from otel_embedder.otlp.call import Call
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.pipeline.processor import Processor
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import TemplateRenderer
-from otel_embedder.text.rendering import Renderer, new_renderer
+from otel_embedder.text.renderer import Renderer
+from otel_embedder.text.rendering import TextRenderer, new_renderer
 from tests.support.fakes import (
     FAKE_MODEL,
     FakeExporter,
@@ -73,7 +73,7 @@ def processing(
     embed_timeout: float = 3,
     encoding: Encoding = "bytes",
     attach_text: bool = False,
-    renderer: Renderer | None = None,
+    renderer: TextRenderer | None = None,
     taken: FakeTaken | None = None,
 ) -> Processor:
     annotator = Annotator(
@@ -378,7 +378,7 @@ async def test_a_span_whose_rendering_comes_too_late_gets_a_stand_in() -> None:
     assert "embedding.text" not in attributes_of(went[-1])
 
 
-class SlowRenderer(TemplateRenderer):
+class SlowRenderer(Renderer):
     """Takes ten milliseconds a span."""
 
     def render(self, encoded: bytes, service: str) -> Rendering:

@@ -13,7 +13,7 @@ from otel_embedder.text.options import RenderOptions
 from otel_embedder.text.rendering import new_renderer
 
 if TYPE_CHECKING:
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 PROFILES = ("words", "template")
 KEYS = ("app.note", "url.full", "db.query.text", "cache.key", "k8s.pod.name", "db.user")
@@ -87,7 +87,7 @@ def render_values(values: list[str]) -> list[str]:
 
 
 @cache
-def _renderer(profile: str) -> Renderer:
+def _renderer(profile: str) -> TextRenderer:
     return new_renderer(RenderOptions(profile=profile))
 
 

@@ -17,8 +17,8 @@ from otel_embedder.text.renderer import (
     MAX_SHORT_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_CHARACTERS,
+    Renderer,
     Saying,
-    TemplateRenderer,
 )
 from tests.support.otlp_samples import (
     START,
@@ -55,11 +55,7 @@ ATTRIBUTES = st.dictionaries(
 
 
 def rendered(made: Span, service: str = "shop", options: RenderOptions | None = None) -> str:
-    return (
-        TemplateRenderer(options or RenderOptions())
-        .render(made.SerializeToString(), service)
-        .content
-    )
+    return Renderer(options or RenderOptions()).render(made.SerializeToString(), service).content
 
 
 def rendered_attributes(
@@ -71,7 +67,7 @@ def rendered_attributes(
 
 
 def service_of(made: Resource) -> str:
-    return TemplateRenderer(RenderOptions()).service(made.SerializeToString())
+    return Renderer(RenderOptions()).service(made.SerializeToString())
 
 
 def failed(message: str = "", *events: Span.Event) -> Span:
@@ -83,7 +79,7 @@ def exception(type_: str, message: str) -> Span.Event:
 
 
 def test_the_example_of_the_specification_reads_as_it_should() -> None:
-    renderer = TemplateRenderer(RenderOptions())
+    renderer = Renderer(RenderOptions())
     attributes: dict[str, Value] = {
         "http.status_code": 500,
         "error.message": "connection timeout",
@@ -104,7 +100,7 @@ def test_the_example_of_the_specification_reads_as_it_should() -> None:
 def test_a_text_tells_whether_its_span_failed(
     code: Status.StatusCode.ValueType, *, is_error: bool
 ) -> None:
-    text = TemplateRenderer(RenderOptions()).render(span(code=code).SerializeToString(), "shop")
+    text = Renderer(RenderOptions()).render(span(code=code).SerializeToString(), "shop")
 
     assert text.is_error is is_error
 
@@ -126,7 +122,7 @@ def test_every_status_has_its_word(made: Span, words: str) -> None:
 
 @pytest.mark.parametrize("code", [b"\x18\x07", b"\x18" + b"\xff" * 9 + b"\x01"], ids=["7", "-1"])
 def test_a_status_code_of_a_later_version_reads_as_unset(code: bytes) -> None:
-    renderer = TemplateRenderer(RenderOptions(template="{status}"))
+    renderer = Renderer(RenderOptions(template="{status}"))
 
     assert renderer.render(field(15, code), "shop").content == "UNSET"
 
@@ -244,7 +240,7 @@ def test_the_words_of_an_error_are_masked() -> None:
 
 
 def test_an_exception_belongs_to_its_span_only() -> None:
-    renderer = TemplateRenderer(RenderOptions(template="{status}"))
+    renderer = Renderer(RenderOptions(template="{status}"))
     renderer.render(failed("declined", exception("A", "a")).SerializeToString(), "shop")
 
     assert (
@@ -413,7 +409,7 @@ def test_what_is_not_utf_8_renders_all_the_same() -> None:
     attribute = field(1, b"k\xff") + field(2, field(1, b"v\xff"))
     encoded = field(5, b"pay\xff") + field(9, attribute) + field(15, field(2, b"m\xff"))
     service = field(1, field(1, b"service.name") + field(2, field(1, b"shop\xff")))
-    renderer = TemplateRenderer(RenderOptions())
+    renderer = Renderer(RenderOptions())
 
     text = renderer.render(encoded, renderer.service(service))
 
@@ -431,12 +427,12 @@ def test_control_characters_do_not_take_the_separators_place() -> None:
 
 def test_what_is_not_a_span_is_an_error() -> None:
     with pytest.raises(DecodeError):
-        TemplateRenderer(RenderOptions()).render(b"\x0a\x05", "shop")
+        Renderer(RenderOptions()).render(b"\x0a\x05", "shop")
 
 
 def test_what_is_not_a_resource_is_an_error() -> None:
     with pytest.raises(DecodeError):
-        TemplateRenderer(RenderOptions()).service(b"\x0a\x05")
+        Renderer(RenderOptions()).service(b"\x0a\x05")
 
 
 @pytest.mark.parametrize(
@@ -456,7 +452,7 @@ def test_the_template_decides_how_a_span_reads(template: str, text: str) -> None
 
 def test_a_wrong_template_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="no field"):
-        TemplateRenderer(RenderOptions(template="{nonsense}"))
+        Renderer(RenderOptions(template="{nonsense}"))
 
 
 def test_every_option_makes_another_version_of_the_text() -> None:
@@ -484,7 +480,7 @@ def test_the_same_options_make_the_same_version_of_the_text() -> None:
 def test_a_renderer_knows_the_version_of_its_text() -> None:
     options = RenderOptions(mask_values=False)
 
-    assert TemplateRenderer(options).text_version == options.version()
+    assert Renderer(options).text_version == options.version()
 
 
 @pytest.mark.parametrize(
@@ -526,13 +522,13 @@ def test_a_value_nested_a_thousand_deep_renders() -> None:
         encoded = field(5, field(1, encoded))
     made = field(9, field(1, b"deep") + field(2, encoded))
 
-    assert "deep=[[[[[...]]]]]" in TemplateRenderer(RenderOptions()).render(made, "shop").content
+    assert "deep=[[[[[...]]]]]" in Renderer(RenderOptions()).render(made, "shop").content
 
 
 @settings(deadline=None)
 @given(messages(Span, depth=4, unknown=True), messages(Resource, depth=4, unknown=True))
 def test_any_span_renders_as_one_line_and_always_the_same(made: Span, of: Resource) -> None:
-    renderer = TemplateRenderer(RenderOptions())
+    renderer = Renderer(RenderOptions())
     encoded = made.SerializeToString()
     service = renderer.service(of.SerializeToString())
 
@@ -540,7 +536,7 @@ def test_any_span_renders_as_one_line_and_always_the_same(made: Span, of: Resour
 
     assert len(text.content.splitlines()) == 1
     assert renderer.render(encoded, service) == text
-    assert TemplateRenderer(RenderOptions()).render(encoded, service) == text
+    assert Renderer(RenderOptions()).render(encoded, service) == text
 
 
 def test_the_same_bytes_are_read_once() -> None:
@@ -572,14 +568,14 @@ def test_what_is_large_is_not_remembered() -> None:
 
 
 def sayings(made: Span, options: RenderOptions | None = None) -> dict[str, Saying]:
-    renderer = TemplateRenderer(options or RenderOptions())
+    renderer = Renderer(options or RenderOptions())
     return {saying.name: saying for saying in renderer.sayings(made.SerializeToString(), "shop")}
 
 
 @settings(deadline=None)
 @given(messages(Span, depth=4))
 def test_a_text_says_what_its_parts_say(made: Span) -> None:
-    encoded, renderer = made.SerializeToString(), TemplateRenderer(RenderOptions())
+    encoded, renderer = made.SerializeToString(), Renderer(RenderOptions())
     service, operation, status, duration, *attributes = renderer.sayings(encoded, "shop")
     said = sorted(
         (len(saying.words) > MAX_SHORT_CHARACTERS, saying.name, saying.words)

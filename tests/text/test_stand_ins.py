@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 ROOMS = (commands, looks, operands, secrets, generated, masks, statements, times, queries, words)
 PATTERNS: list[re.Pattern[str]] = [
@@ -51,7 +51,7 @@ IDS_OF_ALL = (ID, OTHER_ID, "5a3e6f1b-8c2d-4b7a-9e0f-1d2c3b4a5f60")
 
 
 @cache
-def renderer_of(name: str, *, has_stand_ins: bool = True) -> Renderer:
+def renderer_of(name: str, *, has_stand_ins: bool = True) -> TextRenderer:
     """Give one that has been in use, with ids that stand for others or without."""
     options = OPTIONS[name]
     if has_stand_ins:
@@ -61,7 +61,7 @@ def renderer_of(name: str, *, has_stand_ins: bool = True) -> Renderer:
     )
 
 
-def content(renderer: Renderer, key: str, value: Value) -> str:
+def content(renderer: TextRenderer, key: str, value: Value) -> str:
     return renderer.render(span("pay", {key: value}).SerializeToString(), "cart").content
 
 

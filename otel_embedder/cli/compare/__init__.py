@@ -32,7 +32,7 @@ from otel_embedder.files.trace_files import TraceFiles
 from otel_embedder.search.comparison import Side, compare
 from otel_embedder.search.spans import find_spans, spans_of
 from otel_embedder.text.options import render_options
-from otel_embedder.text.rendering import Renderer, new_renderer
+from otel_embedder.text.rendering import TextRenderer, new_renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ def _spans(
     return found
 
 
-def _side(renderer: Renderer, span: bytes, service: str) -> Side:
+def _side(renderer: TextRenderer, span: bytes, service: str) -> Side:
     return Side(renderer.render(span, service).content, renderer.sayings(span, service))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import ResourceSpans, TraceRequest
     from otel_embedder.search.entries import RowKey
     from otel_embedder.search.evaluation.labels import Window
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 # Of a window: more are counted without their trees.
 BOUNDS = Bounds(spans=1_000_000, bytes=1024 * 1024 * 1024)
@@ -58,7 +58,7 @@ class IncidentReader:
     """Counts the spans of each window by itself, as the sidecar counts those that pass."""
 
     def __init__(
-        self, windows: Mapping[SpanIds, Window], renderer: Renderer, annotator: Annotator
+        self, windows: Mapping[SpanIds, Window], renderer: TextRenderer, annotator: Annotator
     ) -> None:
         """Prepare to read.
 

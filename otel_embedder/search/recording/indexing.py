@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.otlp.wire import ResourceSpans, TraceRequest
     from otel_embedder.search.store import Store
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 # What is held of a file: 55 MB a million spans, and .4 GB more while they are counted.
 WINDOW_SPANS = 1_000_000
@@ -79,7 +79,7 @@ class Indexer:
     def __init__(  # noqa: PLR0913 - each is a part
         self,
         store: Store,
-        renderer: Renderer,
+        renderer: TextRenderer,
         annotator: Annotator,
         *,
         model: str,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.layouts import Numbers
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.recording.failures import Failure as TracedFailure
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 # So many arrive before they are joined.
 ARRIVING_SPANS = 4_096
@@ -82,7 +82,7 @@ class Recorder:
     def __init__(
         self,
         writer: str,
-        renderer: Renderer,
+        renderer: TextRenderer,
         *,
         bounds: Bounds,
         number: int = 0,

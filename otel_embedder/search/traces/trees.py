@@ -12,7 +12,7 @@ from otel_embedder.search.entries import RowKey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_embedder.text.rendering import Renderer
+    from otel_embedder.text.rendering import TextRenderer
 
 ERROR = 2
 
@@ -56,7 +56,7 @@ class Node:
         return (self.end - self.start - covered) / NANOSECONDS_PER_MILLISECOND
 
 
-def node(span: bytes, service: str, renderer: Renderer) -> Node:
+def node(span: bytes, service: str, renderer: TextRenderer) -> Node:
     """Give an encoded span, without attributes of ours, as a node without children.
 
     Raises:

@@ -21,7 +21,7 @@ from otel_embedder.search.evaluation.neighbours import Likeness, neighbours
 from otel_embedder.search.evaluation.questions import Conditions, Question
 from otel_embedder.search.evaluation.reading import CorpusReader
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.renderer import Renderer
 from tests.support.fakes import FAKE_MODEL, embedding_of
 from tests.support.otlp_samples import request, span
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from otel_embedder.search.evaluation.measures import Measure
     from otel_embedder.search.evaluation.reading import Corpus
 
-BY_NAME = TemplateRenderer(RenderOptions(template="{operation}"))
-BY_SERVICE = TemplateRenderer(RenderOptions(template="{service}"))
+BY_NAME = Renderer(RenderOptions(template="{operation}"))
+BY_SERVICE = Renderer(RenderOptions(template="{service}"))
 
 
 def annotator() -> Annotator:

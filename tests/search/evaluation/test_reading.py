@@ -11,7 +11,7 @@ from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.evaluation.labels import Fault
 from otel_embedder.search.evaluation.reading import CorpusReader, Sample
 from otel_embedder.text.options import RenderOptions
-from otel_embedder.text.renderer import TemplateRenderer
+from otel_embedder.text.renderer import Renderer
 from tests.support.fakes import FAKE_MODEL, embedding_of
 from tests.support.otlp_samples import SPAN_ID, TRACE_ID, event, request, span
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from otel_embedder.search.evaluation.reading import Corpus
 
-BY_NAME = TemplateRenderer(RenderOptions(template="{operation}"))
-WHOLE = TemplateRenderer(RenderOptions())
+BY_NAME = Renderer(RenderOptions(template="{operation}"))
+WHOLE = Renderer(RenderOptions())
 
 
 def annotator() -> Annotator:
