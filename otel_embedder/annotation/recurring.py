@@ -1,15 +1,16 @@
-"""Spans that recur, told by hundreds at once: by their bytes, but for their ids and times.
+"""Spans that recur, told by hundreds at once: by their bytes, but for what is in no text.
 
-It is a short way to what `known_spans` finds, and finds what is each span's own as well, which a
-catalogue counts. What was found there is learned here.
+That is their ids and times, and values like a thread's or a port's. It is a short way to what
+`known_spans` finds, and finds what is each span's own as well, which a catalogue counts. What was
+found there is learned here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import compress, repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from otel_embedder.annotation.looking import Looking
 from otel_embedder.otlp.layouts import ENDED, STARTED, Cuts, Layouts
 from otel_embedder.otlp.remembered import Bounded
 from otel_embedder.otlp.spans import status_code
+from otel_embedder.otlp.volatile import VolatileValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Span, TraceRequest
 
     Flags = npt.NDArray[np.bool_]
-    # The name of its service, the form by which it was cut, its bytes but for what is its own.
-    Key = tuple[str, int, bytes]
+    # The name of its service, by what form and version it was cut, its bytes but for what is its
+    # own.
+    Key = tuple[str, int, int, bytes]
 
 # Of fewer spans it takes longer to begin than to look each up by itself; or than to read what is
 # each one's own as well, where somebody wants to know.
@@ -41,6 +44,22 @@ MOST = 512
 MOST_NANOSECONDS = 2**64 - 1
 
 ENCODED = attrgetter("encoded")
+
+
+class Texts(Protocol):
+    """Tells what texts say nothing of."""
+
+    @property
+    def silent_below(self) -> float:
+        """Nanoseconds; of a span that took less a text says nothing of that."""
+        ...
+
+    def leaves_out(self, attribute: bytes, /) -> bool:
+        """Tell whether a text has nothing of an encoded attribute, whatever its value.
+
+        That is as long as the value has no others in it. It is no where the key is new.
+        """
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -64,15 +83,15 @@ class Recurring:
 class RecurringSpans:
     """Knows spans that recur, as far as they say nothing of how long they took."""
 
-    def __init__(self, silent_below: float) -> None:
+    def __init__(self, texts: Texts) -> None:
         """Begin with none.
 
         Args:
-            silent_below: nanoseconds; of a span that took less its text says nothing of that.
+            texts: tells what texts say nothing of.
 
         """
-        self._silent_below = np.uint64(max(0, min(silent_below, MOST_NANOSECONDS)))
-        self._layouts = Layouts()
+        self._silent_below = np.uint64(max(0, min(texts.silent_below, MOST_NANOSECONDS)))
+        self._layouts = Layouts(VolatileValues(texts.leaves_out))
         self._known: Bounded[Key | None, Recurring] = Bounded(_size)
         self._looking = Looking()
         self._hits = 0
@@ -103,7 +122,8 @@ class RecurringSpans:
         if max(map(len, encoded)) > MAX_SPAN_BYTES:
             encoded = [each if len(each) <= MAX_SPAN_BYTES else b"" for each in encoded]
         cuts = self._layouts.cut(encoded)
-        keys: list[Key | None] = [*zip(services, cuts.forms, cuts.rests, strict=True)]
+        versions = repeat(cuts.taken.version, len(spans))
+        keys: list[Key | None] = [*zip(services, cuts.forms, versions, cuts.rests, strict=True)]
         for place in np.flatnonzero(~self._are_silent(cuts.own)).tolist():
             keys[place] = None
         look = Look(spans, services, cuts, keys, [*map(self._known.get, keys)])

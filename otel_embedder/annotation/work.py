@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.annotation.known_spans import Durations, KnownSpans
-from otel_embedder.annotation.recurring import ENCODED, MOST, RecurringSpans
+from otel_embedder.annotation.recurring import ENCODED, MOST, RecurringSpans, Texts
 from otel_embedder.annotation.standing import KEPT, Standing, prefers
 from otel_embedder.embedder.embedding import UNKNOWN_TRACE_ID
 from otel_embedder.fairness import LOOK_BYTES, STEP_BYTES
@@ -63,7 +63,7 @@ class Services(Protocol):
         ...
 
 
-class SpanRenderer(Services, Durations, Protocol):
+class SpanRenderer(Services, Durations, Texts, Protocol):
     """Makes texts of spans."""
 
     def at_hand(self, spans: Sequence[bytes], service: str, /) -> Sequence[Rendered | None]:
@@ -213,7 +213,7 @@ class SpanReader:
 
         """
         self._known = KnownSpans(renderer)
-        self._recurring = RecurringSpans(renderer.silent_below)
+        self._recurring = RecurringSpans(renderer)
         self._renderer = renderer
         self._annotator = annotator
         self._resting = 0
@@ -340,10 +340,10 @@ class SpanReader:
     ) -> list[Rendered | None]:
         """Give what is known of some spans, by their bytes or else by their words."""
         found = self._known.look_up(keys)
-        if look is not None:
-            self._recurring.learn(look, spans, found)
         if not all(found):
             self._look_at_words(encoded, service, keys, found)
+        if look is not None:
+            self._recurring.learn(look, spans, found)
         return found
 
     def _look_at_words(

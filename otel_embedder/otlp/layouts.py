@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from otel_embedder.otlp.volatile import Taken, VolatileValues
+
     Numbers = npt.NDArray[np.uint64]
     Positions = npt.NDArray[np.int64]
     # Whether they are counted from the begin of a span, or else from its end; and where its own is.
@@ -39,6 +41,7 @@ TRACE_STATE, LINKS = 0x1A, 0x6A
 
 # Before and behind all spans: what is read there is 0, as is what a span has not.
 MARGIN = bytes(64)
+BETWEEN = b"\0"
 NOWHERE = 0
 
 # An SDK writes ids first, then the name, of which the length is beside them. A Collector writes ids
@@ -60,6 +63,7 @@ class Cuts(NamedTuple):
         forms: of each the number of the form by which it was cut, NO_FORM where by none.
         own: what was cut out, shape (n, NUMBERS); zeros for what a span has not.
         rests: the bytes of each, with zeros where that stood.
+        taken: what was taken out of them beside that.
 
     """
 
@@ -67,13 +71,20 @@ class Cuts(NamedTuple):
     forms: Sequence[int]
     own: Numbers
     rests: Sequence[bytes]
+    taken: Taken
 
 
 class Layouts:
     """Cuts spans, each as one before it that was as long and had the same beside its ids."""
 
-    def __init__(self) -> None:
-        """Begin without any."""
+    def __init__(self, volatile: VolatileValues) -> None:
+        """Begin without any.
+
+        Args:
+            volatile: takes out values that no text has.
+
+        """
+        self._volatile = volatile
         self._kinds: dict[int, int] = {}
         self._forms: dict[Form | None, int] = {None: NO_FORM}
         self._are_from_begin = np.zeros(MAX_FORMS, bool)
@@ -81,13 +92,15 @@ class Layouts:
 
     def memory(self) -> int:
         """Give what they take in memory, in bytes."""
-        return KIND_BYTES * (len(self._kinds) + len(self._forms)) + self._positions.nbytes
+        kinds = len(self._kinds) + len(self._forms)
+        return KIND_BYTES * kinds + self._positions.nbytes + self._volatile.memory()
 
     def cut(self, spans: Sequence[bytes]) -> Cuts:
         """Give a guess for each of some encoded Spans, at least one."""
-        joined = bytearray().join([MARGIN, *spans, MARGIN])
-        ends = np.cumsum(np.fromiter(map(len, spans), np.int64, len(spans))) + len(MARGIN)
-        begins = np.append(len(MARGIN), ends[:-1])
+        joined = bytearray(BETWEEN).join([MARGIN, *spans, MARGIN])
+        sizes = np.fromiter(map(len, spans), np.int64, len(spans))
+        ends = np.cumsum(sizes + len(BETWEEN)) + len(MARGIN)
+        begins = ends - sizes
         numbers = _numbers(joined)
         kinds = _kinds(numbers, begins, ends).tolist()
         forms = self._forms_of(kinds, spans)
@@ -96,9 +109,12 @@ class Layouts:
         at = np.where(within == NOWHERE, NOWHERE, within + anchors[:, np.newaxis])
         own = numbers[at]
         numbers[at] = 0
+        taken = self._volatile.take_out(joined, begins, ends)
+        for row in taken.doubtful.tolist():
+            forms[row] = NO_FORM
         whole = bytes(joined)
         rests = [*map(whole.__getitem__, map(slice, begins.tolist(), ends.tolist()))]
-        return Cuts(kinds, forms, own, rests)
+        return Cuts(kinds, forms, own, rests, taken)
 
     def is_right(self, cuts: Cuts, place: int, span: bytes) -> bool:
         """Tell whether a guess was right, and if it was not, spare others of its kind."""
@@ -106,7 +122,7 @@ class Layouts:
         if form == NO_FORM:
             return False
         if self._forms.get(_form(span)) == form:
-            return True
+            return self._volatile.is_all(cuts.taken.of(place), span)
         self._kinds[cuts.kinds[place]] = NO_FORM
         return False
 

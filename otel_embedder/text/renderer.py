@@ -215,6 +215,10 @@ class Renderer:
         """Nanoseconds; of a span that took less a text says nothing of that: there is none."""
         return -inf
 
+    def leaves_out(self, attribute: bytes) -> bool:
+        """Tell whether a text has nothing of an encoded attribute, whatever its plain value."""
+        return self._left_out.is_known_to_have(attribute)
+
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
         return _duration(started, ended, self._milliseconds)

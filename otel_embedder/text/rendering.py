@@ -70,6 +70,13 @@ class TextRenderer(Protocol):
         """Nanoseconds; of a span that took less a text says nothing of that."""
         ...
 
+    def leaves_out(self, attribute: bytes, /) -> bool:
+        """Tell whether a text has nothing of an encoded attribute, whatever its plain value.
+
+        It is no where the key is new.
+        """
+        ...
+
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
         ...

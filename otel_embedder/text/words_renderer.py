@@ -237,6 +237,10 @@ class WordsRenderer:
         """Nanoseconds; of a span that took less a text says nothing of that."""
         return self._wording.silent_below
 
+    def leaves_out(self, attribute: bytes) -> bool:
+        """Tell whether a text has nothing of an encoded attribute, whatever its plain value."""
+        return self._left_out.is_known_to_have(attribute)
+
     def duration(self, started: int, ended: int) -> str:
         """Give all that a text says of when a span was, in nanoseconds."""
         return self._wording.duration(started, ended)

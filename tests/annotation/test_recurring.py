@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,16 @@ def made(
     )  # fmt: skip
 
 
+@dataclass
+class Texts:
+    """Says nothing of how long short spans took, nor of attributes."""
+
+    silent_below: float
+
+    def leaves_out(self, attribute: bytes) -> bool:
+        return bool(attribute)
+
+
 def many(spans: Iterable[Span]) -> list[Span]:
     """Give some, and so many others behind that it is worth it to look."""
     some = [*spans]
@@ -56,7 +67,7 @@ def learn(recurring: RecurringSpans, spans: Sequence[Span], service: str = "shop
 
 
 def test_a_span_is_known_once_one_of_its_kind_was_learned() -> None:
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
     first, second = many([made(1)]), many([made(2)])
     learn(recurring, first)
 
@@ -83,7 +94,7 @@ def test_a_span_is_known_once_one_of_its_kind_was_learned() -> None:
     ids=["says something else", "slow", "large", "failed", "malformed", "empty"],
 )
 def test_those_beside_another_are_known(other: Span) -> None:
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
     learn(recurring, many([made(1)]))
 
     look = looked(recurring, many([made(2), other]))
@@ -94,7 +105,7 @@ def test_those_beside_another_are_known(other: Span) -> None:
 
 
 def test_a_span_that_ends_before_it_starts_says_nothing_of_how_long_it_took() -> None:
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
     learn(recurring, many([made(1)]))
 
     look = looked(recurring, many([made(2), made(3, took=-SECOND)]))
@@ -104,7 +115,7 @@ def test_a_span_that_ends_before_it_starts_says_nothing_of_how_long_it_took() ->
 
 
 def test_of_another_service_nothing_is_known() -> None:
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
     learn(recurring, many([made(1)]))
 
     assert not looked(recurring, many([made(2)]), "bank").seen
@@ -116,7 +127,7 @@ def test_of_another_service_nothing_is_known() -> None:
     ids=["slow", "failed", "large"],
 )
 def test_what_is_not_to_be_known_is_not_learned(span: Span) -> None:
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
     spans = many([span])
     for _ in range(2):
         learn(recurring, spans)
@@ -128,11 +139,11 @@ def test_what_is_not_to_be_known_is_not_learned(span: Span) -> None:
 def test_where_texts_always_tell_how_long_spans_took_it_is_not_worth_it(
     silent_below: float,
 ) -> None:
-    assert RecurringSpans(silent_below).look_up(many([]), ["shop"] * MANY) is None
+    assert RecurringSpans(Texts(silent_below)).look_up(many([]), ["shop"] * MANY) is None
 
 
 def test_where_they_never_do_any_span_recurs() -> None:
-    recurring = RecurringSpans(float("inf"))
+    recurring = RecurringSpans(Texts(float("inf")))
     learn(recurring, many([made(1, took=SECOND)]))
 
     assert not looked(recurring, many([made(2, took=50 * SECOND)])).others
@@ -141,7 +152,7 @@ def test_where_they_never_do_any_span_recurs() -> None:
 def test_for_few_it_is_not_worth_it() -> None:
     spans = many([])[1:]
     services = ["shop"] * len(spans)
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
 
     assert recurring.look_up(spans, services) is None
     assert recurring.look_up(spans, services, are_sighted=True) is not None
@@ -150,7 +161,7 @@ def test_for_few_it_is_not_worth_it() -> None:
 
 
 def test_where_hardly_any_recurs_it_rests() -> None:
-    recurring = RecurringSpans(SECOND)
+    recurring = RecurringSpans(Texts(SECOND))
     for start in range(0, LOOKED_AT, MANY):
         looked(recurring, [made(n, f"{n:09}") for n in range(start, start + MANY)])
 
@@ -158,7 +169,7 @@ def test_where_hardly_any_recurs_it_rests() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    recurring, most = RecurringSpans(SECOND), 0
+    recurring, most = RecurringSpans(Texts(SECOND)), 0
     before = recurring.memory()
     for start in range(0, MAX_REMEMBERED_BYTES // ENTRY_BYTES, MANY):
         learn(recurring, [made(n, f"{n:09}") for n in range(start, start + MANY)])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.annotation.annotator import Annotator
@@ -39,9 +40,14 @@ RESOURCE = resource("cart").SerializeToString()
 
 # What differs from span to span of a kind, by field number.
 IDS = {1: 16, 2: 8, 3: 12, 4: 8}
-STARTED, ENDED, EVENTS = 7, 8, 11
+STARTED, ENDED, EVENTS, ATTRIBUTES = 7, 8, 11, 9
 TIMES = (0, 1, 1_700_000_000_000_000_000, 2**64 - 1)
 TOOK = (0, 1, 999_999, 999_999_999, 1_000_000_000, 10_000_000_000)
+
+# No text has these; and what the last one's values look like they are not.
+VOLATILE = ("thread.id", "network.peer.port", "thread.name")
+LOOKALIKES = ("\n\tthread.id\x12\x02\x18\x05", "J\x0f\x12\x02\x18\x05\n\tthread.id", "J\x0f")
+THREADS = (*(f"worker-{number}" for number in range(100)), *LOOKALIKES)
 
 # A sender may write any number in more digits than it takes.
 MORE = 0x80
@@ -93,6 +99,7 @@ class Forms:
             return encoded
         if place % 3:  # or hardly any would come again, for each event has a time of its own
             found = [field for field in found if field.number != EVENTS]
+        found += [*map(self._attribute, VOLATILE[: place % 4])]
         ordered = self._ordered([self._with_own(field) for field in found], place)
         write = random.choice((encode, encode, encode_padded))
         return b"".join(map(write, self._with_times(ordered)))
@@ -101,6 +108,16 @@ class Forms:
         if field.number in IDS and field.kind == BYTES:
             return field._replace(value=self._random.randbytes(IDS[field.number]))
         return field
+
+    def _attribute(self, key: str) -> Field:
+        """Give an attribute that no text has, in either order."""
+        value = AnyValue(int_value=self._random.choice((self._random.randrange(1, 300), -1)))
+        if key == "thread.name":
+            value = AnyValue(string_value=self._random.choice(THREADS))
+        pair = fields(KeyValue(key=key, value=value).SerializeToString())
+        return Field(
+            ATTRIBUTES, BYTES, b"".join(map(encode, self._random.choice((pair, pair[::-1]))))
+        )
 
     def _ordered(self, found: list[Field], place: int) -> list[Field]:
         """Give fields as they come, from the last one to the first, or in some other order."""

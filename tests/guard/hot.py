@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.recurring import Recurring
 from otel_embedder.otlp.layouts import Layouts
+from otel_embedder.otlp.volatile import VolatileValues
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.settings import load_settings
@@ -108,7 +109,10 @@ def recurring(encoded: bytes) -> Act:
     [resource] = parse_request(encoded).resources
     spans = [span.encoded for scope in resource.scopes for span in scope.spans]
     known = [Recurring(renderer.render(span, "shop").content, 0, "shop", span) for span in spans]
-    own, embeddings = Layouts().cut(spans).own, [embedding_of(each.content) for each in known]
+    own, embeddings = (
+        Layouts(VolatileValues(lambda _: False)).cut(spans).own,
+        [embedding_of(each.content) for each in known],
+    )
 
     def act() -> None:
         recorder.take_recurring(known, own, embeddings, now=NOON)

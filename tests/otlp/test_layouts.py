@@ -11,6 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_embedder.otlp.layouts import MAX_KINDS, NO_FORM, NUMBERS, Layouts
 from otel_embedder.otlp.protobuf import Cursor
+from otel_embedder.otlp.volatile import VolatileValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,10 @@ def plainly(encoded: bytes) -> Own | None:
     )
 
 
+def new_layouts() -> Layouts:
+    return Layouts(VolatileValues(lambda _: False))
+
+
 def cut(layouts: Layouts, spans: Sequence[bytes]) -> list[tuple[tuple[int, bytes], Own, bool]]:
     """Cut spans; give of each what it is known by, its own, and whether it was cut rightly."""
     cuts = layouts.cut(spans)
@@ -110,7 +115,7 @@ def cut(layouts: Layouts, spans: Sequence[bytes]) -> list[tuple[tuple[int, bytes
 def test_what_has_the_bytes_of_what_was_cut_rightly_is_cut_rightly(
     kinds: list[bytes], changes: list[int]
 ) -> None:
-    layouts = Layouts()
+    layouts = new_layouts()
     spans = [*kinds, *(with_other_bytes(span, n) for span in kinds for n in changes if span)]
     found = [each for some in (spans, spans[::-1], spans) for each in cut(layouts, some)]
     read = [plainly(span) for some in (spans, spans[::-1], spans) for span in some]
@@ -131,7 +136,7 @@ def made(number: int, name: str = "pay", *, is_backwards: bool = False) -> bytes
 
 
 def test_spans_of_a_kind_differ_in_what_is_cut_out_alone() -> None:
-    layouts = Layouts()
+    layouts = new_layouts()
     for is_backwards in (False, True):
         spans = [made(number, is_backwards=is_backwards) for number in range(1, 300)]
         found = cut(layouts, spans)
@@ -144,14 +149,14 @@ def test_spans_of_a_kind_differ_in_what_is_cut_out_alone() -> None:
 def test_what_is_of_any_length_is_not_cut() -> None:
     spans = [Span(trace_state="a=1", trace_id=b"a" * 16), Span(links=[Span.Link()], name="a")]
 
-    found = cut(Layouts(), [span.SerializeToString() for span in spans])
+    found = cut(new_layouts(), [span.SerializeToString() for span in spans])
 
     assert [form for (form, _), _, _ in found] == [NO_FORM] * 2
     assert not any(is_right for _, _, is_right in found)
 
 
 def test_after_a_wrong_guess_no_more_of_its_kind_are_cut() -> None:
-    layouts = Layouts()
+    layouts = new_layouts()
     first, second = made(1, "a charge"), made(2, "a charge")
     # The same length, and the same beside the ids, but all behind these stands elsewhere.
     other = second[:-18] + second[-9:] + second[-18:-9]
@@ -164,7 +169,7 @@ def test_after_a_wrong_guess_no_more_of_its_kind_are_cut() -> None:
 
 
 def test_kinds_are_bounded() -> None:
-    layouts, most = Layouts(), 0
+    layouts, most = new_layouts(), 0
     for start in range(0, MAX_KINDS + 1_000, 500):
         numbers = range(start, start + 500)
         layouts.cut([made(n, f"{n:08}", is_backwards=True) for n in numbers])
