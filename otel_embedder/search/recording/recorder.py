@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.layouts import Numbers
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.recording.failures import Failure as TracedFailure
+    from otel_embedder.search.recording.trees import Ids
     from otel_embedder.text.rendering import TextRenderer
 
 # So many arrive before they are joined.
@@ -304,8 +305,10 @@ class Recorder:
         self, waiting: Recorded, new: Recorded, beyond: Recorded, vectors: dict[str, Embedded]
     ) -> Batch | None:
         """Count the spans that waited, and those beyond, the new ones being at hand."""
-        counted = Recorded.joined([*self._kept, waiting])
-        # Most traces are over within an interval: those that only begin are put together once.
+        # Most traces are over within an interval: those that only begin are put together once, and
+        # those of which nothing came no more.
+        near = self._take_near(np.concatenate([waiting.traces, new.traces]))
+        counted = Recorded.joined([*near, waiting])
         new = new.at(may_be_of(new.traces, counted.traces))
         spans = Recorded.joined([counted, new])
         tied = self._tied(spans)
@@ -322,7 +325,7 @@ class Recorder:
             spans, trees = Recorded.joined([spans, beyond]), trees.with_others(len(beyond.ids))
             counting = Counting(spans, trees, which, self._vocabulary)
             batch = self._counted(counting, vectors, failures)
-        self._keep([*self._kept, waiting], trees.parents[:end])
+        self._keep([*near, waiting], trees.parents[:end])
         self._forget_sayings()
         return batch
 
@@ -365,16 +368,32 @@ class Recorder:
             failure.reached,
         )
 
+    def _take_near(self, traces: Ids) -> list[Recorded]:
+        """Take those out of the kept spans, by interval, whose traces may be among these."""
+        taken: list[Recorded] = []
+        for place, kept in enumerate(self._kept):
+            are_near = may_be_of(kept.traces, traces) if len(kept.ids) else np.zeros(0, bool)
+            taken.append(kept.at(are_near))
+            self._kept[place] = kept.at(~are_near)
+        return taken
+
     def _keep(self, counted: Sequence[Recorded], parents: Integers) -> None:
-        """Keep of the spans that were counted those whose parent was not."""
-        kept: list[Recorded] = []
+        """Keep of the spans that were counted those whose parent was not.
+
+        Args:
+            counted: by interval, each beside those kept of it, and at last the newest.
+            parents: where each has its parent among the spans that were put together.
+
+        """
+        self._kept.append(NO_SPANS)
         begin = 0
-        for spans in counted:
+        for place, spans in enumerate(counted):
             end = begin + len(spans.ids)
             above = parents[begin:end]
-            kept.append(spans.at((spans.parents != 0) & ((above < 0) | (above >= len(parents)))))
+            alone = spans.at((spans.parents != 0) & ((above < 0) | (above >= len(parents))))
+            self._kept[place] = Recorded.joined([self._kept[place], alone])
             begin = end
-        self._kept = kept[-KEPT_INTERVALS:]
+        self._kept = self._kept[-KEPT_INTERVALS:]
         while sum(len(each.ids) for each in self._kept) > self._bounds.spans:
             del self._kept[0]
 

@@ -142,12 +142,13 @@ def _first_of(keys: Ids, wanted: Ids) -> Integers:
     # it, and the few others have another table, which is by other bits.
     for shift in range(0, 64, 64 // TABLES):
         size = 1 << (PLACES_A_KEY * len(left)).bit_length()
-        table = np.zeros(size, np.int32)
+        table = np.full(size, NO_SPAN, np.int32)
         table[_places(keys[left[::-1]], shift, size)] = left[::-1]
         there = table[_places(wanted[sought], shift, size)]
         is_there = keys[there] == wanted[sought]
         found[sought[is_there]] = there[is_there]
-        sought = sought[~is_there]
+        # Where a place is empty there is none, in no other table either.
+        sought = sought[~is_there & (there != NO_SPAN)]
         left = sought[: np.searchsorted(sought, len(keys))]
         if not len(left):
             return found
