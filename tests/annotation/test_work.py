@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel_embedder.annotation.annotator import Annotator
+from otel_embedder.annotation.looking import LOOKED_AT
+from otel_embedder.annotation.recurring import MANY
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.annotation.work import (
     LARGE_BYTES,
@@ -187,3 +190,17 @@ def test_a_resource_is_read_once_and_only_for_a_span() -> None:
 
     assert [service for _, service in spans] == ["3", "3"]
     assert renderer.seen == [field(1, b"a")]
+
+
+def test_spans_of_a_request_are_known_though_each_has_a_thread_of_its_own() -> None:
+    reader, number = SpanReader(new_renderer(RenderOptions()), ANNOTATOR), count(200)
+    known = [0]
+    for _ in range(LOOKED_AT // MANY):
+        threads = ({"thread.id": next(number)} for _ in range(MANY))
+        some = wire(*(span("charge card", each, milliseconds=25) for each in threads))
+        found = [work for step, _ in reader.read(some, FakeMetrics()) for work in step]
+        known.append(reader.hits())
+
+        assert {work.content for work in found} == {"mahavishnu charge card server"}
+
+    assert known[-1] - known[-2] == MANY
