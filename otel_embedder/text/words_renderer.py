@@ -22,6 +22,7 @@ from otel_embedder.text.fragments import Fragments, LeftOut
 from otel_embedder.text.purse import (
     SPAN_BYTES,
     cut_attribute,
+    cut_resource,
     cut_span,
 )
 from otel_embedder.text.renderer import (
@@ -188,7 +189,8 @@ class WordsRenderer:
             google.protobuf.message.DecodeError: it is not a Resource.
 
         """
-        return self._services[resource]
+        # To look for all of a large one takes a millisecond for each megabyte.
+        return self._services[cut_resource(resource)]
 
     def render(self, encoded: bytes, service: str) -> Rendering:
         """Give the text of an encoded Span of a service.
