@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
 RESOURCE_TAG = b"\x0a"  # ResourceSpans.resource = 1
+SMALL_BYTES = 64 * 1024  # of a resource
 SCOPE_SPANS_TAG = b"\x12"  # ResourceSpans.scope_spans = 2
 SPANS_TAG = b"\x12"  # ScopeSpans.spans = 2
 VARINT_MORE = 128  # a varint's digits have base 128; this bit says that another follows
@@ -166,14 +167,26 @@ class ResourceSpans:
     Attributes:
         header: the encoded ResourceSpans without its scope_spans: resource, schema URL, unknown
             fields.
-        resource: the encoded Resource, for whoever wants to read it.
+        small_resource: the encoded Resource; None if it is large, and read again when it is wanted.
         scopes: one for each ScopeSpans, in the order that they came.
 
     """
 
     header: bytes
-    resource: bytes
+    small_resource: bytes | None
     scopes: list[ScopeSpans] = field(default_factory=list)
+
+    @property
+    def resource(self) -> bytes:
+        """The encoded Resource, for whoever wants to read it; a copy, if it is large."""
+        if self.small_resource is not None:
+            return self.small_resource
+        resource, cursor = Beside(), Cursor(self.header, 0, len(self.header), level=1)
+        while not cursor.is_at_end():
+            found = cursor.field()
+            if found.tag == RESOURCE_TAG[0]:
+                resource.add(self.header[found.value : found.end])
+        return resource.joined()
 
     def pieces(self) -> Pieces:
         """Give the encoded ResourceSpans in pieces."""
@@ -353,9 +366,7 @@ class RequestReader:
         read = ResourceSpans(b"", b"")
         # At once: whoever refuses the rest lets go of what was read.
         self.request.resources.append(read)
-        # A resource may be most of a request.
-        beside = Beside()
-        resource = Beside()
+        beside, resource, size = Beside(), Beside(), 0
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == SCOPE_SPANS_TAG[0]:
@@ -363,10 +374,13 @@ class RequestReader:
             else:
                 beside.add(self._all_of(field))
             if field.tag == RESOURCE_TAG[0]:
-                yield 0  # it may be large, and is copied once more
-                resource.add(self._encoded[field.value : field.end])
+                size += field.end - field.start
+                # It may be most of a request: then there is no second copy of it.
+                if size <= SMALL_BYTES:
+                    resource.add(self._encoded[field.value : field.end])
             yield 1
-        read.header, read.resource = beside.joined(), resource.joined()
+        read.header = beside.joined()
+        read.small_resource = resource.joined() if size <= SMALL_BYTES else None
         self.request.size += MAX_PREFIX_BYTES + len(read.header)
 
     def _scope_spans(self, message: Field, resource: ResourceSpans) -> Iterator[int]:

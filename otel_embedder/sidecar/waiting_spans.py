@@ -191,5 +191,7 @@ def _others(passed: Passed) -> Iterator[tuple[bytes, Sequence[Span]]]:
     if passed.sightings.are_all_of(passed.request):
         return
     seen = {id(work.span) for work in passed.sightings.works}
-    for resource, scope in passed.request.scopes():
-        yield resource.resource, [span for span in scope.spans if id(span) not in seen]
+    for resource in passed.request.resources:
+        encoded = resource.resource if resource.scopes else b""
+        for scope in resource.scopes:
+            yield encoded, [span for span in scope.spans if id(span) not in seen]

@@ -149,12 +149,6 @@ def test_no_step_is_long_whatever_is_in_a_request(encoded: bytes) -> None:
     assert sum(steps) >= 100_000
 
 
-def test_each_copy_of_a_resource_is_a_step_of_its_own() -> None:
-    [first, *others] = RequestReader(field(1, field(1, b""))).steps()
-
-    assert (first, others) == (0, [1, 1])
-
-
 @pytest.mark.parametrize("size", [127, 128, 16_383, 16_384, 3_000_000])
 def test_a_span_of_any_length_is_read(size: int) -> None:
     [resource] = parse_request(field(1, field(2, field(2, bytes(size)) * 2))).resources

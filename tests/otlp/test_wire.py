@@ -15,7 +15,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.otlp.wire import length_prefix, parse_request
+from otel_embedder.otlp.wire import SMALL_BYTES, length_prefix, parse_request
 from tests.support.otlp_samples import UNKNOWN_FIELDS, field, messages, request, span, varint
 from tests.support.wire import annotate_all, encoded_spans, spans_of
 
@@ -179,8 +179,9 @@ def test_lengths_may_be_encoded_longer_than_needed() -> None:
     assert encoded_spans(wire) == [b""]
 
 
-def test_a_resource_encoded_in_two_pieces_stays_whole() -> None:
-    first, second = field(1, field(1, b"one")), field(1, field(1, b"two"))
+@pytest.mark.parametrize("size", [3, SMALL_BYTES // 2, SMALL_BYTES])
+def test_a_resource_encoded_in_two_pieces_stays_whole(size: int) -> None:
+    first, second = field(1, field(1, b"1" * size)), field(1, field(1, b"2" * size))
     official = field(1, field(1, first) + field(2, field(2, b"")) + field(1, second))
 
     wire = parse_request(official)
@@ -189,6 +190,19 @@ def test_a_resource_encoded_in_two_pieces_stays_whole() -> None:
     assert ExportTraceServiceRequest.FromString(
         wire.encode()
     ) == ExportTraceServiceRequest.FromString(official)
+
+
+def test_of_a_large_resource_there_is_one_copy() -> None:
+    encoded = field(1, field(1, field(1, field(1, b"k" * 16 * SMALL_BYTES))))
+    tracemalloc.start()
+    try:
+        wire = parse_request(encoded)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(encoded) < peak < 1.5 * len(encoded)
+    assert len(wire.resources[0].resource) > 16 * SMALL_BYTES
 
 
 def test_a_request_of_nothing_is_nothing() -> None:
