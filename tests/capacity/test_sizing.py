@@ -114,7 +114,7 @@ def test_what_one_core_cannot_pass_on_wants_more_replicas_however_many_cores() -
     much = replace(SMALL, spans=100_000, cores=64)
 
     assert size_of(much).replicas == 3
-    assert size_of(replace(much, request_spans=10)).replicas == 15
+    assert size_of(replace(much, request_spans=10)).replicas == 21
 
 
 def test_what_the_model_cannot_embed_wants_more_replicas() -> None:
