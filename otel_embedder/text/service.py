@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.purse import SERVICE_KEY, cut_resource, cut_value
-from otel_embedder.text.values import read_key_value, render_value
+from otel_embedder.text.values import render_value
 
 if TYPE_CHECKING:
     from otel_embedder.text.hiding.secrets import Secrets
 
 UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
+ENCODED_KEY = SERVICE_KEY.encode()
 MAX_SERVICE_CHARACTERS = 256
 
 
@@ -23,8 +24,9 @@ def service_name(resource: bytes, secrets: Secrets) -> str:
 
     """
     for encoded in pb.Resource.FromString(cut_resource(resource)).attributes:
-        key, value = read_key_value(encoded, secrets)
-        if key == SERVICE_KEY and value:
-            name = render_value(cut_value(value), secrets)
+        # Other keys may be long, and to look for secrets in one takes a millisecond for 4 KB.
+        pair = pb.KeyValue.FromString(encoded)
+        if pair.key == ENCODED_KEY and pair.value:
+            name = render_value(cut_value(pair.value), secrets)
             return name[:MAX_SERVICE_CHARACTERS] or UNKNOWN_SERVICE
     return UNKNOWN_SERVICE
