@@ -27,11 +27,10 @@ from otel_embedder.text.options import TEMPLATE
 from otel_embedder.text.purse import (
     SPAN_BYTES,
     cut_attribute,
-    cut_resource,
     cut_span,
 )
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
-from otel_embedder.text.service import service_name
+from otel_embedder.text.service import Services
 from otel_embedder.text.stand_ins import StandIns
 from otel_embedder.text.template import FIELDS, parse_template
 from otel_embedder.text.values import ELLIPSIS, common_length, decode, read_key_value, render_named
@@ -141,11 +140,11 @@ class Renderer:
         self._secrets = Secrets(options.secret_keys, by_look=options.mask_secrets)
         self._volatile = any_of(options.volatile_keys)
         self._spans, self._pairs = Reused(pb.Span), Reused(pb.KeyValue)
-        self._left_out = LeftOut(self._leaves_out)
+        self._left_out = LeftOut(self._leaves_out_key)
         stand_ins = StandIns(self._kind) if options.has_stand_ins() else None
         self._fragment = Fragments(self._read_fragment, self._left_out, stand_ins).__getitem__
         self._operations = Remembered(self._read_operation)
-        self._services = Remembered(self._read_service)
+        self._services = Services(self._secrets)
         self._statuses = Remembered(self._read_status)
         self._error = ErrorText(self._secrets)
         self._error_words_reader = ErrorWordsReader(self._error)
@@ -158,8 +157,7 @@ class Renderer:
             google.protobuf.message.DecodeError: it is not a Resource.
 
         """
-        # To look for all of a large one takes a millisecond for each megabyte.
-        return self._services[cut_resource(resource)]
+        return self._services.name(resource)
 
     def render(self, encoded: bytes, service: str) -> Rendering:
         """Give the text of an encoded Span of a service.
@@ -317,7 +315,7 @@ class Renderer:
             return "other"
         return "statement" if is_statement(name) else "text"
 
-    def _leaves_out(self, key: bytes) -> bool:
+    def _leaves_out_key(self, key: bytes) -> bool:
         return self._volatile.match(self._decode_key(key)) is not None
 
     def _decode_key(self, key: bytes) -> str:
@@ -335,9 +333,6 @@ class Renderer:
 
     def _read_event(self, encoded: bytes) -> tuple[str, ...]:
         return self._pieces(self._error.of_event(encoded))
-
-    def _read_service(self, resource: bytes) -> str:
-        return service_name(resource, self._secrets)
 
     def _unmasked_words(self, span: pb.Span) -> str:
         """Give status, message and errors as they are, without mask."""

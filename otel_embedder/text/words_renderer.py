@@ -22,7 +22,6 @@ from otel_embedder.text.fragments import Fragments, LeftOut
 from otel_embedder.text.purse import (
     SPAN_BYTES,
     cut_attribute,
-    cut_resource,
     cut_span,
 )
 from otel_embedder.text.renderer import (
@@ -35,7 +34,7 @@ from otel_embedder.text.renderer import (
     status_name,
 )
 from otel_embedder.text.row import SpanRow, operation_name, tells_outcome
-from otel_embedder.text.service import service_name
+from otel_embedder.text.service import Services
 from otel_embedder.text.stand_ins import StandIns
 from otel_embedder.text.values import decode, is_plain, read_key_value, render_named
 from otel_embedder.text.wording.wording import KIND_NAMES, Wording
@@ -172,10 +171,10 @@ class WordsRenderer:
         self._secrets = secrets
         self._spans, self._pairs = Reused(pb.Span), Reused(pb.KeyValue)
         stand_ins = StandIns(self._kind) if has_stand_ins else None
-        self._left_out = LeftOut(self._leaves_out)
+        self._left_out = LeftOut(self._leaves_out_key)
         self._fragments = Fragments(self._read_fragment, self._left_out, stand_ins)
         self._operations = Remembered(self._read_operation)
-        self._services = Remembered(self._read_service)
+        self._services = Services(self._secrets)
         self._statuses = Remembered(self._read_status)
         self._error_text = ErrorText(secrets)
         self._error_words_reader = ErrorWordsReader(self._error_text)
@@ -189,8 +188,7 @@ class WordsRenderer:
             google.protobuf.message.DecodeError: it is not a Resource.
 
         """
-        # To look for all of a large one takes a millisecond for each megabyte.
-        return self._services[cut_resource(resource)]
+        return self._services.name(resource)
 
     def render(self, encoded: bytes, service: str) -> Rendering:
         """Give the text of an encoded Span of a service.
@@ -400,15 +398,12 @@ class WordsRenderer:
         name = decode(key, self._secrets.hidden_key)
         return "statement" if self._wording.asks(name) else "text"
 
-    def _leaves_out(self, key: bytes) -> bool:
+    def _leaves_out_key(self, key: bytes) -> bool:
         return self._wording.leaves_out(decode(key, self._secrets.hidden_key))
 
     def _read_operation(self, name: bytes) -> str:
         operation = decode(name, self._secrets.hidden) or UNKNOWN_OPERATION
         return " ".join(self._wording.operation(operation))
-
-    def _read_service(self, resource: bytes) -> str:
-        return service_name(resource, self._secrets)
 
     def _read_status(self, encoded: bytes) -> Status:
         status = pb.Status.FromString(encoded)
