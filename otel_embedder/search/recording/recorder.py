@@ -370,12 +370,13 @@ class Recorder:
 
     def _take_near(self, traces: Ids) -> list[Recorded]:
         """Take those out of the kept spans, by interval, whose traces may be among these."""
-        taken: list[Recorded] = []
-        for place, kept in enumerate(self._kept):
-            are_near = may_be_of(kept.traces, traces) if len(kept.ids) else np.zeros(0, bool)
-            taken.append(kept.at(are_near))
-            self._kept[place] = kept.at(~are_near)
-        return taken
+        kept, sizes = self._kept, [len(each.ids) for each in self._kept]
+        if not any(sizes):
+            return [*kept]
+        among = may_be_of(np.concatenate([each.traces for each in kept]), traces)
+        are_near = np.split(among, np.cumsum(sizes)[:-1])
+        self._kept = [each.at(~near) for each, near in zip(kept, are_near, strict=True)]
+        return [each.at(near) for each, near in zip(kept, are_near, strict=True)]
 
     def _keep(self, counted: Sequence[Recorded], parents: Integers) -> None:
         """Keep of the spans that were counted those whose parent was not.
