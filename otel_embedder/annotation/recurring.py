@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # Of fewer spans it takes longer to begin than to look each up by itself; or than to read what is
 # each one's own as well, where somebody wants to know.
 MANY, MANY_SIGHTED = 128, 48
-# So many take less than half a millisecond.
+# So many take a millisecond or two.
 MOST = 512
 MOST_NANOSECONDS = 2**64 - 1
 

@@ -16,6 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, KEY_TAG, STRING_TAG, VALUE_TAG
 from otel_embedder.otlp.protobuf import Cursor
+from otel_embedder.otlp.wire import length_delimited
+from otel_embedder.proto import otlp_wire_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,9 +38,6 @@ FIRST_OF_A_KEY = 0x20
 # have a length of one byte.
 NUMBER_BYTES = 8
 KEY_BYTES = range(NUMBER_BYTES - 2, 61)
-# Tags and lengths.
-BEFORE_A_VALUE = 6
-VALUE_HEADS = {STRING_TAG: 3, INTEGER_TAG: 2}
 # A Collector writes a key behind its value. So far before the key an attribute may begin.
 BEFORE = 6 + MAX_STRING_BYTES
 PLACES = np.arange(BEFORE - 2, dtype=np.uint8)
@@ -120,7 +119,7 @@ class VolatileValues:
 
         Args:
             is_left_out: tells of an encoded attribute whether it adds nothing to a text, nor would
-                with any other string or integer.
+                with any other string or integer; no of what is not one.
 
         """
         self._is_left_out = is_left_out
@@ -232,8 +231,8 @@ class VolatileValues:
             field = cursor.field()
             if field.tag == ATTRIBUTES_TAG[0]:
                 attribute = span[field.value : field.end]
-                found = _value(attribute)
-                if found is not None and self._is_left_out(attribute):
+                found = _value(attribute) if self._is_left_out(attribute) else None
+                if found is not None:
                     (start, size), mark = found
                     yield Value(field.value + start, size), mark
 
@@ -286,41 +285,36 @@ def _value(attribute: bytes) -> tuple[Value, bytes] | None:
     """Give where the value of an encoded KeyValue is in it, and what that is found by.
 
     None for what is no integer or string, or long, or written in another way than all do.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not a KeyValue.
+
     """
-    if len(attribute) < BEFORE_A_VALUE:
+    pair = pb.KeyValue.FromString(attribute)
+    content = _content(pair.value)
+    if not content or len(pair.key) not in KEY_BYTES or min(pair.key) < FIRST_OF_A_KEY:
         return None
-    cut = 2 + attribute[1]
-    if attribute[:1] == KEY_TAG:
-        key, value, start = attribute[:cut], attribute[cut + 1 :], cut + 1
-        mark = attribute[:start]
-        is_pair = mark[cut:] == VALUE_TAG
-    else:
-        key, value, start = attribute[cut:], attribute[1:cut], 1
-        mark = key
-        is_pair = attribute[:1] == VALUE_TAG and key[:1] == KEY_TAG
-    head = VALUE_HEADS.get(value[1:2], 0)
-    content = value[head:]
-    is_value = is_pair and _is_key(key[1:2], key[2:]) and _is_long(value[:1], value[1:])
-    if not (is_value and content):
-        return None
-    if value[1:2] == STRING_TAG:
-        is_one = _is_long(value[2:3], content) and len(content) <= MAX_STRING_BYTES
-    else:
-        is_one = head > 0 and _is_integer(content)
-    return (Value(start + head, len(content)), mark) if is_one else None
+    key = b"".join(length_delimited(KEY_TAG, [pair.key]))
+    value = b"".join(length_delimited(VALUE_TAG, [pair.value]))
+    if attribute == key + value:
+        return Value(len(attribute) - len(content), len(content)), key + VALUE_TAG
+    if attribute == value + key:
+        return Value(len(value) - len(content), len(content)), key
+    return None
 
 
-def _is_key(length: bytes, key: bytes) -> bool:
-    return len(key) in KEY_BYTES and _is_long(length, key) and min(key) >= FIRST_OF_A_KEY
-
-
-def _is_long(length: bytes, content: bytes) -> bool:
-    return [*length] == [len(content)]
+def _content(value: bytes) -> bytes:
+    """Give the own bytes of an encoded AnyValue, nothing of one that is not taken out."""
+    if value[:1] == INTEGER_TAG:
+        return value[1:] if _is_integer(value[1:]) else b""
+    length, content = value[1:2], value[2:]
+    is_one = value[:1] == STRING_TAG and [*length] == [len(content)]
+    return content if is_one and len(content) <= MAX_STRING_BYTES else b""
 
 
 def _is_integer(encoded: bytes) -> bool:
     return (
-        len(encoded) <= MAX_INTEGER_BYTES
+        0 < len(encoded) <= MAX_INTEGER_BYTES
         and all(each & LENGTH_BITS for each in encoded[:-1])
         and not encoded[-1] & LENGTH_BITS
     )
