@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from otel_embedder.annotation.annotator import annotator
 from otel_embedder.annotation.recurring import Recurring
-from otel_embedder.otlp.layouts import Layouts
-from otel_embedder.otlp.volatile import VolatileValues
 from otel_embedder.otlp.wire import parse_request
 from otel_embedder.search.recording.recorder import Bounds, Recorder
 from otel_embedder.settings import load_settings
@@ -19,6 +17,7 @@ from tests.bench.rendering import SERVICE, spans_by_kind
 from tests.support.fakes import embedding_of
 from tests.support.generated import requests_of_texts
 from tests.support.way import Way
+from tests.support.wire import new_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -110,7 +109,7 @@ def recurring(encoded: bytes) -> Act:
     spans = [span.encoded for scope in resource.scopes for span in scope.spans]
     known = [Recurring(renderer.render(span, "shop").content, 0, "shop", span) for span in spans]
     own, embeddings = (
-        Layouts(VolatileValues(lambda _: False)).cut(spans).own,
+        new_layouts().cut(spans).own,
         [embedding_of(each.content) for each in known],
     )
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_embedder.otlp.layouts import MAX_KINDS, NO_FORM, NUMBERS, Layouts
 from otel_embedder.otlp.protobuf import Cursor
-from otel_embedder.otlp.volatile import VolatileValues
+from tests.support.wire import new_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,10 +82,6 @@ def plainly(encoded: bytes) -> Own | None:
         span.start_time_unix_nano,
         span.end_time_unix_nano,
     )
-
-
-def new_layouts() -> Layouts:
-    return Layouts(VolatileValues(lambda _: False))
 
 
 def cut(layouts: Layouts, spans: Sequence[bytes]) -> list[tuple[tuple[int, bytes], Own, bool]]:

@@ -15,7 +15,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.otlp.wire import SMALL_BYTES, length_prefix, parse_request
+from otel_embedder.otlp.wire import SMALL_BYTES, TraceRequest, length_prefix, parse_request
 from tests.support.otlp_samples import UNKNOWN_FIELDS, field, messages, request, span, varint
 from tests.support.wire import annotate_all, encoded_spans, spans_of
 
@@ -146,6 +146,15 @@ def test_fields_of_a_later_version_are_kept(level: str, unknown: bytes) -> None:
     assert out == official
 
 
+def parsed_with_peak(encoded: bytes) -> tuple[TraceRequest, int]:
+    """Parse a request; give how many bytes were held beside it at the most, too."""
+    tracemalloc.start()
+    try:
+        return parse_request(encoded), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("level", ["request", "resource spans", "scope spans"])
 def test_of_many_small_fields_nothing_is_held_but_their_bytes(level: str) -> None:
     many = bytes([15 << 3, 1]) * 100_000
@@ -154,12 +163,7 @@ def test_of_many_small_fields_nothing_is_held_but_their_bytes(level: str) -> Non
         "resource spans": field(1, many),
         "scope spans": field(1, field(2, many)),
     }[level]
-    tracemalloc.start()
-    try:
-        parsed = parse_request(encoded)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    parsed, peak = parsed_with_peak(encoded)
 
     assert parsed.encode() == encoded
     assert peak < 8 * len(encoded)  # as an object each had some 40 bytes, it would be 20 times
@@ -194,12 +198,7 @@ def test_a_resource_encoded_in_two_pieces_stays_whole(size: int) -> None:
 
 def test_of_a_large_resource_there_is_one_copy() -> None:
     encoded = field(1, field(1, field(1, field(1, b"k" * 16 * SMALL_BYTES))))
-    tracemalloc.start()
-    try:
-        wire = parse_request(encoded)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    wire, peak = parsed_with_peak(encoded)
 
     assert len(encoded) < peak < 1.5 * len(encoded)
     assert len(wire.resources[0].resource) > 16 * SMALL_BYTES

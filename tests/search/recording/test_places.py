@@ -5,9 +5,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.otlp.layouts import Layouts
-from otel_embedder.otlp.volatile import VolatileValues
 from otel_embedder.search.recording.places import cut_places, read_places
+from tests.support.wire import new_layouts
 
 ERROR, OK = Status.STATUS_CODE_ERROR, Status.STATUS_CODE_OK
 OTHER = Status.FromString(b"\x18\x07")  # a code that OTLP doesn't have
@@ -33,7 +32,7 @@ def test_spans_are_in_the_order_they_came() -> None:
 
 
 def test_what_was_cut_out_stands_where_it_is_read() -> None:
-    cut = cut_places(Layouts(VolatileValues(lambda _: False)).cut(SPANS).own, [0, 0, 1, 2, 0])
+    cut = cut_places(new_layouts().cut(SPANS).own, [0, 0, 1, 2, 0])
 
     for column, expected in zip(map(np.asarray, cut), read_places(SPANS), strict=True):
         np.testing.assert_array_equal(column, expected, strict=True)

@@ -11,8 +11,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_embedder.annotation.recurring import Recurring
 from otel_embedder.embedder.embedding import Embedding
-from otel_embedder.otlp.layouts import Layouts
-from otel_embedder.otlp.volatile import VolatileValues
 from otel_embedder.search.counts import NOTHING
 from otel_embedder.search.entries import Example
 from otel_embedder.search.groups.failed import FailedTrace, Failure
@@ -31,6 +29,7 @@ from tests.support.recorded import (
     take,
     told,
 )
+from tests.support.wire import new_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -372,7 +371,7 @@ def test_texts_that_are_not_said_any_more_are_forgotten() -> None:
 
 def take_recurring(recorder: Recorder, *spans: Span, known: Recurring) -> int:
     encoded = [span.SerializeToString() for span in spans]
-    own = Layouts(VolatileValues(lambda _: False)).cut(encoded).own
+    own = new_layouts().cut(encoded).own
     return recorder.take_recurring([known] * len(spans), own, [None] * len(spans), now=NOW)
 
 
