@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import groupby, repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from otel_embedder.annotation.known_spans import Durations, KnownSpans
 from otel_embedder.annotation.recurring import ENCODED, MOST, RecurringSpans, Texts
@@ -29,6 +29,9 @@ Step = tuple[list["Work"], int]
 
 # So many spans are looked up together; that takes a tenth of a millisecond.
 PIECE = 64
+
+# To look so many bytes of resources up takes some milliseconds where none of them is known.
+LOOKED_BYTES = 64 * 1024
 
 # To render one takes a tenth of a millisecond, or twenty, whatever its size: worth a look at the
 # clock each.
@@ -125,13 +128,16 @@ def spans_of(request: TraceRequest, services: Services) -> Iterator[tuple[Span, 
         google.protobuf.message.DecodeError: a resource is none.
 
     """
-    for scope, service in scopes_of(request, services):
-        for span in scope.spans:
-            yield span, service
+    for scopes, service, _ in _resources(request, services):
+        for scope in scopes:
+            for span in scope.spans:
+                yield span, service
 
 
-def scopes_of(request: TraceRequest, services: Services) -> Iterator[tuple[ScopeSpans, str]]:
-    """Give each scope of a request that has spans, with the name of their service.
+def _resources(
+    request: TraceRequest, services: Services
+) -> Iterator[tuple[list[ScopeSpans], str, int]]:
+    """Give, of each resource that has spans, its scopes with some, its service and its bytes.
 
     Raises:
         google.protobuf.message.DecodeError: a resource is none.
@@ -139,18 +145,29 @@ def scopes_of(request: TraceRequest, services: Services) -> Iterator[tuple[Scope
     """
     for resource in request.resources:
         scopes = [scope for scope in resource.scopes if scope.spans]
-        # Once a resource, for to look it up takes as long as it is large; and only between spans.
-        service = services.service(resource.resource) if scopes else ""
-        for scope in scopes:
-            yield scope, service
+        if scopes:
+            encoded = resource.resource
+            # Only between spans, and once: to look it up takes as long as it is large.
+            yield scopes, services.service(encoded), len(encoded)
 
 
-def _pieces(
-    request: TraceRequest, services: Services
-) -> Iterator[tuple[list[Span], list[str] | None]]:
-    """Give the spans of a request, MOST at once, each with its service's name.
+class _Piece(NamedTuple):
+    """Spans that are read together.
 
-    Those of sidecars' own work come by themselves, without names.
+    Attributes:
+        spans: these.
+        services: the name of each one's service; None for those of sidecars' own work.
+        looked: of so many bytes these names were made.
+
+    """
+
+    spans: list[Span]
+    services: list[str] | None
+    looked: int
+
+
+def _pieces(request: TraceRequest, services: Services) -> Iterator[_Piece]:
+    """Give the spans of a request, MOST at once, and fewer where their resources are large.
 
     Raises:
         google.protobuf.message.DecodeError: a resource is none.
@@ -158,19 +175,26 @@ def _pieces(
     """
     spans: list[Span] = []
     names: list[str] = []
-    for scope, service in scopes_of(request, services):
-        if scope.is_own:
-            yield scope.spans, None
-            continue
-        for start in range(0, len(scope.spans), MOST):
-            some = scope.spans[start : start + MOST]
-            if len(spans) + len(some) > MOST:
-                yield spans, names
-                spans, names = [], []
-            spans += some
-            names += [service] * len(some)
+    looked = 0
+    for scopes, service, size in _resources(request, services):
+        looked += size
+        for scope in scopes:
+            if scope.is_own:
+                yield _Piece(scope.spans, None, looked)
+                looked = 0
+                continue
+            for start in range(0, len(scope.spans), MOST):
+                some = scope.spans[start : start + MOST]
+                if len(spans) + len(some) > MOST:
+                    yield _Piece(spans, names, looked)
+                    spans, names, looked = [], [], 0
+                spans += some
+                names += [service] * len(some)
+        if looked > LOOKED_BYTES:
+            yield _Piece(spans, names, looked)
+            spans, names, looked = [], [], 0
     if spans:
-        yield spans, names
+        yield _Piece(spans, names, looked)
 
 
 def _never() -> bool:
@@ -247,7 +271,9 @@ class SpanReader:
 
         """
         reading = _Reading(is_late, sightings)
-        for spans, services in _pieces(request, self._renderer):
+        for spans, services, looked in _pieces(request, self._renderer):
+            if looked > LOOKED_BYTES:
+                yield [], looked
             if services is None:
                 yield from _passed_by(spans, reading.kept)
             else:

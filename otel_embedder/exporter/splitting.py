@@ -174,7 +174,7 @@ class _OpenRequest:
         resources = self.request.resources
         if resource is not self._resource:
             self._resource = resource
-            resources.append(ResourceSpans(resource.header, resource.small_resource))
+            resources.append(ResourceSpans(resource.header, resource.resource_places))
         if scope is not self._scope:
             self._scope = scope
             resources[-1].scopes.append(ScopeSpans(scope.header))

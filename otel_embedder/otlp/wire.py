@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 RESOURCE_SPANS_TAG = b"\x0a"  # ExportTraceServiceRequest.resource_spans = 1
 RESOURCE_TAG = b"\x0a"  # ResourceSpans.resource = 1
-SMALL_BYTES = 64 * 1024  # of a resource
 SCOPE_SPANS_TAG = b"\x12"  # ResourceSpans.scope_spans = 2
 SPANS_TAG = b"\x12"  # ScopeSpans.spans = 2
 VARINT_MORE = 128  # a varint's digits have base 128; this bit says that another follows
@@ -167,26 +166,19 @@ class ResourceSpans:
     Attributes:
         header: the encoded ResourceSpans without its scope_spans: resource, schema URL, unknown
             fields.
-        small_resource: the encoded Resource; None if it is large, and read again when it is wanted.
+        resource_places: where the header has the encoded Resource, which may come in parts.
         scopes: one for each ScopeSpans, in the order that they came.
 
     """
 
     header: bytes
-    small_resource: bytes | None
+    resource_places: list[slice] = field(default_factory=list)
     scopes: list[ScopeSpans] = field(default_factory=list)
 
     @property
     def resource(self) -> bytes:
-        """The encoded Resource, for whoever wants to read it; a copy, if it is large."""
-        if self.small_resource is not None:
-            return self.small_resource
-        resource, cursor = Beside(), Cursor(self.header, 0, len(self.header), level=1)
-        while not cursor.is_at_end():
-            found = cursor.field()
-            if found.tag == RESOURCE_TAG[0]:
-                resource.add(self.header[found.value : found.end])
-        return resource.joined()
+        """The encoded Resource: a copy, for it may be most of a request."""
+        return b"".join(map(self.header.__getitem__, self.resource_places))
 
     def pieces(self) -> Pieces:
         """Give the encoded ResourceSpans in pieces."""
@@ -306,6 +298,9 @@ class Beside:
         self._first = b""
         self._others: bytearray | None = None
 
+    def __len__(self) -> int:
+        return len(self._first) + len(self._others or b"")
+
     def add(self, encoded: bytes) -> None:
         """Add one."""
         if self._others is not None:
@@ -363,24 +358,21 @@ class RequestReader:
 
     def _resource_spans(self, message: Field) -> Iterator[int]:
         cursor = Cursor(self._encoded, message.value, message.end, level=1)
-        read = ResourceSpans(b"", b"")
+        read = ResourceSpans(b"")
         # At once: whoever refuses the rest lets go of what was read.
         self.request.resources.append(read)
-        beside, resource, size = Beside(), Beside(), 0
+        beside = Beside()
         while not cursor.is_at_end():
             field = cursor.field()
             if field.tag == SCOPE_SPANS_TAG[0]:
                 yield from self._scope_spans(field, read)
             else:
+                if field.tag == RESOURCE_TAG[0]:
+                    moved = len(beside) - field.start
+                    read.resource_places.append(slice(field.value + moved, field.end + moved))
                 beside.add(self._all_of(field))
-            if field.tag == RESOURCE_TAG[0]:
-                size += field.end - field.start
-                # It may be most of a request: then there is no second copy of it.
-                if size <= SMALL_BYTES:
-                    resource.add(self._encoded[field.value : field.end])
             yield 1
         read.header = beside.joined()
-        read.small_resource = resource.joined() if size <= SMALL_BYTES else None
         self.request.size += MAX_PREFIX_BYTES + len(read.header)
 
     def _scope_spans(self, message: Field, resource: ResourceSpans) -> Iterator[int]:

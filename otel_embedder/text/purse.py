@@ -50,7 +50,7 @@ HINT_BYTES = 2 * 1024
 # And of so many of these together; a byte takes 30 ns.
 LOOK_BYTES = 64 * 1024
 
-SERVICE_KEY = "service.name"
+SERVICE_KEY = b"service.name"
 
 UNREAD_VALUE = pb.AnyValue(string_value=ELLIPSIS.encode()).SerializeToString()
 UNREAD_PAIR = pb.KeyValue(key=ELLIPSIS.encode(), value=UNREAD_VALUE).SerializeToString()
@@ -113,7 +113,7 @@ def cut_resource(encoded: bytes) -> bytes:
     Empty.FromString(encoded)  # what is not read is to be a message as well
     cut = _Cut(encoded)
     (attributes,) = cut.places(pb.Resource.ATTRIBUTES_FIELD_NUMBER)
-    named = cut.of_keys([SERVICE_KEY], attributes)
+    named = cut.of_key(SERVICE_KEY, attributes)
     return pb.Resource(attributes=cut.pairs(named, SPAN_BYTES)).SerializeToString()
 
 
@@ -224,10 +224,13 @@ class _Cut:
             for number in numbers
         ]
 
-    def of_keys(self, keys: Iterable[str], pairs: Iterable[Place]) -> list[Place]:
-        """Give those KeyValues that have one of these keys."""
-        starts = tuple(pb.KeyValue(key=key.encode()).SerializeToString() for key in keys)
-        return [pair for pair in pairs if self._encoded.startswith(starts, *pair)]
+    def of_key(self, key: bytes, pairs: Iterable[Place]) -> list[Place]:
+        """Give those KeyValues that have a key, and maybe some that have another."""
+        encoded, key = self._encoded, pb.KeyValue(key=key).SerializeToString()
+        # An SDK writes the key first, a Collector the value.
+        return [
+            pair for pair in pairs if encoded.startswith(key, *pair) or encoded.endswith(key, *pair)
+        ]
 
     def errors(self, events: Sequence[Place], room: int) -> list[bytes]:
         """Give those of these Events that tell of errors, with what is read of them."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from otel_embedder.text.hiding.secrets import Secrets
 
 UNKNOWN_SERVICE = "unknown_service"  # as OpenTelemetry's SDKs have it
-ENCODED_KEY = SERVICE_KEY.encode()
 MAX_SERVICE_CHARACTERS = 256
 
 
@@ -50,7 +49,7 @@ def service_name(resource: bytes, secrets: Secrets) -> str:
     for encoded in pb.Resource.FromString(resource).attributes:
         # Other keys may be long, and to look for secrets in one takes a millisecond for 4 KB.
         pair = pb.KeyValue.FromString(encoded)
-        if pair.key == ENCODED_KEY and pair.value:
+        if pair.key == SERVICE_KEY and pair.value:
             name = render_value(cut_value(pair.value), secrets)
             return name[:MAX_SERVICE_CHARACTERS] or UNKNOWN_SERVICE
     return UNKNOWN_SERVICE

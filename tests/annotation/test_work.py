@@ -13,6 +13,7 @@ from otel_embedder.annotation.recurring import MANY
 from otel_embedder.annotation.standing import Origin, Standing
 from otel_embedder.annotation.work import (
     LARGE_BYTES,
+    LOOKED_BYTES,
     PIECE,
     PIECES_RESTING,
     SpanReader,
@@ -190,6 +191,32 @@ def test_a_resource_is_read_once_and_only_for_a_span() -> None:
 
     assert [service for _, service in spans] == ["3", "3"]
     assert renderer.seen == [field(1, b"a")]
+
+
+class Counted(Renderer):
+    """Counts how many services it was asked for."""
+
+    services = 0
+
+    def service(self, resource: bytes) -> str:
+        self.services += 1
+        return super().service(resource)
+
+
+def test_large_resources_are_not_looked_up_in_one_step() -> None:
+    renderer = Counted(RenderOptions())
+    own = [field(1, field(1, b"%d" % number * LOOKED_BYTES)) for number in range(3)]
+    scope = field(2, field(2, span("a").SerializeToString()))
+    traces = parse_request(b"".join(field(1, each + scope) for each in own))
+
+    steps = [
+        (renderer.services, len(found), size > LOOKED_BYTES)
+        for found, size in SpanReader(renderer, ANNOTATOR).read(traces, FakeMetrics())
+    ]
+
+    assert [step for step in steps if step[1] or step[2]] == [
+        step for number in (1, 2, 3) for step in ((number, 0, True), (number, 1, False))
+    ]
 
 
 def test_spans_of_a_request_are_known_though_each_has_a_thread_of_its_own() -> None:

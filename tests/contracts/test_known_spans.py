@@ -144,7 +144,7 @@ def read(
 ) -> list[object] | None:
     """Give what a reader finds out of spans; None if one of them is none."""
     scope = ScopeSpans(b"", [*map(WireSpan, spans)])
-    request = TraceRequest.of([ResourceSpans(b"", RESOURCE, [scope])])
+    request = TraceRequest.of([ResourceSpans(RESOURCE, [slice(None)], [scope])])
     metrics = FakeMetrics()
     steps = reader.read(request, metrics, sightings=sightings)
     try:

@@ -65,7 +65,7 @@ def test_a_request_that_fits_goes_as_it_is() -> None:
 def test_chunks_are_as_full_as_they_may_be() -> None:
     encoded = b"x" * 94  # with its prefix at most 100
     spans = [WireSpan(encoded) for _ in range(20)]
-    wire = TraceRequest.of([ResourceSpans(b"", b"", [ScopeSpans(b"", spans)])])
+    wire = TraceRequest.of([ResourceSpans(b"", [], [ScopeSpans(b"", spans)])])
 
     # 512: five spans, and the prefixes of a resource and a scope.
     assert [chunk.spans for chunk in split(wire, 512)] == [5, 5, 5, 5]
@@ -74,7 +74,7 @@ def test_chunks_are_as_full_as_they_may_be() -> None:
 
 def test_no_chunk_has_more_parts_than_are_cut_in_a_moment() -> None:
     spans = [WireSpan(b"") for _ in range(2 * MAX_PARTS)]
-    wire = TraceRequest.of([ResourceSpans(b"", b"", [ScopeSpans(b"", spans)])])
+    wire = TraceRequest.of([ResourceSpans(b"", [], [ScopeSpans(b"", spans)])])
 
     first, second, rest = (chunk.spans for chunk in split(wire, 10_000_000))
 
@@ -84,7 +84,7 @@ def test_no_chunk_has_more_parts_than_are_cut_in_a_moment() -> None:
 
 def test_where_each_span_has_a_resource_a_chunk_has_a_third_as_many() -> None:
     resources = [
-        ResourceSpans(b"", b"", [ScopeSpans(b"", [WireSpan(b"")])]) for _ in range(MAX_PARTS // 2)
+        ResourceSpans(b"", [], [ScopeSpans(b"", [WireSpan(b"")])]) for _ in range(MAX_PARTS // 2)
     ]
 
     chunks = split(TraceRequest.of(resources), 10_000_000)

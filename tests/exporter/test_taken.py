@@ -384,7 +384,7 @@ async def test_a_large_resource_is_read_once_however_many_scopes_it_has() -> Non
     """Else its bytes would be hashed for each of them: 10 GB."""
     taken = TakenSpans(clock=Clock())
     scopes = [ScopeSpans(b"", [WireSpan(number.to_bytes(2))]) for number in range(10_000)]
-    wire = TraceRequest.of([ResourceSpans(b"x" * 1_000_000, b"", scopes)])
+    wire = TraceRequest.of([ResourceSpans(b"x" * 1_000_000, [], scopes)])
     started = time.process_time()
     before = Progress(taken, (), Turns())
     before.take(wire, Verdict())

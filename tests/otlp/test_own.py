@@ -34,6 +34,6 @@ def test_what_is_no_scope_is_anothers() -> None:
 def test_own_spans_are_counted_over_all_scopes() -> None:
     own, other = OWN.SerializeToString(), OTHERS[2].SerializeToString()
     scopes = [ScopeSpans(own, [Span(b""), Span(b"")]), ScopeSpans(other, [Span(b"")])]
-    request = TraceRequest.of([ResourceSpans(b"", b"", [*scopes, ScopeSpans(own, [Span(b"")])])])
+    request = TraceRequest.of([ResourceSpans(b"", [], [*scopes, ScopeSpans(own, [Span(b"")])])])
 
     assert request.own_spans() == 3

@@ -15,7 +15,7 @@ from otel_embedder.annotation.annotator import Annotator
 from otel_embedder.annotation.standing import Origin
 from otel_embedder.embedder.embedding import Embedding
 from otel_embedder.errors import MalformedRequestError
-from otel_embedder.otlp.wire import SMALL_BYTES, TraceRequest, length_prefix, parse_request
+from otel_embedder.otlp.wire import TraceRequest, length_prefix, parse_request
 from tests.support.otlp_samples import UNKNOWN_FIELDS, field, messages, request, span, varint
 from tests.support.wire import annotate_all, encoded_spans, spans_of
 
@@ -28,6 +28,7 @@ ANNOTATOR = Annotator(
 )
 OURS = ANNOTATOR.attributes(Embedding(np.ones(3, np.float32), "a-model", "model"), "a text")
 
+MEGABYTE = 1_000_000
 EXAMPLES = settings(deadline=None, max_examples=30)
 REQUESTS = messages(ExportTraceServiceRequest)
 REQUESTS_OF_A_LATER_VERSION = messages(ExportTraceServiceRequest, unknown=True)
@@ -183,10 +184,11 @@ def test_lengths_may_be_encoded_longer_than_needed() -> None:
     assert encoded_spans(wire) == [b""]
 
 
-@pytest.mark.parametrize("size", [3, SMALL_BYTES // 2, SMALL_BYTES])
-def test_a_resource_encoded_in_two_pieces_stays_whole(size: int) -> None:
-    first, second = field(1, field(1, b"1" * size)), field(1, field(1, b"2" * size))
-    official = field(1, field(1, first) + field(2, field(2, b"")) + field(1, second))
+@pytest.mark.parametrize("beside", [b"", field(3, b"schema"), field(99, b"") * 3])
+def test_a_resource_encoded_in_two_pieces_stays_whole(beside: bytes) -> None:
+    first, second = field(1, field(1, b"1" * 3)), field(1, field(1, b"2" * 200))
+    pieces = beside, field(1, first), field(2, field(2, b"")), beside, field(1, second), beside
+    official = field(1, b"".join(pieces))
 
     wire = parse_request(official)
 
@@ -197,11 +199,11 @@ def test_a_resource_encoded_in_two_pieces_stays_whole(size: int) -> None:
 
 
 def test_of_a_large_resource_there_is_one_copy() -> None:
-    encoded = field(1, field(1, field(1, field(1, b"k" * 16 * SMALL_BYTES))))
+    encoded = field(1, field(1, field(1, field(1, b"k" * MEGABYTE))))
     wire, peak = parsed_with_peak(encoded)
 
     assert len(encoded) < peak < 1.5 * len(encoded)
-    assert len(wire.resources[0].resource) > 16 * SMALL_BYTES
+    assert len(wire.resources[0].resource) > MEGABYTE
 
 
 def test_a_request_of_nothing_is_nothing() -> None:

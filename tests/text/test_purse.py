@@ -300,6 +300,14 @@ def test_the_service_is_found_among_many_attributes() -> None:
     assert new_renderer(RenderOptions(profile="template")).service(of) == "shop"
 
 
+def test_the_service_is_found_where_its_key_is_behind_its_value() -> None:
+    key, name = field(1, b"service.name"), field(2, field(1, b"shop"))
+    other = field(1, b"host.name") + field(2, field(1, b"v" * SPAN_BYTES + key))
+    of = field(1, other) + field(1, name + key)
+
+    assert new_renderer(RenderOptions(profile="template")).service(of) == "shop"
+
+
 @pytest.mark.parametrize(
     "of",
     [

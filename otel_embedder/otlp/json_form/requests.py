@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
 from otel_embedder.errors import FieldError
 from otel_embedder.otlp.attributes import ATTRIBUTES_TAG, PROTOBUF
+from otel_embedder.otlp.fields import fields as wire_fields
 from otel_embedder.otlp.json_form.cursor import ESCAPED, JsonCursor, json_faults
 from otel_embedder.otlp.json_form.fields import (
     KEY_VALUE,
@@ -65,19 +66,6 @@ class Slot(NamedTuple):
     end: int
     before: str
     after: str = ""
-
-
-class Header(NamedTuple):
-    """A ResourceSpans without its scope_spans.
-
-    Attributes:
-        encoded: all of it.
-        resource: the Resource in it.
-
-    """
-
-    encoded: bytes
-    resource: bytes
 
 
 class Attribute(NamedTuple):
@@ -233,7 +221,7 @@ class JsonReader:
         found = _read_object(cursor, SCOPE_SPANS, self._scope)
         header = self._resource_headers[found.header()]
         spans = [scope.spans for scope in found.children]
-        resource = ResourceSpans(header.encoded, header.resource, spans)
+        resource = ResourceSpans(header.header, header.resource_places, spans)
         return JsonResource(resource, found.children)
 
     def _scope(self, cursor: JsonCursor) -> JsonScope:
@@ -345,9 +333,15 @@ def _attributes_key(fields: dict[str, Any]) -> str | None:
     return next((key for key in fields if plain_name(key) == "attributes"), None)
 
 
-def _read_resource_header(text: bytes) -> Header:
+def _read_resource_header(text: bytes) -> ResourceSpans:
+    """Give a ResourceSpans without its scopes."""
     encoded = RESOURCE.encode(json.loads(text.decode(errors=ESCAPED)))
-    return Header(encoded, b"".join(pb.ResourceSpans.FromString(encoded).resource))
+    places = [
+        slice(start, end)
+        for number, start, end in wire_fields(encoded, 0, len(encoded))
+        if number == otlp.ResourceSpans.RESOURCE_FIELD_NUMBER
+    ]
+    return ResourceSpans(encoded, places)
 
 
 def _read_scope_header(text: bytes) -> bytes:
