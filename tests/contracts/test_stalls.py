@@ -112,6 +112,15 @@ def test_what_grows_faster_than_its_bytes_is_a_finding() -> None:
     ]
 
 
+def test_what_costs_more_from_some_size_on_is_no_finding() -> None:
+    small = replace(CHEAP, size=MEBIBYTE // 4, cpu_seconds=0.0625)
+    step = replace(CHEAP, size=MEBIBYTE // 2, cpu_seconds=0.5)
+    quadratic = replace(step, cpu_seconds=0.25)
+
+    assert [*Limits().growth_finding(CHEAP, step, small)] == []
+    assert len([*Limits().growth_finding(CHEAP, quadratic, small)]) == 1
+
+
 def test_two_requests_of_one_size_say_nothing_of_growth() -> None:
     assert [*Limits().growth_finding(CHEAP, replace(CHEAP, cpu_seconds=0.1))] == []
 

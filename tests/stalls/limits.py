@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tests.stalls.tree import MEBIBYTE
@@ -21,8 +22,9 @@ INFLIGHT_BYTES = 64 * MEBIBYTE
 # Less CPU than this is not worth a comparison: the clock's tick is 10 ms.
 MIN_CPU_SECONDS = 0.4
 MIN_COMPARED_SECONDS = 0.05
-# A second one of the same shape has this share of its room.
-SMALLER = 0.25
+MIN_TIMES = 1.5
+# Others of the same shape have these shares of its room.
+HALF, SMALLER = 0.5, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,18 @@ class Limits:
             grown = (cost.peak_bytes - resting_bytes) / MEGABYTE
             yield f"memory grew by {grown:,.0f} MB, for {cost.size / MEGABYTE:.1f} MB"
 
-    def growth_finding(self, large: Cost, small: Cost) -> Iterator[str]:
-        """Say whether what a request costs grows faster than its bytes."""
+    def growth_finding(self, *costs: Cost) -> Iterator[str]:
+        """Say whether what a request costs grows faster than its bytes.
+
+        Args:
+            costs: of a large one and of smaller ones. It has to grow from each to the next: what
+                is read in another way from some size on costs more there, but no more beyond.
+
+        """
+        large, *_, small = costs
         factor = growth(large, small)
-        if factor > self.growth:
+        steps = [growth(*pair) for pair in pairwise(costs)]
+        if min(steps) > self.growth ** (1 / len(steps)) and factor > self.growth:
             sizes = f"{large.size / MEGABYTE:.1f} MB than for {small.size / MEGABYTE:.1f} MB"
             yield f"a byte costs {factor:.1f} x as much for {sizes}"
 
@@ -94,6 +104,6 @@ def is_worth_comparing(cost: Cost) -> bool:
 
 def growth(large: Cost, small: Cost) -> float:
     """Give how much more CPU a byte takes in the large one; 1 where that can't be told."""
-    if small.size * 2 > large.size or small.cpu_seconds < MIN_COMPARED_SECONDS:
+    if small.size * MIN_TIMES > large.size or small.cpu_seconds < MIN_COMPARED_SECONDS:
         return 1.0
     return (large.cpu_seconds / large.size) / (small.cpu_seconds / small.size)

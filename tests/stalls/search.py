@@ -92,9 +92,8 @@ class Searcher:
         return cost, words
 
     def _try(self, shape: Shape) -> tuple[Cost, list[str]]:
-        watched = self._sidecar()
-        cost = watched.cost(shape, patience=self._limits.answer_seconds)
-        words = [*self._limits.findings(cost, watched.resting_bytes)]
+        cost = self._cost(shape)
+        words = [*self._limits.findings(cost, self._sidecar().resting_bytes)]
         if judge.is_worth_comparing(cost):
             words += self._growth_words(shape, cost)
         watched = self._sidecar()
@@ -116,10 +115,13 @@ class Searcher:
         return words
 
     def _compared(self, shape: Shape, cost: Cost) -> list[str]:
-        smaller = self._sidecar().cost(
-            shape, share=judge.SMALLER, patience=self._limits.answer_seconds
-        )
-        return [*self._limits.growth_finding(cost, smaller)]
+        smaller = self._cost(shape, judge.SMALLER)
+        if not [*self._limits.growth_finding(cost, smaller)]:
+            return []
+        return [*self._limits.growth_finding(cost, self._cost(shape, judge.HALF), smaller)]
+
+    def _cost(self, shape: Shape, share: float = 1.0) -> Cost:
+        return self._sidecar().cost(shape, share=share, patience=self._limits.answer_seconds)
 
     def _sidecar(self) -> Watched:
         if self._watched is None:
