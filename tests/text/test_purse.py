@@ -326,16 +326,14 @@ def test_no_resource_holds_others_up(of: Resource) -> None:
 
 
 @pytest.mark.parametrize("end", [b"\x0a", b"\x4a\x09x", b"\x0f"], ids=["tag", "short", "kind"])
-def test_a_large_span_or_resource_that_is_malformed_is_refused_wherever(end: bytes) -> None:
-    large, renderer = (
-        field(9, field(1, b"k")) * 100_000,
-        new_renderer(RenderOptions(profile="template")),
-    )
+def test_a_large_span_or_resource_that_is_malformed_is_refused(end: bytes) -> None:
+    attributes = field(9, field(1, b"k" * 100)) * 1_000
+    renderer = new_renderer(RenderOptions(profile="template"))
 
     with pytest.raises(DecodeError):
-        renderer.render(large + end, "shop")
+        renderer.render(attributes * 100 + end, "shop")
     with pytest.raises(DecodeError):
-        renderer.service(large + end)
+        renderer.service(attributes + end)
 
 
 def test_a_large_attribute_that_is_malformed_is_refused() -> None:
