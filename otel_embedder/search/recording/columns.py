@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from otel_embedder.otlp.layouts import ENDED, PARENT_SPAN, SPAN, STARTED, TRACE
 from otel_embedder.otlp.spans import SpanIds
 from otel_embedder.search.times import DAY, NANOSECONDS
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from otel_embedder.otlp.layouts import Numbers
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.recording.trees import Flags, Ids
 
@@ -60,7 +62,7 @@ class Recorded(NamedTuple):
 
     def span_ids(self, position: int) -> SpanIds:
         """Give the ids of a span."""
-        return _span_ids(self.traces, self.ids, position)
+        return span_ids(self.traces[position], self.ids[position])
 
     def all_ids(self) -> list[SpanIds]:
         """Give the ids of all spans; those of nothing but zeros are none."""
@@ -88,66 +90,41 @@ NO_SPANS = Recorded(
 )
 
 
-class Places(NamedTuple):
-    """Where spans stand in their traces, as they tell it, by columns of shape (n,) but the first.
+def recorded(
+    own: Numbers, statuses: Integers, sayings: Integers, *, now: int, before: int | None
+) -> Recorded:
+    """Give what is recorded of some spans.
 
-    Attributes:
-        traces: their traces' ids, shape (n, 2): 16 bytes, cut or filled up where they are not.
-        ids: their own, 8 bytes.
-        parents: their parents', 0 where there is none.
-        starts: nanoseconds, 0 where there is none.
-        ends: the same.
-        statuses: 0 UNSET, 1 OK, 2 ERROR.
+    Args:
+        own: what is each one's own, shape (n, `layouts.NUMBERS`).
+        statuses: of each, shape (n,).
+        sayings: what each says, by its number in a `Vocabulary`, shape (n,).
+        now: nanoseconds since 1970; more than a day ahead of that no span can be.
+        before: when a span started that was before these; so do those of impossible times then, or
+            when the one before them did. None: they start now.
 
     """
-
-    traces: Ids
-    ids: Ids
-    parents: Ids
-    starts: npt.NDArray[np.uint64]
-    ends: npt.NDArray[np.uint64]
-    statuses: npt.NDArray[np.int8]
-
-    @classmethod
-    def joined(cls, places: Iterable[Places]) -> Self:
-        """Give some behind each other, at least one."""
-        return cls(*map(np.concatenate, zip(*places, strict=True)))
-
-    def span_ids(self, position: int) -> SpanIds:
-        """Give the ids of a span."""
-        return _span_ids(self.traces, self.ids, position)
-
-    def recorded(self, sayings: Integers, *, now: int, before: int | None) -> Recorded:
-        """Give what is recorded of the spans.
-
-        Args:
-            sayings: numbers in a `Vocabulary`, one for each.
-            now: nanoseconds since 1970; more than a day ahead of that no span can be.
-            before: when a span started that was before these; so do those of impossible times
-                then, or when the one before them did. None: they start now.
-
-        """
-        starts, is_possible = _times(self.starts, now)
-        ends, does_end = _times(self.ends, now)
-        if before is None:
-            starts[~is_possible] = now
-        else:
-            filled = np.append(before, starts)
-            last = np.where(is_possible, np.arange(1, len(filled)), 0)
-            starts = filled[np.maximum.accumulate(last)]
-        return Recorded(
-            self.traces,
-            self.ids,
-            self.parents,
-            starts,
-            np.where(is_possible & does_end, ends, starts - 1),
-            self.statuses,
-            sayings.astype(np.int32),
-        )
+    starts, is_possible = _times(own[:, STARTED], now)
+    ends, does_end = _times(own[:, ENDED], now)
+    if before is None:
+        starts[~is_possible] = now
+    else:
+        filled = np.append(before, starts)
+        last = np.where(is_possible, np.arange(1, len(filled)), 0)
+        starts = filled[np.maximum.accumulate(last)]
+    return Recorded(
+        own[:, TRACE],
+        own[:, SPAN],
+        own[:, PARENT_SPAN],
+        starts,
+        np.where(is_possible & does_end, ends, starts - 1),
+        statuses.astype(np.int8),
+        sayings.astype(np.int32),
+    )
 
 
-def _span_ids(traces: Ids, ids: Ids, position: int) -> SpanIds:
-    trace, span = traces[position], ids[position]
+def span_ids(trace: Ids, span: np.uint64) -> SpanIds:
+    """Give ids as bytes: of a trace in two numbers, and of a span."""
     return SpanIds(trace.tobytes() if trace.any() else b"", span.tobytes() if span else b"")
 
 

@@ -9,18 +9,24 @@ came before are at hand until it has come.
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from otel_embedder.otlp.layouts import SPAN, TRACE
 from otel_embedder.otlp.spans import ERROR
 from otel_embedder.search.entries import Embedded, RowKey
 from otel_embedder.search.groups.failed import FailedTrace, Failure
-from otel_embedder.search.recording.columns import NO_SPANS, SPAN_BYTES, Places, Recorded
+from otel_embedder.search.recording.columns import (
+    NO_SPANS,
+    SPAN_BYTES,
+    Recorded,
+    recorded,
+    span_ids,
+)
 from otel_embedder.search.recording.counting import Counting
 from otel_embedder.search.recording.failures import Failures
-from otel_embedder.search.recording.places import cut_places, read_places
+from otel_embedder.search.recording.places import read_places
 from otel_embedder.search.recording.trees import Spans, join, may_be_of
 from otel_embedder.search.recording.vocabulary import Vocabulary
 from otel_embedder.search.store import Batch
@@ -45,7 +51,7 @@ KEPT_INTERVALS = 6
 # Of spans that recur: an entry, and one of them.
 RECURRING_BYTES = 1_000
 
-STATUS = attrgetter("status")
+STATUSES = ERROR + 1
 
 
 class EncodedSpans(Protocol):
@@ -107,9 +113,10 @@ class Recorder:
         self._is_file = is_file
         self._failures = Failures(max_bytes=bounds.errors)
         self._vocabulary = Vocabulary()
+        # What spans say is told with their status, as one number: so one look gives both.
         self._recurring: dict[Recurring, int] = {}
-        self._arriving: list[Places] = []
-        self._arriving_sayings: list[Integers] = []
+        self._arriving: list[Numbers] = []
+        self._arriving_said: list[Integers] = []
         self._arriving_spans = 0
         self._new: list[Recorded] = []
         self._new_spans = 0
@@ -166,10 +173,12 @@ class Recorder:
             return len(spans)
         service = self._renderer.service(resource)
         sayings = self._said(service, spans, texts)
-        places = read_places(spans)
-        for row in np.flatnonzero(places.statuses == ERROR).tolist():
-            self._failures.note(places.span_ids(row), spans[row])
-        self._arrive(places, sayings, embeddings, now)
+        own, statuses = read_places(spans)
+        for place, status in enumerate(statuses):
+            if status == ERROR:
+                ids = span_ids(own[place, TRACE], own[place, SPAN])
+                self._failures.note(ids, spans[place])
+        self._arrive(own, [*map(_numbered, sayings, statuses)], embeddings, now)
         return 0
 
     def take_recurring(
@@ -192,32 +201,32 @@ class Recorder:
         if self.size > self._bounds.bytes:
             return len(recurring)
         try:
-            sayings = [*map(self._recurring.__getitem__, recurring)]
+            said = [*map(self._recurring.__getitem__, recurring)]
         except KeyError:
-            sayings = [*map(self._recurs, recurring)]
-        self._arrive(cut_places(own, map(STATUS, recurring)), sayings, embeddings, now)
+            said = [*map(self._recurs, recurring)]
+        self._arrive(own, said, embeddings, now)
         return 0
 
     def _recurs(self, each: Recurring) -> int:
-        """Give the number of what spans say that recur, which may be new."""
+        """Give the number of what spans say that recur, and of their status; it may be new."""
         if each not in self._recurring:
             if len(self._recurring) >= self._bounds.sayings:
                 self._recurring.clear()
             [saying] = self._said(each.service, [each.encoded], [each.content])
-            self._recurring[each] = saying
+            self._recurring[each] = _numbered(saying, each.status)
         return self._recurring[each]
 
     def _arrive(
         self,
-        places: Places,
-        sayings: Sequence[int],
+        own: Numbers,
+        said: Sequence[int],
         embeddings: Sequence[Embedding | None],
         now: int,
     ) -> None:
-        self._note_vectors(sayings, embeddings)
-        self._arriving.append(places)
-        self._arriving_sayings.append(np.array(sayings, np.int64))
-        self._arriving_spans += len(sayings)
+        self._note_vectors(said, embeddings)
+        self._arriving.append(own)
+        self._arriving_said.append(np.array(said, np.int64))
+        self._arriving_spans += len(said)
         if self._arriving_spans >= ARRIVING_SPANS:
             self._settle(now)
 
@@ -242,15 +251,15 @@ class Recorder:
             saying = self._vocabulary.add(text, key)
         return saying
 
-    def _note_vectors(self, sayings: Sequence[int], embeddings: Sequence[Embedding | None]) -> None:
-        if self._with_vector.issuperset(sayings):
+    def _note_vectors(self, said: Sequence[int], embeddings: Sequence[Embedding | None]) -> None:
+        if self._with_vector.issuperset(said):
             return
-        for saying, embedding in zip(sayings, embeddings, strict=True):
-            if embedding is None or saying in self._with_vector:
+        for number, embedding in zip(said, embeddings, strict=True):
+            if embedding is None or number in self._with_vector:
                 continue
             if embedding.source == "model":
-                self._with_vector.add(saying)
-                text = self._vocabulary.text(saying)
+                self._with_vector.add(number)
+                text = self._vocabulary.text(number // STATUSES)
                 self._vectors[text] = Embedded(embedding.model, embedding.vector)
 
     def _settle(self, now: int) -> None:
@@ -258,10 +267,10 @@ class Recorder:
         if not self._arriving_spans:
             return
         before = (self._last_start or now) if self._is_file else None
-        places = Places.joined(self._arriving)
-        sayings = np.concatenate(self._arriving_sayings)
-        columns = places.recorded(sayings, now=now, before=before)
-        self._arriving, self._arriving_sayings, self._arriving_spans = [], [], 0
+        sayings, statuses = np.divmod(np.concatenate(self._arriving_said), STATUSES)
+        own = np.concatenate(self._arriving)
+        columns = recorded(own, statuses, sayings, now=now, before=before)
+        self._arriving, self._arriving_said, self._arriving_spans = [], [], 0
         self._last_start = int(columns.starts[-1])
         self._new.append(columns)
         self._new_spans += len(columns.ids)
@@ -411,3 +420,7 @@ class Recorder:
             spans._replace(sayings=np.searchsorted(used, spans.sayings).astype(np.int32))
             for spans in held
         )
+
+
+def _numbered(saying: int, status: int) -> int:
+    return saying * STATUSES + status

@@ -5,7 +5,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_embedder.search.recording.places import cut_places, read_places
+from otel_embedder.otlp.layouts import NUMBERS, PARENT_SPAN, SPAN, STARTED, TRACE
+from otel_embedder.search.recording.places import read_places
 from tests.support.wire import new_layouts
 
 ERROR, OK = Status.STATUS_CODE_ERROR, Status.STATUS_CODE_OK
@@ -24,28 +25,26 @@ SPANS = [made(number, status) for number, status in enumerate(STATUSES, 1)]
 
 
 def test_spans_are_in_the_order_they_came() -> None:
-    places = read_places(SPANS)
+    own, statuses = read_places(SPANS)
 
-    assert places.starts.tolist() == [1, 2, 3, 4, 5]
-    assert places.statuses.tolist() == [0, 0, 1, 2, 0]
-    assert places.statuses.dtype == np.int8
+    assert own[:, STARTED].tolist() == [1, 2, 3, 4, 5]
+    assert statuses == [0, 0, 1, 2, 0]
 
 
-def test_what_was_cut_out_stands_where_it_is_read() -> None:
-    cut = cut_places(new_layouts().cut(SPANS).own, [0, 0, 1, 2, 0])
+def test_what_is_read_stands_where_it_is_cut_out() -> None:
+    own, _ = read_places(SPANS)
 
-    for column, expected in zip(map(np.asarray, cut), read_places(SPANS), strict=True):
-        np.testing.assert_array_equal(column, expected, strict=True)
+    np.testing.assert_array_equal(own, new_layouts().cut(SPANS).own, strict=True)
 
 
 def test_ids_of_another_length_are_cut_or_filled_up() -> None:
     span = Span(trace_id=b"x" * 32, span_id=b"", parent_span_id=b"y")
 
-    places = read_places([span.SerializeToString()])
+    [own], _ = read_places([span.SerializeToString()])
 
-    assert places.traces.tobytes() == b"x" * 16
-    assert places.ids.tolist() == [0]
-    assert places.parents.tobytes() == b"y".ljust(8, b"\0")
+    assert own[TRACE].tobytes() == b"x" * 16
+    assert own[SPAN] == 0
+    assert own[PARENT_SPAN].tobytes() == b"y".ljust(8, b"\0")
 
 
 def test_a_malformed_span_is_refused() -> None:
@@ -54,4 +53,7 @@ def test_a_malformed_span_is_refused() -> None:
 
 
 def test_none_are_none() -> None:
-    assert len(read_places([]).ids) == 0
+    own, statuses = read_places([])
+
+    assert own.shape == (0, NUMBERS)
+    assert statuses == []
