@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.support.processes import Sidecar
 
 WORKERS = 2
+# The kernel deals connections out by chance: of few one worker has many more.
+FEW, MANY = 16, 64
 SPANS_TO_WARM_UP = 10_240
 PSS = "Pss:"
 KILOBYTE = 1024
@@ -95,8 +97,16 @@ def running_contestants(scratch: Path) -> Iterator[list[Contestant]]:
             running_sidecar(next_hop, settings=[*several, "--listen", ",".join(sockets)])
         )
         yield [
-            Contestant("one process", one, [one.address], 16),
-            Contestant(f"{WORKERS} at a port", at_a_port, [at_a_port.address], 16),
+            Contestant("one process", one, [one.address], FEW),
+            *(
+                Contestant(
+                    f"{WORKERS} at a port, {connections} connections",
+                    at_a_port,
+                    [at_a_port.address],
+                    connections,
+                )
+                for connections in (FEW, MANY)
+            ),
             Contestant(f"{WORKERS} with a socket file each", at_files, sockets, WORKERS),
         ]
 
