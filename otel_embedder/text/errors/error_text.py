@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from otel_embedder.otlp.remembered import Remembered
 from otel_embedder.proto import otlp_wire_pb2 as pb
 from otel_embedder.text.errors import error_events
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from otel_embedder.text.hiding.secrets import Secrets
 
-# What an encoded Event begins with: Event.time_unix_nano = 1, and eight bytes.
+# What an encoded Event begins with, or ends: Event.time_unix_nano = 1, and eight bytes.
 TIME_TAG, TIME_BYTES = b"\x09", 9
 
 # Types that say no more than that there is one.
@@ -117,8 +119,25 @@ def _says(earlier: Part, part: Part) -> bool:
 
 
 def timeless(event: bytes) -> bytes:
-    """Give an encoded Event without its time, if that stands first: what is left may recur."""
-    return event[TIME_BYTES:] if event.startswith(TIME_TAG) else event
+    """Give an encoded Event without its time: what is left may recur.
+
+    An SDK writes the first field first, a Collector last; where it is elsewhere it is left.
+    """
+    if len(event) < TIME_BYTES:
+        return event
+    if event.startswith(TIME_TAG):
+        return event[TIME_BYTES:]
+    if event[-TIME_BYTES:].startswith(TIME_TAG) and _is_event(rest := event[:-TIME_BYTES]):
+        return rest  # all fields end there, so a tag is behind it
+    return event
+
+
+def _is_event(encoded: bytes) -> bool:
+    try:
+        pb.Event.FromString(encoded)
+    except DecodeError:
+        return False
+    return True
 
 
 class ErrorText:

@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.message import DecodeError
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_embedder.text.errors.error_text import ErrorText, Part, timeless, typed
 from otel_embedder.text.hiding.secrets import Secrets
 from otel_embedder.text.options import DEFAULT_SECRET_KEYS
-from tests.support.otlp_samples import Value, event
+from tests.support.otlp_samples import Value, event, field, varint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 JAVA = """com.acme.ShipError: parcel not sent
 \tat com.acme.Ship.send(Ship.java:41)
@@ -281,12 +282,43 @@ def test_of_a_long_stack_trace_the_causes_are_read(text: ErrorText) -> None:
     ]
 
 
-def test_an_event_without_its_time_is_the_same_event(text: ErrorText) -> None:
-    encoded = exception(type="BankError", message="no funds").SerializeToString()
+@pytest.mark.parametrize("order", [1, -1], ids=["as an SDK writes it", "as a Collector does"])
+def test_an_event_without_its_time_is_the_same_event(text: ErrorText, order: int) -> None:
+    parts = exception(type="BankError", message="no funds"), Span.Event(time_unix_nano=7)
+    parts[0].ClearField("time_unix_nano")
+    time_last = [each.SerializeToString() for each in parts]
+    encoded = b"".join(time_last[::-order])
 
-    assert len(timeless(encoded)) == len(encoded) - 9
+    assert timeless(encoded) == time_last[0]
     assert text.of_event(timeless(encoded)) == text.of_event(encoded) != ()
     assert timeless(b"\x12\x01a") == b"\x12\x01a"
+
+
+LOOKALIKES = st.one_of(
+    st.binary(max_size=12), st.just(b"\x09" + b"exceptio"), st.just(b"\x09" * 20)
+)
+FIELDS = st.one_of(
+    st.builds(field, st.sampled_from((1, 2, 3, 5)), LOOKALIKES),
+    st.builds(lambda number: varint(number << 3 | 1) + b"\x09" * 8, st.sampled_from((1, 7))),
+    st.builds(lambda value: b"\x20" + varint(value), st.integers(0, 2**64 - 1)),
+    st.just(field(2, b"exception")),
+    st.just(field(3, field(1, b"exception.message") + field(2, field(1, b"no funds\x09 of 1234")))),
+    LOOKALIKES,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(FIELDS, max_size=5))
+@example([b"\x09a"])
+def test_an_event_of_any_bytes_says_the_same_without_its_time(fields: list[bytes]) -> None:
+    text, encoded = ErrorText(Secrets(DEFAULT_SECRET_KEYS, by_look=True)), b"".join(fields)
+    try:
+        said = text.of_event(encoded)
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            text.of_event(timeless(encoded))
+    else:
+        assert text.of_event(timeless(encoded)) == said
 
 
 def test_what_is_no_event_is_an_error(text: ErrorText) -> None:
