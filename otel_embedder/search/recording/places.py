@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_embedder.otlp.layouts import Numbers
+    from otel_embedder.search.counts import Integers
 
 _STATUSES = Remembered(code_of)
 
 
-def read_places(spans: Iterable[bytes]) -> tuple[Numbers, list[int]]:
+def read_places(spans: Iterable[bytes]) -> tuple[Numbers, Integers]:
     """Read some encoded Spans.
 
     Returns:
         What is each one's own, as it is cut out of others, shape (n, `layouts.NUMBERS`): of its
-        trace's id 16 bytes, of other ids 8, cut or filled up where they are not. And its status: 0
-        UNSET, 1 OK, 2 ERROR.
+        trace's id 16 bytes, of other ids 8, cut or filled up where they are not. And its status, shape
+        (n,): 0 UNSET, 1 OK, 2 ERROR.
 
     Raises:
         google.protobuf.message.DecodeError: one is not a Span.
@@ -40,4 +41,4 @@ def read_places(spans: Iterable[bytes]) -> tuple[Numbers, list[int]]:
     own[:, PARENT_SPAN] = parents.view(np.uint64)
     own[:, STARTED] = [place.start_time_unix_nano for place in places]
     own[:, ENDED] = [place.end_time_unix_nano for place in places]
-    return own, [_STATUSES[place.status] for place in places]
+    return own, np.array([_STATUSES[place.status] for place in places], np.int64)

@@ -174,11 +174,11 @@ class Recorder:
         service = self._renderer.service(resource)
         sayings = self._said(service, spans, texts)
         own, statuses = read_places(spans)
-        for place, status in enumerate(statuses):
-            if status == ERROR:
-                ids = span_ids(own[place, TRACE], own[place, SPAN])
-                self._failures.note(ids, spans[place])
-        self._arrive(own, [*map(_numbered, sayings, statuses)], embeddings, now)
+        for place in np.flatnonzero(statuses == ERROR).tolist():
+            ids = span_ids(own[place, TRACE], own[place, SPAN])
+            self._failures.note(ids, spans[place])
+        said = np.array(sayings, np.int64) * STATUSES + statuses
+        self._arrive(own, said.tolist(), embeddings, now)
         return 0
 
     def take_recurring(
@@ -213,7 +213,7 @@ class Recorder:
             if len(self._recurring) >= self._bounds.sayings:
                 self._recurring.clear()
             [saying] = self._said(each.service, [each.encoded], [each.content])
-            self._recurring[each] = _numbered(saying, each.status)
+            self._recurring[each] = saying * STATUSES + each.status
         return self._recurring[each]
 
     def _arrive(
@@ -420,7 +420,3 @@ class Recorder:
             spans._replace(sayings=np.searchsorted(used, spans.sayings).astype(np.int32))
             for spans in held
         )
-
-
-def _numbered(saying: int, status: int) -> int:
-    return saying * STATUSES + status

@@ -28,7 +28,7 @@ def test_spans_are_in_the_order_they_came() -> None:
     own, statuses = read_places(SPANS)
 
     assert own[:, STARTED].tolist() == [1, 2, 3, 4, 5]
-    assert statuses == [0, 0, 1, 2, 0]
+    assert statuses.tolist() == [0, 0, 1, 2, 0]
 
 
 def test_what_is_read_stands_where_it_is_cut_out() -> None:
@@ -56,4 +56,4 @@ def test_none_are_none() -> None:
     own, statuses = read_places([])
 
     assert own.shape == (0, NUMBERS)
-    assert statuses == []
+    assert len(statuses) == 0
