@@ -25,8 +25,8 @@ def read_places(spans: Iterable[bytes]) -> tuple[Numbers, Integers]:
 
     Returns:
         What is each one's own, as it is cut out of others, shape (n, `layouts.NUMBERS`): of its
-        trace's id 16 bytes, of other ids 8, cut or filled up where they are not. And its status, shape
-        (n,): 0 UNSET, 1 OK, 2 ERROR.
+        trace's id 16 bytes, of other ids 8, cut or filled up where they are not. And its status,
+        shape (n,): 0 UNSET, 1 OK, 2 ERROR.
 
     Raises:
         google.protobuf.message.DecodeError: one is not a Span.
