@@ -13,11 +13,13 @@ from otel_embedder.fairness import (
     LONG_TURNS,
     LOOK_BYTES,
     PATIENCE_TURNS,
+    READ_SECONDS_A_BYTE,
     REST_SHARE,
     Turn,
     Turns,
     joined,
     let_go,
+    rest_behind_reading,
 )
 
 if TYPE_CHECKING:
@@ -210,6 +212,22 @@ async def test_what_is_large_is_joined_in_a_thread(size: int, *, is_beside: bool
 
     assert await joined(join, size) == b"ab"
     assert (seen != [get_ident()]) is is_beside
+
+
+@pytest.mark.parametrize("size", [0, JOINED_BYTES, JOINED_BYTES + 1, 8 * JOINED_BYTES])
+async def test_behind_a_large_message_that_was_read_others_have_a_share_of_its_time(
+    size: int,
+) -> None:
+    loop = asyncio.get_running_loop()
+    others: list[int] = []
+    loop.call_soon(others.append, 1)
+    began = loop.time()
+
+    await rest_behind_reading(size)
+
+    is_large = size > JOINED_BYTES
+    assert bool(others) is is_large
+    assert loop.time() - began >= is_large * 0.99 * REST_SHARE * READ_SECONDS_A_BYTE * size
 
 
 async def test_of_a_long_list_some_are_let_go_of_with_each_turn() -> None:

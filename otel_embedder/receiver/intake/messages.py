@@ -7,13 +7,13 @@ same time, and nobody holds the bytes longer than they are needed.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import grpc.aio
 
 from otel_embedder.errors import IncompleteRequestError, SurplusRequestError
+from otel_embedder.fairness import rest_behind_reading
 from otel_embedder.receiver.admission import Admission, AdmissionMetrics
 from otel_embedder.receiver.intake.inflate import inflated, is_compressed
 from otel_embedder.receiver.intake.parsing import parsed
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
 MAX_READ_SECONDS = 30.0
-
-# gRPC copies all of a message several times in one step: 50 ms for 60 MB. Who has waited for that
-# has an eighth of it before more is done with so large a one.
-LARGE_BYTES = 8 * 1024 * 1024
-REST_SECONDS_A_BYTE = 0.1e-9
 
 
 @dataclass(slots=True)
@@ -153,8 +148,7 @@ class Messages:
                 f"no whole request arrived: it is larger than {self._max_bytes} bytes, or "
                 "compressed otherwise than with gzip or deflate, or its sender has left"
             )
-        if len(message) > LARGE_BYTES:
-            await asyncio.sleep(len(message) * REST_SECONDS_A_BYTE)
+        await rest_behind_reading(len(message))
         # Who sends all of a request says so with its last bytes. Until then nothing of it is sent
         # on, for what else came would have to be dropped, or its sender told too late.
         if await _read_one(context) is not grpc.aio.EOF:

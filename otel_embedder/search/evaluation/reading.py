@@ -227,9 +227,10 @@ def _spans(requests: Iterable[TraceRequest]) -> Iterator[tuple[bytes, bytes]]:
     """Give each span, encoded, behind its encoded resource."""
     for request in requests:
         for resource in request.resources:
+            encoded = resource.resource
             for scope in resource.scopes:
                 for span in scope.spans:
-                    yield resource.resource, span.encoded
+                    yield encoded, span.encoded
 
 
 def _kind(service: str, span: SpanFacts) -> Hashable:

@@ -162,14 +162,15 @@ class Indexer:
         spans = [span.encoded for scope in resource.scopes for span in scope.spans]
         if not spans:
             return
-        service = self._renderer.service(resource.resource)
+        encoded = resource.resource
+        service = self._renderer.service(encoded)
         bare = [self._annotator.stripped(span) for span in spans]
         texts = [self._renderer.render(span, service).content for span in bare]
         carried = [
             None if span is own else self._carried(span, text)
             for span, own, text in zip(spans, bare, texts, strict=True)
         ]
-        recorder.take(resource.resource, bare, texts, carried, now=now)
+        recorder.take(encoded, bare, texts, carried, now=now)
         self._texts.update(texts)
         self.tally.texts = len(self._texts)
 

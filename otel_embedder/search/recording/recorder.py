@@ -51,7 +51,7 @@ KEPT_INTERVALS = 6
 # Of spans that recur: an entry, and one of them.
 RECURRING_BYTES = 1_000
 
-STATUSES = ERROR + 1
+STATUS_CODES = ERROR + 1  # UNSET, OK, ERROR
 
 
 class EncodedSpans(Protocol):
@@ -177,7 +177,7 @@ class Recorder:
         for place in np.flatnonzero(statuses == ERROR).tolist():
             ids = span_ids(own[place, TRACE], own[place, SPAN])
             self._failures.note(ids, spans[place])
-        said = np.array(sayings, np.int64) * STATUSES + statuses
+        said = np.array(sayings, np.int64) * STATUS_CODES + statuses
         self._arrive(own, said.tolist(), embeddings, now)
         return 0
 
@@ -213,7 +213,7 @@ class Recorder:
             if len(self._recurring) >= self._bounds.sayings:
                 self._recurring.clear()
             [saying] = self._said(each.service, [each.encoded], [each.content])
-            self._recurring[each] = saying * STATUSES + each.status
+            self._recurring[each] = saying * STATUS_CODES + each.status
         return self._recurring[each]
 
     def _arrive(
@@ -259,7 +259,7 @@ class Recorder:
                 continue
             if embedding.source == "model":
                 self._with_vector.add(number)
-                text = self._vocabulary.text(number // STATUSES)
+                text = self._vocabulary.text(number // STATUS_CODES)
                 self._vectors[text] = Embedded(embedding.model, embedding.vector)
 
     def _settle(self, now: int) -> None:
@@ -267,7 +267,7 @@ class Recorder:
         if not self._arriving_spans:
             return
         before = (self._last_start or now) if self._is_file else None
-        sayings, statuses = np.divmod(np.concatenate(self._arriving_said), STATUSES)
+        sayings, statuses = np.divmod(np.concatenate(self._arriving_said), STATUS_CODES)
         own = np.concatenate(self._arriving)
         columns = recorded(own, statuses, sayings, now=now, before=before)
         self._arriving, self._arriving_said, self._arriving_spans = [], [], 0
