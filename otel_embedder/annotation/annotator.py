@@ -83,10 +83,13 @@ class Annotator:
         return self._encode(embedding, text)
 
     def references(self, embedding: Embedding, text: str | None) -> bytes:
-        """Give what `attributes` does, but for a model's vector: that is on another span."""
-        if embedding.source == "model":
-            return self._referring(embedding, text)
-        return self._encode(embedding, text)
+        """Give what leads to a model's vector, which another span has; of a stand-in `attributes`.
+
+        The id is a hash of model, text version and text, so it alone says whose vector it leads to.
+        """
+        if embedding.source == "model" and text is not None:
+            return self._referring(text)
+        return self.attributes(embedding, text)
 
     def first_seen(self, embedding: Embedding, text: str | None) -> bytes:
         """Give what `attributes` does, and that this is the span which brings the vector."""
@@ -96,8 +99,8 @@ class Annotator:
     def _encode(self, embedding: Embedding, text: str | None) -> bytes:
         return self._joined(self._vector_field(embedding) | self._fields(embedding, text))
 
-    def _refer(self, embedding: Embedding, text: str | None) -> bytes:
-        return self._joined(self._fields(embedding, text))
+    def _refer(self, text: str) -> bytes:
+        return self._joined(self._text_fields(text))
 
     def _joined(self, fields: Mapping[str, list[bytes]]) -> bytes:
         attribute = self._syntax.attribute

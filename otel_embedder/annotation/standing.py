@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from otel_embedder.annotation.text_id import is_text_id
 from otel_embedder.annotation.vectors import whole_vector
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Standing(StrEnum):
 
     NONE = "none"
     CURRENT = "current"  # the vector we would make: leave it
-    REFERRING = "referring"  # the id of a text whose vector, current, another span has
+    REFERRING = "referring"  # the id of a text, and nothing else: another span has the vector
     OUTDATED = "outdated"  # the vector of another model or text: replace it by a model's
     STAND_IN = "stand-in"  # ours, but no model's whole vector: replace it by whatever there is
     FOREIGN = "foreign"  # somebody else's: never touch it
@@ -62,26 +63,34 @@ def judge(found: Mapping[str, object], names: Names, origin: Origin) -> Standing
     """
     if found.keys().isdisjoint(names):
         return Standing.NONE
+    if _refers(found, names):
+        return Standing.REFERRING
     if not is_ours(found, names):
         return Standing.FOREIGN
+    return _judge_vector(found, names, origin)
+
+
+def _judge_vector(found: Mapping[str, object], names: Names, origin: Origin) -> Standing:
+    """Tell what the vector of a span is worth that has one of ours, or had one."""
     if not says(found, names.source, "model"):
         return Standing.STAND_IN
     is_models = says(found, names.model_name, origin.model)
-    refers = _refers(found, names)
     dimension = origin.dimension if is_models else None
-    if not refers and whole_vector(found.get(names.vector), dimension) is None:
+    if whole_vector(found.get(names.vector), dimension) is None:
         return Standing.STAND_IN
     if not (is_models and says(found, names.text_version, origin.text_version)):
         return Standing.OUTDATED
-    return Standing.REFERRING if refers else Standing.CURRENT
+    return Standing.CURRENT
 
 
 def _refers(found: Mapping[str, object], names: Names) -> bool:
-    """Tell whether a span leaves its vector to another one that reads alike, on purpose."""
-    # What says that it brings a vector, and has none, has lost it.
-    return found.keys().isdisjoint({names.vector, names.first_seen}) and isinstance(
-        found.get(names.text_id), str
-    )
+    """Tell whether a span leaves its vector to another one that reads alike, on purpose.
+
+    It has the id, with the text where that is attached, and no more: what says whose vector it has,
+    and has none, has lost it.
+    """
+    ours = found.keys() & set(names)
+    return ours <= {names.text_id, names.text} and is_text_id(found.get(names.text_id))
 
 
 def says(found: Mapping[str, object], name: str, word: str) -> bool:
@@ -105,4 +114,4 @@ def prefers(standing: Standing, source: str) -> bool:
 
 def is_ours(found: Mapping[str, object], names: Names) -> bool:
     """Tell whether the attributes of our names, as far as there are any, are ours."""
-    return names.text_version in found
+    return names.text_version in found or _refers(found, names)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_embedder.annotation.standing import Origin
 
 DIGITS = 16
+_IS_ONE = re.compile(rf"[0-9a-f]{{{DIGITS}}}", re.ASCII).fullmatch
 
 
 def text_id(origin: Origin, text: str) -> str:
@@ -25,3 +27,8 @@ def text_id(origin: Origin, text: str) -> str:
     said = f"{origin.model}\0{origin.text_version}\0{text}"
     # Half a surrogate, as JSON may have it, is no reason to have no id.
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
+
+
+def is_text_id(value: object) -> bool:
+    """Tell whether an attribute's value is such an id."""
+    return isinstance(value, str) and _IS_ONE(value) is not None

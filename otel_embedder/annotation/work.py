@@ -102,16 +102,8 @@ class Work:
         """The span's trace id in hex, which a stand-in is made of."""
         return span_ids(self.bare).trace_id.hex() or UNKNOWN_TRACE_ID
 
-    def wants(self, embedding: Embedding, *, with_vector: bool = True) -> bool:
-        """Tell whether the span is better off with an embedding than as it came.
-
-        Args:
-            embedding: of its text.
-            with_vector: whether it would get the vector itself, if that is a model's.
-
-        """
-        if not with_vector and self.standing is Standing.REFERRING:
-            return False
+    def wants(self, embedding: Embedding) -> bool:
+        """Tell whether the span is better off with the embedding of its text than as it came."""
         return prefers(self.standing, embedding.source)
 
     def attach(self, attributes: bytes, request: TraceRequest) -> None:

@@ -42,7 +42,6 @@ class Encoded(dict[Key, bytes]):
 
     Attributes:
         with_text: whether the keys have texts.
-        with_vector: whether what a model made is attached with its vector.
 
     """
 
@@ -59,7 +58,6 @@ class Encoded(dict[Key, bytes]):
         """
         super().__init__()
         self.with_text = annotator.tells_text
-        self.with_vector = with_vector
         self._encode = annotator.attributes if with_vector else annotator.references
         self._grow = grow
         self._has_room = True
@@ -140,11 +138,10 @@ class Attaching:
 
     def _attach_each(self, works: Sequence[Work], embeddings: Sequence[Embedding | None]) -> None:
         encoded, with_text = self._encoded, self._encoded.with_text
-        vectors = encoded.with_vector
         spans, added = [], []
         for work, embedding in zip(works, embeddings, strict=True):
             has_one = work.standing is not Standing.NONE
-            if embedding is None or (has_one and not work.wants(embedding, with_vector=vectors)):
+            if embedding is None or (has_one and not work.wants(embedding)):
                 continue
             attributes = encoded[(embedding, work.content) if with_text else embedding]
             if not attributes:

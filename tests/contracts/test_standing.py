@@ -142,6 +142,10 @@ FOREIGN: list[Attributes] = [
     {"vector": (0.5, 0.25), "model_name": "text-embedding-3-small", "text": "theirs"},
     {"model_name": "theirs"},
     {"source": "model", "vector": "theirs"},
+    {"text_id": "theirs"},
+    {"text_id": "9F0C9F0C9F0C9F0C"},
+    {"text_id": "9f0c9f0c9f0c9f0c", "model_name": "theirs"},
+    {"text_id": 1234567890123456},
 ]
 
 
@@ -215,24 +219,30 @@ def test_what_is_outdated_is_renewed(way: Way, prefix: str, changed: Attributes)
     }
 
 
-REFERRING: Attributes = {key: value for key, value in ours().items() if key != "vector"} | {
-    "text_id": "9f0c9f0c9f0c9f0c"
+REFERRING: Attributes = {"text_id": "9f0c9f0c9f0c9f0c"}
+WITHOUT_VECTOR: Attributes = {
+    **{key: value for key, value in ours().items() if key != "vector"},
+    **REFERRING,
 }
 
 
+@pytest.mark.parametrize("more", [{}, {"text": "pay"}], ids=["the id", "the text, too"])
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("way", WAYS)
-def test_what_refers_to_a_vector_gets_it_where_all_spans_do(way: Way, prefix: str) -> None:
-    referring = {"bank": "northern", **named(REFERRING, prefix)}
+def test_what_refers_to_a_vector_gets_it_where_all_spans_do(
+    way: Way, prefix: str, more: Attributes
+) -> None:
+    referring = {"bank": "northern", **named({**REFERRING, **more}, prefix)}
 
     assert way(referring, prefix) == way({"bank": "northern"}, prefix)
 
 
+@pytest.mark.parametrize(
+    "lost", [WITHOUT_VECTOR, {**WITHOUT_VECTOR, "first_seen": True}], ids=["its own", "a text's"]
+)
 @pytest.mark.parametrize("way", WAYS)
-def test_what_lost_the_vector_that_it_brought_gets_another(way: Way) -> None:
-    lost = named({**REFERRING, "first_seen": True}, "embedding.")
-
-    assert way(lost, "embedding.") == way({}, "embedding.")
+def test_what_lost_the_vector_that_it_brought_gets_another(way: Way, lost: Attributes) -> None:
+    assert way(named(lost, "embedding."), "embedding.") == way({}, "embedding.")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -242,11 +252,8 @@ def test_what_brings_a_vector_stays(way: Way) -> None:
     assert way(attributes, "embedding.") == attributes
 
 
-@pytest.mark.parametrize("changed", [{}, {"model_name": "another"}], ids=["current", "outdated"])
-def test_a_stand_in_does_not_take_the_place_of_what_refers_in_the_sdk(
-    changed: Attributes,
-) -> None:
-    attributes = named({**REFERRING, **changed}, "embedding.")
+def test_a_stand_in_does_not_take_the_place_of_what_refers_in_the_sdk() -> None:
+    attributes = named(REFERRING, "embedding.")
 
     assert through_the_sdk_without_a_model(attributes) == [attributes]
 
