@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import groupby, repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from otel_embedder.annotation.known_spans import Durations, KnownSpans
 from otel_embedder.annotation.recurring import ENCODED, MOST, RecurringSpans, Texts
@@ -143,19 +143,20 @@ def _resources(
             yield scopes, services.service(encoded), len(encoded)
 
 
-class _Piece(NamedTuple):
+@dataclass(slots=True)
+class _Piece:
     """Spans that are read together.
 
     Attributes:
         spans: these.
-        services: the name of each one's service; None for those of sidecars' own work.
+        services: the name of each one's service; nothing for those of sidecars' own work.
         looked: of so many bytes these names were made.
 
     """
 
-    spans: list[Span]
-    services: list[str] | None
-    looked: int
+    spans: list[Span] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
+    looked: int = 0
 
 
 def _pieces(request: TraceRequest, services: Services) -> Iterator[_Piece]:
@@ -165,28 +166,38 @@ def _pieces(request: TraceRequest, services: Services) -> Iterator[_Piece]:
         google.protobuf.message.DecodeError: a resource is none.
 
     """
-    spans: list[Span] = []
-    names: list[str] = []
-    looked = 0
+    piece = _Piece()
+    for run in _runs(request, services):
+        if not run.services:
+            yield run
+            continue
+        if len(piece.spans) + len(run.spans) > MOST:
+            yield piece
+            piece = _Piece()
+        piece.spans += run.spans
+        piece.services += run.services
+        piece.looked += run.looked
+        if piece.looked > LOOKED_BYTES:
+            yield piece
+            piece = _Piece()
+    if piece.spans:
+        yield piece
+
+
+def _runs(request: TraceRequest, services: Services) -> Iterator[_Piece]:
+    """Give the spans of a request by their scopes, MOST at once.
+
+    Raises:
+        google.protobuf.message.DecodeError: a resource is none.
+
+    """
     for scopes, service, size in _resources(request, services):
-        looked += size
+        looked = size
         for scope in scopes:
-            if scope.is_own:
-                yield _Piece(scope.spans, None, looked)
-                looked = 0
-                continue
             for start in range(0, len(scope.spans), MOST):
-                some = scope.spans[start : start + MOST]
-                if len(spans) + len(some) > MOST:
-                    yield _Piece(spans, names, looked)
-                    spans, names, looked = [], [], 0
-                spans += some
-                names += [service] * len(some)
-        if looked > LOOKED_BYTES:
-            yield _Piece(spans, names, looked)
-            spans, names, looked = [], [], 0
-    if spans:
-        yield _Piece(spans, names, looked)
+                spans = scope.spans[start : start + MOST]
+                yield _Piece(spans, [] if scope.is_own else [service] * len(spans), looked)
+                looked = 0  # once a resource
 
 
 def _never() -> bool:
@@ -263,13 +274,13 @@ class SpanReader:
 
         """
         reading = _Reading(is_late, sightings)
-        for spans, services, looked in _pieces(request, self._renderer):
-            if looked > LOOKED_BYTES:
-                yield [], looked
-            if services is None:
-                yield from _passed_by(spans, reading.kept)
+        for piece in _pieces(request, self._renderer):
+            if piece.looked > LOOKED_BYTES:
+                yield [], piece.looked
+            if piece.services:
+                yield from self._read_some(piece.spans, piece.services, reading)
             else:
-                yield from self._read_some(spans, services, reading)
+                yield from _passed_by(piece.spans, reading.kept)
         for standing, count in reading.kept.items():
             counter.passed_as_is(standing, spans=count)
 
