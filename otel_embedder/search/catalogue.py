@@ -14,24 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from otel_embedder.annotation.standing import Origin
-from otel_embedder.search.asking.answers import (
-    Answer,
-    Entries,
-    FoundExample,
-    Hit,
-    Pulse,
-    TextVector,
-    TextVectors,
-)
+from otel_embedder.search.asking.answers import Answer, Entries, Pulse, TextVector, TextVectors
 from otel_embedder.search.asking.browsing import MapQuery
 from otel_embedder.search.asking.curve import curve
-from otel_embedder.search.asking.examples import found_example, milliseconds_of
 from otel_embedder.search.asking.facets import facets
 from otel_embedder.search.asking.held import Held
+from otel_embedder.search.asking.hits import Hits, likenesses
 from otel_embedder.search.asking.information import information
 from otel_embedder.search.asking.plane import Plane
 from otel_embedder.search.asking.targets import Targets
-from otel_embedder.search.asking.trends import Span, TrendReader
+from otel_embedder.search.asking.trends import Span
 from otel_embedder.search.changes.comparing import of_one_store
 from otel_embedder.search.changes.failing import groups_by_place
 from otel_embedder.search.changes.telling import Telling
@@ -39,17 +31,11 @@ from otel_embedder.search.changes.texts import Texts
 from otel_embedder.search.groups.asking import Groups
 from otel_embedder.search.groups.states import QUIET_AFTER
 from otel_embedder.search.matrix import run_of
-from otel_embedder.search.ranking import (
-    DURATION_WEIGHT,
-    WORDS_WEIGHT,
-    Ranked,
-    decades,
-    duration_likeness,
-)
+from otel_embedder.search.ranking import DURATION_WEIGHT, WORDS_WEIGHT, Ranked, decades
 from otel_embedder.search.times import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from otel_embedder.embedder.bulk import TextEmbedder
     from otel_embedder.embedder.embedding import Vector
@@ -72,7 +58,6 @@ if TYPE_CHECKING:
     )
     from otel_embedder.search.asking.targets import Target
     from otel_embedder.search.changes.answers import Changes
-    from otel_embedder.search.entries import Entry, Example
     from otel_embedder.search.groups.found import FoundGroup, FreshGroups, GroupsAnswer
     from otel_embedder.search.links import TraceLink
     from otel_embedder.search.ranking import Floats, Integers
@@ -135,7 +120,7 @@ class Catalogue:
         self._clock = clock
         self._held = Held(store, model=model, text_version=text_version)
         self._targets = Targets(store, self._origin)
-        self._trends = TrendReader(store)
+        self._hits = Hits(store, self._held, self._targets, link)
         self._groups = Groups(store, link=link, quiet_after=quiet_after, clock=clock)
         self._plane = Plane()
         self._lock = Lock()  # numbers are multiplied by one at a time: memory is what they wait for
@@ -235,7 +220,7 @@ class Catalogue:
         """Give what it counts that spans of texts took as long, at best."""
         entries = {entry.key: entry for entry in self._store.entries(keys.tolist())}
         likeness = [
-            max(_likenesses(entries[key].examples.all(), asked.duration)) if key in entries else 0.0
+            max(likenesses(entries[key].examples.all(), asked.duration)) if key in entries else 0.0
             for key in keys.tolist()
         ]
         return DURATION_WEIGHT * np.array(likeness)
@@ -323,7 +308,7 @@ class Catalogue:
         given = keys[: -query.count - 1 : -1]
         nothing = np.zeros(len(given), np.float32)
         span = self._span(query, seen)
-        hits = self._hits(Ranked(given, nothing, nothing), Asked(""), span, seen)
+        hits = self._hits.of(Ranked(given, nothing, nothing), span, seen)
         return Entries(tuple(hits), int(given[-1]) if len(given) < len(keys) else None)
 
     def facets(self, query: FacetsQuery) -> Facets:
@@ -411,7 +396,7 @@ class Catalogue:
             model=self._origin.model,
             text_version=self._origin.text_version,
             is_understood=asked.is_understood,
-            hits=tuple(self._hits(best, asked, span, seen)),
+            hits=tuple(self._hits.of(best, span, seen, duration=asked.duration)),
             compared=len(passing.positions),
             left_out=passing.left_out,
             since=span.since,
@@ -424,48 +409,6 @@ class Catalogue:
         seen_in = (seen.first, seen.last)
         return Span.asked(*query.times(now), seen=seen_in, now=nanoseconds(now))
 
-    def _hits(self, best: Ranked, asked: Asked, span: Span, seen: Seen) -> Iterable[Hit]:
-        counted = self._trends.read(best.keys, span, seen.state)
-        rows = self._held.rows
-        entries = {entry.key: entry for entry in self._store.entries(best.keys.tolist())}
-        for place, key in enumerate(best.keys.tolist()):
-            entry = entries.get(key)
-            if entry is None or entry.row not in rows:
-                continue  # it went since, or is another's now
-            row = rows[entry.row]
-            milliseconds = float(counted.milliseconds[place])
-            yield Hit(
-                score=float(best.scores[place]),
-                cosine=float(best.cosines[place]),
-                text=entry.words,
-                text_id=self._targets.remember(entry),
-                service=row.service,
-                operation=row.operation,
-                kind=row.kind,
-                status=entry.status,
-                spans=int(counted.spans[place].sum()),
-                trend=tuple(counted.spans[place].tolist()),
-                first_seen=entry.examples.first.time,
-                last_seen=entry.examples.last[0].time,
-                milliseconds=None if math.isnan(milliseconds) else milliseconds,
-                examples=self._examples(entry, asked.duration),
-            )
-
-    def _examples(self, entry: Entry, duration: float) -> tuple[FoundExample, ...]:
-        examples = entry.examples
-        every: Sequence[Example] = [*examples.last, examples.slowest, examples.first]
-        distinct = [*dict.fromkeys(every)]
-        if not math.isnan(duration):
-            likeness = dict(zip(distinct, _likenesses(distinct, duration), strict=True))
-            distinct.sort(key=lambda example: -likeness[example])
-        return tuple(found_example(example, self._link) for example in distinct)
-
 
 def _threshold(query: Filters) -> float:
     return -math.inf if query.threshold is None else query.threshold
-
-
-def _likenesses(examples: Iterable[Example], duration: float) -> list[float]:
-    lasting = np.array([decades(milliseconds_of(example)) for example in examples])
-    likeness: list[float] = duration_likeness(lasting, duration).tolist()
-    return likeness
