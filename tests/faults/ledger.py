@@ -61,8 +61,8 @@ class Span(NamedTuple):
 
     Attributes:
         known: what it is known by.
-        source: what its vector comes from: model, fallback, nothing; or MALFORMED, if its
-            attributes of ours are not what they should be.
+        source: what its vector comes from: model, fallback, a reference to another span's, nothing;
+            or MALFORMED, if its attributes of ours are not what they should be.
 
     """
 

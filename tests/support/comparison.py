@@ -38,8 +38,8 @@ class Delivery(NamedTuple):
 
     Attributes:
         spans: each span without our attributes, and how often it came.
-        sources: how many spans have a vector of a model, how many a stand-in, and how many none:
-            those for whose there was no time or no memory.
+        sources: how many spans have a vector of a model, how many a stand-in, how many a reference
+            to another span's, and how many nothing: those for whose there was no time or no memory.
 
     """
 
@@ -131,9 +131,15 @@ def _checked_source(ours: list[KeyValue]) -> str:
     if not ours:
         return "nothing"
     values = {attribute.key.removeprefix(PREFIX): attribute.value for attribute in ours}
+    assert len(ours) == len(values), "an attribute is there twice"
+    if values.keys() == {"text_id"}:  # as `attach: new` leaves it
+        assert len(values["text_id"].string_value) == TEXT_ID_DIGITS
+        return "reference"
     source = values["source"].string_value
 
-    assert len(ours) == len(values), "an attribute is there twice"
+    if "first_seen" in values:
+        assert source == "model"
+        assert values.pop("first_seen").bool_value
     # Where there was no time to render, there is no text to have an id.
     assert {*values, "text_id"} == {"vector", "model_name", "source", "text_version", "text_id"}
     assert source == "fallback" or len(values["text_id"].string_value) == TEXT_ID_DIGITS
