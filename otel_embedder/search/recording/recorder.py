@@ -126,8 +126,7 @@ class Recorder:
         # By texts: of the spans that are new, and of those that wait.
         self._vectors: dict[str, Embedded] = {}
         self._waiting_vectors: dict[str, Embedded] = {}
-        # Of what was said in this interval, by its number.
-        self._have_vector = np.zeros(0, bool)
+        self._with_vector: set[int] = set()
 
     @property
     def arrived(self) -> int:
@@ -179,7 +178,7 @@ class Recorder:
             ids = span_ids(own[place, TRACE], own[place, SPAN])
             self._failures.note(ids, spans[place])
         said = np.array(sayings, np.int64) * STATUS_CODES + statuses
-        self._arrive(own, said, embeddings, now)
+        self._arrive(own, said.tolist(), embeddings, now)
         return 0
 
     def take_recurring(
@@ -202,9 +201,9 @@ class Recorder:
         if self.size > self._bounds.bytes:
             return len(recurring)
         try:
-            said = _numbers(map(self._recurring.__getitem__, recurring), len(recurring))
+            said = [*map(self._recurring.__getitem__, recurring)]
         except KeyError:
-            said = _numbers(map(self._recurs, recurring), len(recurring))
+            said = [*map(self._recurs, recurring)]
         self._arrive(own, said, embeddings, now)
         return 0
 
@@ -220,13 +219,13 @@ class Recorder:
     def _arrive(
         self,
         own: Numbers,
-        said: Integers,
+        said: Sequence[int],
         embeddings: Sequence[Embedding | None],
         now: int,
     ) -> None:
         self._note_vectors(said, embeddings)
         self._arriving.append(own)
-        self._arriving_said.append(said)
+        self._arriving_said.append(np.array(said, np.int64))
         self._arriving_spans += len(said)
         if self._arriving_spans >= ARRIVING_SPANS:
             self._settle(now)
@@ -252,17 +251,14 @@ class Recorder:
             saying = self._vocabulary.add(text, key)
         return saying
 
-    def _note_vectors(self, said: Integers, embeddings: Sequence[Embedding | None]) -> None:
-        unknown = int(said.max(initial=-1)) + 1 - len(self._have_vector)
-        if unknown > 0:
-            self._have_vector = np.append(self._have_vector, np.zeros(unknown, bool))
-        for place in np.flatnonzero(~self._have_vector[said]).tolist():
-            embedding = embeddings[place]
-            if embedding is None or embedding.source != "model":
+    def _note_vectors(self, said: Sequence[int], embeddings: Sequence[Embedding | None]) -> None:
+        if self._with_vector.issuperset(said):
+            return
+        for number, embedding in zip(said, embeddings, strict=True):
+            if embedding is None or number in self._with_vector:
                 continue
-            number = int(said[place])
-            if not self._have_vector[number]:
-                self._have_vector[number] = True
+            if embedding.source == "model":
+                self._with_vector.add(number)
                 text = self._vocabulary.text(number // STATUS_CODES)
                 self._vectors[text] = Embedded(embedding.model, embedding.vector)
 
@@ -310,7 +306,7 @@ class Recorder:
         self._settle(now)
         new = Recorded.joined(self._new)
         self._new, self._new_spans = [], 0
-        self._have_vector[:] = False
+        self._with_vector.clear()
         most = self._bounds.spans // 2  # as many wait
         return new.at(slice(most)), new.at(slice(most, None))
 
@@ -424,7 +420,3 @@ class Recorder:
             spans._replace(sayings=np.searchsorted(used, spans.sayings).astype(np.int32))
             for spans in held
         )
-
-
-def _numbers(numbers: Iterator[int], count: int) -> Integers:
-    return np.fromiter(numbers, np.int64, count)
