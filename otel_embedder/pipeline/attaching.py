@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.wire import Arrived, TraceRequest
     from otel_embedder.pipeline.bare import Shortage
 
-# So many vectors are encoded at once, at 60 us each.
-PIECE = 32
+# So many vectors are encoded in one step, at 60 us each; or what leads to them, at 5.
+VECTORS, REFERENCES = 32, 256
 
 SPAN, STANDING, CONTENT = map(attrgetter, ("span", "standing", "content"))
 
@@ -42,6 +42,7 @@ class Encoded(dict[Key, bytes]):
 
     Attributes:
         with_text: whether the keys have texts.
+        at_once: for so many spans it may be asked in one step.
 
     """
 
@@ -58,6 +59,7 @@ class Encoded(dict[Key, bytes]):
         """
         super().__init__()
         self.with_text = annotator.tells_text
+        self.at_once = VECTORS if with_vector else REFERENCES
         self._encode = annotator.attributes if with_vector else annotator.references
         self._grow = grow
         self._has_room = True
@@ -113,10 +115,11 @@ class Attaching:
             until: the event loop's time after which the rest goes bare.
 
         """
-        for start in range(0, len(works), PIECE):
-            end = start + PIECE
+        at_once = self._encoded.at_once
+        for start in range(0, len(works), at_once):
+            end = start + at_once
             self._attach(works[start:end], embeddings[start:end])
-            if self._turn.is_over(PIECE * STEP_BYTES):
+            if self._turn.is_over(at_once * STEP_BYTES):
                 await self._turn.let_others()
                 if asyncio.get_running_loop().time() >= until:
                     self._give_up(embeddings[end:])

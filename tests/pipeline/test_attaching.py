@@ -18,7 +18,7 @@ from otel_embedder.embedder.stand_in import stand_in
 from otel_embedder.errors import BusyError
 from otel_embedder.fairness import Turns
 from otel_embedder.otlp.wire import Span, TraceRequest, parse_request
-from otel_embedder.pipeline.attaching import PIECE, Attaching, Encoded
+from otel_embedder.pipeline.attaching import VECTORS, Attaching, Encoded
 from tests.support.fakes import DIMENSION, FAKE_MODEL
 from tests.support.otlp_samples import request, span
 from tests.support.wire import spans_of
@@ -73,7 +73,7 @@ def attached(wishes: Sequence[Wish], *, room: float = math.inf) -> tuple[list[by
     return [each.added for each in spans], bare
 
 
-@given(st.lists(WISHES, min_size=1, max_size=6), st.lists(PLAIN, max_size=2 * PIECE))
+@given(st.lists(WISHES, min_size=1, max_size=6), st.lists(PLAIN, max_size=2 * VECTORS))
 def test_a_span_gets_in_company_what_it_gets_alone(odd: list[Wish], plain: list[Wish]) -> None:
     wishes = [*plain, *odd]
 
@@ -81,7 +81,7 @@ def test_a_span_gets_in_company_what_it_gets_alone(odd: list[Wish], plain: list[
     assert attached(wishes) == ([alone[wish] for wish in wishes], 0)
 
 
-@given(st.lists(PLAIN, min_size=1, max_size=2 * PIECE), st.integers(0, 2_000))
+@given(st.lists(PLAIN, min_size=1, max_size=2 * VECTORS), st.integers(0, 2_000))
 def test_whatever_finds_no_memory_is_counted(wishes: list[Wish], room: int) -> None:
     added, bare = attached(wishes, room=room)
 
