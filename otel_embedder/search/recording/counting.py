@@ -131,8 +131,7 @@ class Counting:
             return Table(np.zeros((0, len(columns)), np.int64), np.zeros((0, 1), np.int64))
         least = [column.min() for column in columns]
         shape = [column.max() - low + 1 for column, low in zip(columns, least, strict=True)]
-        each = [column - low for column, low in zip(columns, least, strict=True)]
-        number = np.ravel_multi_index(each, shape)
+        number = _raveled(columns, least, shape)
         size = math.prod(map(int, shape))
         if size <= FEW_NUMBERS * len(at):
             found = np.arange(size)
@@ -211,6 +210,22 @@ class Counting:
                 spans.all_ids(), spans.starts.tolist(), durations.tolist(), strict=True
             )
         ]
+
+
+def _raveled(
+    columns: Sequence[Integers], least: Sequence[np.int64], shape: Sequence[np.int64]
+) -> Integers:
+    """Give one number for those in the same row, as `np.ravel_multi_index` does of their places.
+
+    In place, which takes a third of the time.
+    """
+    first, *others = columns
+    number = first - least[0]
+    for column, low, size in zip(others, least[1:], shape[1:], strict=True):
+        number *= size
+        number += column
+        number -= low
+    return number
 
 
 def _distinct(numbers: Integers) -> Integers:

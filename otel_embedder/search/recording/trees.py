@@ -136,28 +136,40 @@ def _first_of(keys: Ids, wanted: Ids) -> Integers:
         wanted: they themselves, and others behind.
 
     """
-    found = np.full(len(wanted), NO_SPAN)
-    left, sought = np.arange(len(keys)), np.arange(len(wanted))
-    # By tables, as to sort takes several times as long. Of those that share a place the first has
-    # it, and the few others have another table, which is by other bits.
-    for shift in range(0, 64, 64 // TABLES):
-        size = 1 << (PLACES_A_KEY * len(left)).bit_length()
-        table = np.full(size, NO_SPAN, np.int32)
-        table[_places(keys[left[::-1]], shift, size)] = left[::-1]
-        there = table[_places(wanted[sought], shift, size)]
-        is_there = keys[there] == wanted[sought]
-        found[sought[is_there]] = there[is_there]
-        # Where a place is empty there is none, in no other table either.
-        sought = sought[~is_there & (there != NO_SPAN)]
+    # By tables, as to sort takes several times as long. Those that share a place with others are
+    # few, and have another table, which is by other bits.
+    found, sought = _looked_up(keys, wanted, 0)
+    for shift in range(64 // TABLES, 64, 64 // TABLES):
         left = sought[: np.searchsorted(sought, len(keys))]
         if not len(left):
             return found
-    # Whoever chose the numbers so that they share all places gets them sorted.
-    ordered = left[np.argsort(keys[left], kind="stable")]
-    places = np.searchsorted(keys[ordered], wanted[sought])
-    nearest = ordered[np.minimum(places, len(ordered) - 1)]
-    found[sought] = np.where(keys[nearest] == wanted[sought], nearest, NO_SPAN)
+        places, unclear = _looked_up(keys[left], wanted[sought], shift)
+        found[sought] = np.where(places == NO_SPAN, NO_SPAN, left[places])
+        sought = sought[unclear]
+    left = sought[: np.searchsorted(sought, len(keys))]
+    if len(left):
+        # Whoever chose the numbers so that they share all places gets them sorted.
+        ordered = left[np.argsort(keys[left], kind="stable")]
+        places = np.searchsorted(keys[ordered], wanted[sought])
+        nearest = ordered[np.minimum(places, len(ordered) - 1)]
+        found[sought] = np.where(keys[nearest] == wanted[sought], nearest, NO_SPAN)
     return found
+
+
+def _looked_up(keys: Ids, wanted: Ids, shift: int) -> tuple[Integers, Integers]:
+    """Give where each number that is wanted first is among some, and of which that is unclear.
+
+    NO_SPAN stands for those, too: another number has their place in the table.
+    """
+    size = 1 << (PLACES_A_KEY * len(keys)).bit_length()
+    table = np.full(size, NO_SPAN, np.int32)
+    # Of several the last that is put into a place has it.
+    table[_places(keys[::-1], shift, size)] = np.arange(len(keys))[::-1]
+    there = table[_places(wanted, shift, size)]
+    is_there = keys[there] == wanted
+    # Where a place is empty there is none, in no other table either.
+    unclear = np.flatnonzero(~is_there & (there != NO_SPAN))
+    return np.where(is_there, there, np.int64(NO_SPAN)), unclear
 
 
 def _places(keys: Ids, shift: int, size: int) -> Ids:
