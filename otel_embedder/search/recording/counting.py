@@ -45,7 +45,7 @@ class Counting:
         self._vocabulary = vocabulary
         self._at = np.flatnonzero(which)
         self._text, self._row, self._service = (
-            column[spans.sayings] for column in vocabulary.columns()
+            column.take(spans.sayings) for column in vocabulary.columns()
         )
         starts = spans.starts // (MINUTE * NANOSECONDS) * MINUTE
         counted = starts[self._at]
@@ -89,13 +89,12 @@ class Counting:
 
     def counts(self) -> dict[int, Counts]:
         """Give the counts by the start of the minute, in seconds since 1970."""
-        at, minute = self._at, self._minute[self._at]
-        is_root = self._spans.parents[at] == 0
-        roots = np.bincount(minute, is_root, len(self._minutes)).astype(int).tolist()
+        roots = self._at[self._spans.parents[self._at] == 0]
+        begun = np.bincount(self._minute[roots], minlength=len(self._minutes)).tolist()
         parts = {name: self._parts(table) for name, table in self._tables().items()}
         return {
             start: Counts(
-                roots[number],
+                begun[number],
                 {name: tables[number] for name, tables in parts.items() if len(tables[number])},
             )
             for number, start in enumerate(self._minutes.tolist())

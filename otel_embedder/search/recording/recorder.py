@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from otel_embedder.otlp.layouts import Numbers
     from otel_embedder.search.counts import Integers
     from otel_embedder.search.recording.failures import Failure as TracedFailure
-    from otel_embedder.search.recording.trees import Ids
     from otel_embedder.text.rendering import TextRenderer
 
 # So many arrive before they are joined.
@@ -316,7 +315,7 @@ class Recorder:
         """Count the spans that waited, and those beyond, the new ones being at hand."""
         # Most traces are over within an interval: those that only begin are put together once, and
         # those of which nothing came no more.
-        near = self._take_near(np.concatenate([waiting.traces, new.traces]))
+        near = self._take_near(waiting, new)
         counted = Recorded.joined([*near, waiting])
         new = new.at(may_be_of(new.traces, counted.traces))
         spans = Recorded.joined([counted, new])
@@ -346,7 +345,7 @@ class Recorder:
             spans.parents,
             spans.starts,
             spans.ends,
-            self._vocabulary.columns().services[spans.sayings],
+            self._vocabulary.columns().services.take(spans.sayings),
             spans.statuses == ERROR,
         )
 
@@ -377,11 +376,12 @@ class Recorder:
             failure.reached,
         )
 
-    def _take_near(self, traces: Ids) -> list[Recorded]:
-        """Take those out of the kept spans, by interval, whose traces may be among these."""
+    def _take_near(self, *others: Recorded) -> list[Recorded]:
+        """Take those out of the kept spans, by interval, whose traces may be among others'."""
         kept, sizes = self._kept, [len(each.ids) for each in self._kept]
         if not any(sizes):
             return [*kept]
+        traces = np.concatenate([each.traces for each in others])
         among = may_be_of(np.concatenate([each.traces for each in kept]), traces)
         are_near = np.split(among, np.cumsum(sizes)[:-1])
         self._kept = [each.at(~near) for each, near in zip(kept, are_near, strict=True)]

@@ -166,15 +166,15 @@ def _looked_up(keys: Ids, wanted: Ids, shift: int) -> tuple[Integers, Integers]:
     # Of several the last that is put into a place has it.
     table[_places(keys[::-1], shift, size)] = np.arange(len(keys))[::-1]
     there = table[_places(wanted, shift, size)]
-    is_there = keys[there] == wanted
+    is_there = keys.take(there) == wanted
     # Where a place is empty there is none, in no other table either.
     unclear = np.flatnonzero(~is_there & (there != NO_SPAN))
     return np.where(is_there, there, np.int64(NO_SPAN)), unclear
 
 
-def _places(keys: Ids, shift: int, size: int) -> Ids:
-    places: Ids = (keys >> np.uint64(shift)) & np.uint64(size - 1)
-    return places
+def _places(keys: Ids, shift: int, size: int) -> Integers:
+    # Signed, as numpy wants places: others are copied first.
+    return ((keys >> np.uint64(shift)) & np.uint64(size - 1)).view(np.int64)
 
 
 def may_be_of(traces: Ids, others: Ids) -> Flags:
@@ -189,10 +189,9 @@ def may_be_of(traces: Ids, others: Ids) -> Flags:
 
     """
     size = 1 << (PLACES_A_TRACE * len(others)).bit_length()
-    places = np.uint64(size - 1)
     is_taken = np.zeros(size, bool)
-    is_taken[_mixed(others) & places] = True
-    among: Flags = is_taken[_mixed(traces) & places]
+    is_taken[_places(_mixed(others), 0, size)] = True
+    among: Flags = is_taken[_places(_mixed(traces), 0, size)]
     return among
 
 
