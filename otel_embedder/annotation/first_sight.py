@@ -1,7 +1,8 @@
 """Whose vector the next hop has had lately: the texts of a window, in so much memory.
 
 What is remembered is what has arrived, not what was sent: the vector of a request that failed is
-due again.
+due again. With each text is kept what leads to its vector, as encoded attributes: a span of it
+needs no more.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 # Some 30,000 texts of usual length. Those that arrived first go first, as they do by time: what
 # is forgotten early arrives once more than it must.
 MAX_BYTES = 16 * 1024 * 1024
-ENTRY_BYTES = 200  # an entry's time, and Python's own share
+ENTRY_BYTES = 300  # an entry's time, and Python's own share
 
 
 class FirstSights:
@@ -35,6 +36,8 @@ class FirstSights:
         """
         # The one that arrived first is the first.
         self._arrived: OrderedDict[str, float] = OrderedDict()
+        # Of the same texts, by themselves: so a look at many is one of a dict.
+        self._references: dict[str | None, bytes] = {}
         self._window = window
         self._clock = clock
         self._max_bytes = max_bytes
@@ -49,20 +52,20 @@ class FirstSights:
         """Give what the texts take in memory, in bytes."""
         return self._bytes
 
-    def is_due(self, text: str) -> bool:
-        """Tell whether the next span of a text is to bring its vector."""
-        arrived = self._arrived.get(text)
-        return arrived is None or self._clock() - arrived >= self._window
+    def references(self, texts: Iterable[str | None]) -> list[bytes | None]:
+        """Give what leads to the vector of each text; None where the vector is due, or no text."""
+        self._forget(self._clock())
+        return [*map(self._references.get, texts)]
 
-    def arrive(self, texts: Iterable[str]) -> None:
-        """Note that the vectors of these texts have arrived."""
+    def arrive(self, references: Mapping[str, bytes]) -> None:
+        """Note that the vectors of these texts have arrived, and what leads to each."""
         now = self._clock()
-        for text in texts:
-            self._vectors += 1
-            if text not in self._arrived:
-                self._bytes += _size(text)
+        self._vectors += len(references)
+        for text, reference in references.items():
+            self._leave(text)
             self._arrived[text] = now
-            self._arrived.move_to_end(text)
+            self._references[text] = reference
+            self._bytes += _size(text, reference)
         self._forget(now)
 
     def _forget(self, now: float) -> None:
@@ -70,9 +73,12 @@ class FirstSights:
             text, arrived = next(iter(self._arrived.items()))
             if now - arrived < self._window and self._bytes <= self._max_bytes:
                 return
-            del self._arrived[text]
-            self._bytes -= _size(text)
+            self._leave(text)
+
+    def _leave(self, text: str) -> None:
+        if self._arrived.pop(text, None) is not None:
+            self._bytes -= _size(text, self._references.pop(text))
 
 
-def _size(text: str) -> int:
-    return sys.getsizeof(text) + ENTRY_BYTES
+def _size(text: str, reference: bytes) -> int:
+    return sys.getsizeof(text) + sys.getsizeof(reference) + ENTRY_BYTES

@@ -104,6 +104,10 @@ class Attaching:
         self._encoded = encoded
         self._turn = turn
 
+    async def refer(self, works: list[Work]) -> list[Work]:
+        """Attach what needs no embedding; give the spans that want one."""
+        return works
+
     async def attach(
         self, works: Sequence[Work], embeddings: Sequence[Embedding | None], *, until: float
     ) -> None:

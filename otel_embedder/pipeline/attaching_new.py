@@ -7,14 +7,15 @@ until then each request that has its text brings it.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import BusyError
 from otel_embedder.fairness import STEP_BYTES
-from otel_embedder.pipeline.attaching import CONTENT, Attaching, Encoded
+from otel_embedder.pipeline.attaching import CONTENT, SPAN, STANDING, Attaching, Encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from otel_embedder.annotation.annotator import Annotator
     from otel_embedder.annotation.first_sight import FirstSights
@@ -35,26 +36,34 @@ class Brought:
     def __init__(self, sights: FirstSights) -> None:
         self._sights = sights
         # By the span's identity: one that is sent without its vector is another object.
-        self._texts: dict[int, tuple[str, bytes]] = {}
+        self._texts: dict[int, _Brought] = {}
 
-    def add(self, work: Work, text: str) -> None:
-        """Note that a span is to bring the vector of its text."""
-        self._texts[id(work.span)] = text, work.span.added
+    def add(self, work: Work, text: str, reference: bytes) -> None:
+        """Note that a span is to bring the vector of its text, and what will lead to it."""
+        self._texts[id(work.span)] = _Brought(text, reference, work.span.added)
 
     def arrived(self, request: TraceRequest) -> None:
         """Note what has arrived of it, whole."""
         if self._texts:
             self._sights.arrive(self._in(request))
 
-    def _in(self, request: TraceRequest) -> list[str]:
-        found = []
+    def _in(self, request: TraceRequest) -> dict[str, bytes]:
+        found = {}
         for _, scope in request.scopes():
             for span in scope.spans:
-                text, added = self._texts.get(id(span), ("", None))
+                brought = self._texts.get(id(span))
                 # What did not fit was taken off again.
-                if added is not None and added is span.added:
-                    found.append(text)
+                if brought is not None and brought.added is span.added:
+                    found[brought.text] = brought.reference
         return found
+
+
+class _Brought(NamedTuple):
+    """A text's vector on a span: what leads to it, and what was attached."""
+
+    text: str
+    reference: bytes
+    added: bytes
 
 
 class AttachingNew(Attaching):
@@ -85,6 +94,29 @@ class AttachingNew(Attaching):
         self._brought = Brought(sights)
         self.arrived = self._brought.arrived
 
+    async def refer(self, works: list[Work]) -> list[Work]:
+        """Let spans lead to vectors that have arrived; give those whose text's has not."""
+        wanting: list[Work] = []
+        async with self._turn:
+            for start in range(0, len(works), PIECE):
+                piece = works[start : start + PIECE]
+                wanting += self._refer(piece, self._sights.references(map(CONTENT, piece)))
+                if self._turn.is_over(PIECE * STEP_BYTES):
+                    await self._turn.let_others()
+        return wanting
+
+    def _refer(self, works: Sequence[Work], references: Sequence[bytes | None]) -> Iterator[Work]:
+        there = [*filter(None, references)]
+        # Nearly all spans come with nothing, and their texts' vectors have arrived.
+        if len(there) == [*map(STANDING, works)].count(Standing.NONE) == len(works):
+            self._request.add_all(map(SPAN, works), there)
+            return
+        for work, reference in zip(works, references, strict=True):
+            if reference is None:
+                yield work
+            else:
+                work.attach(reference, self._request)
+
     async def attach(
         self, works: Sequence[Work], embeddings: Sequence[Embedding | None], *, until: float
     ) -> None:
@@ -108,9 +140,10 @@ class AttachingNew(Attaching):
         firsts: dict[str, tuple[Work, Embedding]] = {}
         for start in range(0, len(works), PIECE):
             piece = slice(start, start + PIECE)
-            texts = {*map(CONTENT, works[piece])} - firsts.keys() - {None}
-            # Nearly all have arrived.
-            if due := {*filter(self._sights.is_due, texts)}:
+            contents = {*map(CONTENT, works[piece])} - firsts.keys()
+            texts = [content for content in contents if content is not None]
+            # Some may have arrived by now.
+            if due := self._due_of(texts):
                 for work, embedding in zip(works[piece], embeddings[piece], strict=True):
                     text = work.content
                     if text is None or text not in due or embedding is None:
@@ -121,6 +154,10 @@ class AttachingNew(Attaching):
                 await self._turn.let_others()
         return firsts
 
+    def _due_of(self, texts: Sequence[str]) -> set[str]:
+        references = self._sights.references(texts)
+        return {text for text, known in zip(texts, references, strict=True) if known is None}
+
     def _bring(self, work: Work, text: str, embedding: Embedding) -> bool:
         """Let a span bring its vector; tell whether there was memory for it."""
         attributes = self._annotator.first_seen(embedding, text)
@@ -129,5 +166,5 @@ class AttachingNew(Attaching):
         except BusyError:
             return False
         work.attach(attributes, self._request)
-        self._brought.add(work, text)
+        self._brought.add(work, text, self._annotator.references(embedding, text))
         return True

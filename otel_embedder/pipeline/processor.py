@@ -20,7 +20,7 @@ from otel_embedder.pipeline.attaching_new import AttachingNew
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
 from otel_embedder.pipeline.budget import Budget
 from otel_embedder.pipeline.echoes import Echoes
-from otel_embedder.pipeline.passed import Passed
+from otel_embedder.pipeline.passed import Embedded, Passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,22 +122,24 @@ class Processor:
         with call.trace.stage("render"):
             sightings = None if self._taken is None else Sightings()
             works, representative = await self._read(request, turn, end, sightings)
+        attaching = self._attaching(request, call.grow, turn)
         with call.trace.stage("embed"):
-            embeddings = await self._embedder.embed(works, timeout=max(0.0, end - _now()))
+            wanting = await attaching.refer(works)
+            embeddings = await self._embedder.embed(wanting, timeout=max(0.0, end - _now()))
+            embedded = Embedded(wanting, embeddings)
         # What was late to end is part of what it takes from here on.
         with self._budget.learning(size, since=min(end, _now())) as lesson:
-            attaching = self._attaching(request, call.grow, turn)
             with call.trace.stage("attach"):
                 async with turn:
                     until = self._budget.attaching_end(end, call.deadline)
-                    await attaching.attach(works, embeddings, until=until)
+                    await attaching.attach(*embedded, until=until)
                     room = self._exporter.room(request.size, deadline=call.deadline)
                     lesson.share = await attaching.fit(works, room)
                     arrived, bare = attaching.arrived, attaching.bare
-                    passed = await _passed(request, works, embeddings, sightings, turn)
+                    passed = await _passed(request, works, embedded, sightings, turn)
             self._bare.note(bare)
             # The next hop may take its time.
-            del works, embeddings, attaching
+            del works, wanting, embeddings, embedded, attaching
             self._echoes.remember(representative)
             answer = await self._forward(request, call, arrived)
         if self._taken is not None and passed is not None:
@@ -196,15 +198,17 @@ class Processor:
 async def _passed(
     request: TraceRequest,
     works: list[Work],
-    embeddings: list[Embedding | None],
+    embedded: Embedded,
     sightings: Sightings | None,
     turn: SharedTurn,
 ) -> Passed | None:
     """Keep what there is to tell of a request, if somebody wants to know, or let go of it."""
     if sightings is None:
         await let_go(works, turn)
-        await let_go(embeddings, turn)
+        await let_go(embedded.works, turn)
+        await let_go(embedded.embeddings, turn)
         return None
+    embeddings = await embedded.of_all(works, turn)
     if not sightings.are_all_of(request):
         return Passed(request, works, embeddings, sightings)
     # They are let go of while they are at hand, which takes a third of what it takes later.

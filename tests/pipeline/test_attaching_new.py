@@ -30,6 +30,7 @@ from tests.support.fakes import (
     FakeExporter,
     FakeMetrics,
     FakeSpanEmbedder,
+    FakeTaken,
     embedding_of,
 )
 from tests.support.in_process import sidecar_in_process, tiny_model
@@ -72,7 +73,11 @@ class Sidecar(NamedTuple):
         return spans_in(self.exporter.requests[-1])
 
 
-def sidecar(exporter: FakeExporter | None = None, embedder: SpanEmbedder | None = None) -> Sidecar:
+def sidecar(
+    exporter: FakeExporter | None = None,
+    embedder: SpanEmbedder | None = None,
+    taken: FakeTaken | None = None,
+) -> Sidecar:
     clock, metrics = FakeClock(), FakeMetrics()
     exporter = exporter or FakeExporter()
     processor = Processor(
@@ -85,6 +90,7 @@ def sidecar(exporter: FakeExporter | None = None, embedder: SpanEmbedder | None 
         embed_timeout=3,
         turns=Turns(seconds=0),
         metrics=metrics,
+        taken=taken,
         sights=FirstSights(window=WINDOW, clock=clock),
     )
     return Sidecar(processor, exporter, clock, metrics)
@@ -163,6 +169,49 @@ async def test_a_stand_in_always_travels_and_says_nothing_of_being_first() -> No
 
     assert all("vector" in ours(each) and "first_seen" not in ours(each) for each in went)
     assert {ours(each)["source"].string_value for each in went} == {"fallback"}
+
+
+class FailingLater(FakeSpanEmbedder):
+    """Has a model for one request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: list[int] = []
+
+    async def embed(self, wanted: Sequence[Wanted], *, timeout: float) -> list[Embedding | None]:  # noqa: ASYNC109 - the protocol's
+        self.wanted.append(len(wanted))
+        if len(self.wanted) == 1:
+            return await super().embed(wanted, timeout=timeout)
+        return [stand_in(each.trace_id, DIMENSION) for each in wanted]
+
+
+async def test_a_span_leads_to_a_vector_that_has_arrived_whatever_becomes_of_the_model() -> None:
+    embedder = FailingLater()
+    one = sidecar(embedder=embedder)
+    await one.consume(span("pay"))
+    [known, new, again] = await one.consume(span("pay"), span("ship"), span("pay"))
+
+    assert [*ours(known)] == [*ours(again)] == ["text_id"]
+    assert ours(new)["source"].string_value == "fallback"
+    assert embedder.wanted == [1, 1]
+
+
+@pytest.mark.parametrize("spans", [6, 1_200], ids=["few", "several pieces"])
+async def test_each_span_is_told_of_with_its_own_embedding_if_it_wanted_one(spans: int) -> None:
+    taken = FakeTaken()
+    one = sidecar(taken=taken)
+    await one.consume(span("pay"))
+    await one.consume(*(span(("pay", "ship", "pack")[number % 3]) for number in range(spans)))
+    [_, passed] = taken.whole
+
+    assert len(passed.works) == len(passed.embeddings) == spans
+    for work, embedding in zip(passed.works, passed.embeddings, strict=True):
+        assert work.content is not None
+        if "pay" in work.content:
+            assert embedding is None
+        else:
+            assert embedding is not None
+            assert (embedding.vector == embedding_of(work.content).vector).all()
 
 
 async def test_a_vector_that_does_not_get_through_in_time_is_due_again() -> None:

@@ -29,6 +29,7 @@ from tests.support.fakes import (
     FakeExporter,
     FakeMetrics,
     FakeSpanEmbedder,
+    FakeTaken,
     embedding_of,
 )
 from tests.support.otlp_samples import TRACE_ID, field, request, span
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.embedding import Embedding, Wanted
     from otel_embedder.otlp.call import Metadata
     from otel_embedder.otlp.wire import Arrived, TraceRequest
-    from otel_embedder.pipeline.passed import Passed
     from otel_embedder.pipeline.processor import SpanEmbedder
     from otel_embedder.text.renderer import Rendering
     from tests.support.otlp_samples import Value
@@ -94,20 +94,6 @@ def processing(
         metrics=metrics or FakeMetrics(),
         taken=taken,
     )
-
-
-class FakeTaken:
-    """Remembers what passed."""
-
-    def __init__(self) -> None:
-        self.whole: list[Passed] = []
-        self.in_part = 0
-
-    def passed(self, passed: Passed) -> None:
-        self.whole.append(passed)
-
-    def passed_in_part(self, *, spans: int) -> None:
-        self.in_part += spans
 
 
 async def consume(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from otel_embedder.embedder.waiting import Party
     from otel_embedder.otlp.call import Call, Metadata
     from otel_embedder.otlp.wire import Arrived, TraceRequest
+    from otel_embedder.pipeline.passed import Passed
 
 # Long enough for a busy machine, and short enough to say which wait it was that hung.
 PATIENCE = 30.0
@@ -249,6 +250,20 @@ class FakeConsumer:
         if isinstance(self._response, Exception):
             raise self._response
         return self._response
+
+
+class FakeTaken:
+    """Remembers what passed."""
+
+    def __init__(self) -> None:
+        self.whole: list[Passed] = []
+        self.in_part = 0
+
+    def passed(self, passed: Passed) -> None:
+        self.whole.append(passed)
+
+    def passed_in_part(self, *, spans: int) -> None:
+        self.in_part += spans
 
 
 class FakeMetrics:
