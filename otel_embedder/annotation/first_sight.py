@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Some 30,000 texts of usual length. Those that arrived first go first, as they do by time: what
 # is forgotten early arrives once more than it must.
 MAX_BYTES = 16 * 1024 * 1024
+FORGOTTEN = 1_000  # half a millisecond
 ENTRY_BYTES = 300  # an entry's time, and Python's own share
 
 
@@ -54,7 +55,7 @@ class FirstSights:
 
     def references(self, texts: Iterable[str | None]) -> list[bytes | None]:
         """Give what leads to the vector of each text; None where the vector is due, or no text."""
-        self._forget(self._clock())
+        self._forget_old(self._clock())
         return [*map(self._references.get, texts)]
 
     def arrive(self, references: Mapping[str, bytes]) -> None:
@@ -66,12 +67,15 @@ class FirstSights:
             self._arrived[text] = now
             self._references[text] = reference
             self._bytes += _size(text, reference)
-        self._forget(now)
+        self._forget_old(now)
+        while self._bytes > self._max_bytes:
+            self._leave(next(iter(self._arrived)))
 
-    def _forget(self, now: float) -> None:
-        while self._arrived:
+    def _forget_old(self, now: float) -> None:
+        """Forget texts whose window is over: so many at once, for those of a start end together."""
+        for _ in range(min(FORGOTTEN, len(self._arrived))):
             text, arrived = next(iter(self._arrived.items()))
-            if now - arrived < self._window and self._bytes <= self._max_bytes:
+            if now - arrived < self._window:
                 return
             self._leave(text)
 
