@@ -90,6 +90,8 @@ class FallbackEmbedder:
         None stands for "no vector", where `on_failure` is "omit". A text that
         misses its time is not given up: its vector will be in the cache.
         """
+        if not wanted:
+            return []
         until = asyncio.get_running_loop().time() + timeout
         turn = self._turns.task()
         answers: Answers = {}
