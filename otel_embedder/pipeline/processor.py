@@ -20,7 +20,7 @@ from otel_embedder.pipeline.attaching_new import AttachingNew
 from otel_embedder.pipeline.bare import BareMetrics, BareSpans
 from otel_embedder.pipeline.budget import Budget
 from otel_embedder.pipeline.echoes import Echoes
-from otel_embedder.pipeline.passed import Embedded, Passed
+from otel_embedder.pipeline.passed import Passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,22 +124,24 @@ class Processor:
             works, representative = await self._read(request, turn, end, sightings)
         attaching = self._attaching(request, call.grow, turn)
         with call.trace.stage("embed"):
-            wanting = await attaching.refer(works)
+            # Who wants to know what passed wants to know every vector.
+            wanting = works if self._taken is not None else await attaching.refer(works)
             embeddings = await self._embedder.embed(wanting, timeout=max(0.0, end - _now()))
-            embedded = Embedded(wanting, embeddings)
         # What was late to end is part of what it takes from here on.
         with self._budget.learning(size, since=min(end, _now())) as lesson:
             with call.trace.stage("attach"):
                 async with turn:
                     until = self._budget.attaching_end(end, call.deadline)
-                    await attaching.attach(*embedded, until=until)
+                    await attaching.attach(wanting, embeddings, until=until)
                     room = self._exporter.room(request.size, deadline=call.deadline)
                     lesson.share = await attaching.fit(works, room)
                     arrived, bare = attaching.arrived, attaching.bare
-                    passed = await _passed(request, works, embedded, sightings, turn)
+                    if wanting is not works:
+                        await let_go(wanting, turn)
+                    passed = await _passed(request, works, embeddings, sightings, turn)
             self._bare.note(bare)
             # The next hop may take its time.
-            del works, wanting, embeddings, embedded, attaching
+            del works, wanting, embeddings, attaching
             self._echoes.remember(representative)
             answer = await self._forward(request, call, arrived)
         if self._taken is not None and passed is not None:
@@ -198,17 +200,15 @@ class Processor:
 async def _passed(
     request: TraceRequest,
     works: list[Work],
-    embedded: Embedded,
+    embeddings: list[Embedding | None],
     sightings: Sightings | None,
     turn: SharedTurn,
 ) -> Passed | None:
     """Keep what there is to tell of a request, if somebody wants to know, or let go of it."""
     if sightings is None:
         await let_go(works, turn)
-        await let_go(embedded.works, turn)
-        await let_go(embedded.embeddings, turn)
+        await let_go(embeddings, turn)
         return None
-    embeddings = await embedded.of_all(works, turn)
     if not sightings.are_all_of(request):
         return Passed(request, works, embeddings, sightings)
     # They are let go of while they are at hand, which takes a third of what it takes later.

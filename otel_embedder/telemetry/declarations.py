@@ -104,8 +104,8 @@ METRICS = (
     Metric(
         "embedded_texts_total",
         "counter",
-        "Distinct texts of requests, by source: cache or model; where attach is new, of those "
-        "whose vector is due.",
+        "Distinct texts of requests, by source: cache or model; where attach is new and there is "
+        "no catalogue, of those whose vector is due.",
         ("source",),
     ),
     Metric(
