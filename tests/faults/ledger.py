@@ -9,6 +9,7 @@ are used, to tell what is a message.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import Counter
 from contextlib import suppress
@@ -46,6 +47,8 @@ KEY = 1
 
 OURS = b"embedding."
 MALFORMED = "malformed"
+# Sidecars have the settings of the environment as well.
+IS_ONCE_A_TEXT = os.environ.get("OTEL_EMBEDDER_ATTACH") == "new"
 
 
 class Field(NamedTuple):
@@ -97,7 +100,7 @@ def _source(attributes: tuple[bytes, ...]) -> str:
     for number in (SPANS, SCOPE_SPANS, RESOURCE_SPANS):
         encoded = otlp_samples.field(number, encoded)
     with suppress(AssertionError, KeyError):
-        [source] = delivery([encoded]).sources
+        [source] = delivery([encoded], once_a_text=IS_ONCE_A_TEXT).sources
         return source
     return MALFORMED
 

@@ -57,12 +57,18 @@ def spans_as_they_are(requests: Iterable[bytes]) -> Counter[SpanBytes]:
     return Counter(span for span, _ in _taken_apart(requests, prefix=None))
 
 
-def delivery(requests: Iterable[bytes]) -> Delivery:
-    """Read what came out; fail if a span's embedding is not well-formed."""
+def delivery(requests: Iterable[bytes], *, once_a_text: bool = False) -> Delivery:
+    """Read what came out; fail if a span's embedding is not well-formed.
+
+    Args:
+        requests: encoded.
+        once_a_text: whether a span may leave its vector to another one, as with `attach: new`.
+
+    """
     delivered = Delivery(Counter(), Counter())
     for span, ours in _taken_apart(requests):
         delivered.spans[span] += 1
-        delivered.sources[_checked_source(ours)] += 1
+        delivered.sources[_checked_source(ours, once_a_text=once_a_text)] += 1
     return delivered
 
 
@@ -127,17 +133,17 @@ def _taken_off(span: Span, prefix: str | None) -> list[KeyValue]:
     return ours
 
 
-def _checked_source(ours: list[KeyValue]) -> str:
+def _checked_source(ours: list[KeyValue], *, once_a_text: bool) -> str:
     if not ours:
         return "nothing"
     values = {attribute.key.removeprefix(PREFIX): attribute.value for attribute in ours}
     assert len(ours) == len(values), "an attribute is there twice"
-    if values.keys() == {"text_id"}:  # as `attach: new` leaves it
+    if once_a_text and values.keys() == {"text_id"}:
         assert len(values["text_id"].string_value) == TEXT_ID_DIGITS
         return "reference"
     source = values["source"].string_value
 
-    if "first_seen" in values:
+    if once_a_text and "first_seen" in values:
         assert source == "model"
         assert values.pop("first_seen").bool_value
     # Where there was no time to render, there is no text to have an id.
