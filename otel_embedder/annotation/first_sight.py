@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 # Some 30,000 texts of usual length. Those that arrived first go first, as they do by time: what
 # is forgotten early arrives once more than it must.
 MAX_BYTES = 16 * 1024 * 1024
-FORGOTTEN = 1_000  # half a millisecond
-ENTRY_BYTES = 300  # an entry's time, and Python's own share
+ENTRY_BYTES = 200  # an entry's time, and Python's own share
+
+FORGOTTEN = 1_000  # at most, in one step: a millisecond
 
 
 class FirstSights:

@@ -63,11 +63,9 @@ def judge(found: Mapping[str, object], names: Names, origin: Origin) -> Standing
     """
     if found.keys().isdisjoint(names):
         return Standing.NONE
-    if _refers(found, names):
-        return Standing.REFERRING
-    if not is_ours(found, names):
-        return Standing.FOREIGN
-    return _judge_vector(found, names, origin)
+    if names.text_version in found:
+        return _judge_vector(found, names, origin)
+    return Standing.REFERRING if _refers(found, names) else Standing.FOREIGN
 
 
 def _judge_vector(found: Mapping[str, object], names: Names, origin: Origin) -> Standing:

@@ -130,9 +130,8 @@ class Attaching:
                     return
 
     def _attach(self, works: Sequence[Work], embeddings: Sequence[Embedding | None]) -> None:
-        # Nearly all spans come with nothing, and there is a vector for each.
         there = [*filter(None, embeddings)]
-        if len(there) == [*map(STANDING, works)].count(Standing.NONE) == len(works):
+        if all_get_one(works, there):
             with_text = self._encoded.with_text
             keys: Iterable[Key] = (
                 zip(there, map(CONTENT, works), strict=True) if with_text else there
@@ -183,6 +182,11 @@ class Attaching:
             if self._turn.is_over():
                 await self._turn.let_others()
         return request.size / full
+
+
+def all_get_one(works: Sequence[Work], there: Sequence[object]) -> bool:
+    """Tell whether spans all come with nothing, and there is something for each: nearly always."""
+    return len(there) == [*map(STANDING, works)].count(Standing.NONE) == len(works)
 
 
 def _least_wanted_first(works: Sequence[Work]) -> Iterator[Work]:

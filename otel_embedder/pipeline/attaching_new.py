@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_embedder.annotation.standing import Standing
 from otel_embedder.errors import BusyError
 from otel_embedder.fairness import STEP_BYTES
-from otel_embedder.pipeline.attaching import CONTENT, SPAN, STANDING, Attaching, Encoded
+from otel_embedder.pipeline.attaching import CONTENT, SPAN, Attaching, Encoded, all_get_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +35,11 @@ class Brought:
     def __init__(self, sights: FirstSights) -> None:
         self._sights = sights
         # By the span's identity: one that is sent without its vector is another object.
-        self._texts: dict[int, _Brought] = {}
+        self._texts: dict[int, _Carried] = {}
 
     def add(self, work: Work, text: str, reference: bytes) -> None:
         """Note that a span is to bring the vector of its text, and what will lead to it."""
-        self._texts[id(work.span)] = _Brought(text, reference, work.span.added)
+        self._texts[id(work.span)] = _Carried(text, reference, work.span.added)
 
     def arrived(self, request: TraceRequest) -> None:
         """Note what has arrived of it, whole."""
@@ -58,7 +57,7 @@ class Brought:
         return found
 
 
-class _Brought(NamedTuple):
+class _Carried(NamedTuple):
     """A text's vector on a span: what leads to it, and what was attached."""
 
     text: str
@@ -107,8 +106,7 @@ class AttachingNew(Attaching):
 
     def _refer(self, works: Sequence[Work], references: Sequence[bytes | None]) -> Iterator[Work]:
         there = [*filter(None, references)]
-        # Nearly all spans come with nothing, and their texts' vectors have arrived.
-        if len(there) == [*map(STANDING, works)].count(Standing.NONE) == len(works):
+        if all_get_one(works, there):
             self._request.add_all(map(SPAN, works), there)
             return
         for work, reference in zip(works, references, strict=True):

@@ -246,6 +246,7 @@ async def test_what_another_sidecar_left_to_its_first_span_stays_or_gets_its_vec
     assert not brings(refers)
     assert brings(brought)
     assert stays == refers
+    assert list(brought.attributes[: len(refers.attributes)]) != list(refers.attributes)
     assert len(brought.attributes) == 6
 
 
