@@ -66,9 +66,9 @@ def no_deadline(stage: Stage) -> None:
         for each in (first, second):
             stage.ledger.sent(each)
         # The first may be late: nothing is known of the next hop. The second may not.
-        is_first_answered = client.give_up(first, after=PATIENCE_SECONDS)
+        is_first_taken = client.give_up(first, after=PATIENCE_SECONDS)
         client.give_up(second, after=PATIENCE_SECONDS)
-        if not is_first_answered:
+        if not is_first_taken:
             client.give_up(first, after=PATIENCE_SECONDS)
 
 
