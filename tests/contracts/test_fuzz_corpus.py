@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from otel_embedder.text.rendering import new_renderer
 from tests.fuzz.checks import CHECKS, CORPUS
 from tests.fuzz.encoded import part
 from tests.fuzz.make_corpus import ARRAY, ATTRIBUTES, EVENTS, NAME, STATUS, attribute
+from tests.support.cpu import cpu_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +67,4 @@ def seconds(span: bytes) -> float:
 
 def _seconds(span: bytes) -> float:
     renderer = new_renderer(RenderOptions())
-    started = time.thread_time()
-    renderer.render(span, "shop")
-    return time.thread_time() - started
+    return cpu_seconds(lambda: renderer.render(span, "shop"))
