@@ -273,9 +273,9 @@ def test_a_limit_of_many_digits_is_none(digits: int) -> None:
 
 
 def test_words_however_many_are_read_in_little_time() -> None:
-    error = saying(Code.RESOURCE_EXHAUSTED, "message larger than max " * 1_000_000)
+    error = saying(Code.RESOURCE_EXHAUSTED, "message larger than max " * 100_000)
 
-    assert cpu_seconds(lambda: export_error(error)) < 5
+    assert cpu_seconds(lambda: [export_error(error) for _ in range(10)]) < 5
 
 
 def test_its_words_are_passed_on_as_one_short_line() -> None:
